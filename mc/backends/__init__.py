@@ -1,0 +1,1 @@
+"""Processors that run the transport: one signature, several machines."""

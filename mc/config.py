@@ -1,0 +1,21 @@
+"""Configuration as frozen dataclasses: the schema of the TOML files and of the run options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Physics:
+    """Cut-offs and step control of the transport. Energies are kinetic [MeV].
+
+    `electron_cut` is at once the absorption energy of charged particles and the threshold of
+    hard Moller and Bhabha collisions; `photon_cut` the absorption energy of photons and the
+    threshold of hard bremsstrahlung.
+    """
+
+    electron_cut: float = 0.189
+    photon_cut: float = 0.05
+    range_fraction: float = 0.2  # longest step as a fraction of the residual range
+    k1_max: float = 0.2  # largest scattering strength of one step
+    seed: int = 1

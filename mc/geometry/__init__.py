@@ -1,0 +1,1 @@
+"""Where a particle is: voxels, and analytic solids."""

@@ -1,0 +1,1 @@
+"""One process per file, pure scalar functions compiled into the transport kernels."""

@@ -1,0 +1,1 @@
+"""How particles move, deposit energy and make secondaries."""

@@ -1,0 +1,75 @@
+"""Grid: where voxels are. The one statement of axis order and of coordinates.
+
+Arrays are indexed (z, y, x). Coordinates are DICOM patient coordinates in cm: x to the
+patient's left, y to posterior, z to the head (LPS), whatever the patient's position on the
+couch. Spacing is uniform along each axis and all three axes ascend. DICOM's millimetres are
+converted at the doors that read and write DICOM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A uniform, axis-aligned voxel grid in patient coordinates.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Number of voxels (nz, ny, nx).
+    spacing : (float, float, float)
+        Voxel size (dz, dy, dx) [cm].
+    origin : (float, float, float)
+        Centre of voxel [0, 0, 0] as (z, y, x) [cm].
+    """
+
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "spacing", tuple(float(d) for d in self.spacing))
+        object.__setattr__(self, "origin", tuple(float(c) for c in self.origin))
+        if min(self.shape) < 1 or not min(self.spacing) > 0:
+            raise ValueError(f"empty grid: shape {self.shape}, spacing {self.spacing} cm")
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Lower corner (outer face of voxel [0, 0, 0]), (3,) as z, y, x [cm]."""
+        return np.array(self.origin) - 0.5 * np.array(self.spacing)
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Upper corner, (3,) as z, y, x [cm]."""
+        return self.lower + np.array(self.shape) * np.array(self.spacing)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of one voxel [cm3]."""
+        dz, dy, dx = self.spacing
+        return dz * dy * dx
+
+    def centres(self, axis: int) -> np.ndarray:
+        """Voxel centres along `axis` (0 z, 1 y, 2 x), (n,) [cm]."""
+        return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis])
+
+    def edges(self, axis: int) -> np.ndarray:
+        """Voxel edges along `axis`, (n + 1,) [cm]."""
+        return self.lower[axis] + self.spacing[axis] * np.arange(self.shape[axis] + 1)
+
+    def index(self, points: np.ndarray) -> np.ndarray:
+        """Fractional voxel indices of `points` (..., 3) given as z, y, x [cm]; whole at centres."""
+        return (np.asarray(points) - np.array(self.origin)) / np.array(self.spacing)
+
+    def matches(self, other: Grid, tolerance: float = 1e-3) -> bool:
+        """Whether `other` has the same voxels, to `tolerance` [cm] at either end."""
+        return (
+            self.shape == other.shape
+            and np.allclose(self.lower, other.lower, atol=tolerance)
+            and np.allclose(self.upper, other.upper, atol=tolerance)
+        )

@@ -1,0 +1,1 @@
+"""The verdict: dose against plan, film and water tank; the engine against its references."""
