@@ -12,6 +12,9 @@ import math
 import numpy as np
 from numba import njit
 
+from mc.constants import ELECTRON_MASS
+from mc.rng import uniform
+
 # Each grid: exponent of its first node, exponent of its last node, nodes per octave.
 ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE = -7, 5, 64  # kinetic energy, 7.8 keV to 32 MeV
 X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE = -8, 9, 16  # momentum transfer sin(theta/2)/lambda [1/Angstrom]
@@ -54,20 +57,30 @@ def energy_position(energy):
 
 
 @njit
-def rotate(u, v, w, cos_theta, phi):
-    """Turn the unit vector (u, v, w) by a polar angle and an azimuth.
+def azimuth(rng):
+    """Cosine and sine of a uniform azimuth, without a trigonometric call (von Neumann 1951)."""
+    while True:
+        a, rng = uniform(rng)
+        b, rng = uniform(rng)
+        a, b = 2.0 * a - 1.0, 2.0 * b - 1.0
+        square = a * a + b * b
+        if 1e-12 < square < 1.0:
+            norm = 1.0 / math.sqrt(square)
+            return a * norm, b * norm, rng
 
-    The azimuth counts from an arbitrary axis; where (u, v, w) is nearly along z, from x.
-    """
+
+@njit
+def rotate(u, v, w, cos_theta, cos_phi, sin_phi):
+    """Turn the unit vector (u, v, w) by a polar angle and an azimuth, and keep its length at 1."""
     sin_theta = math.sqrt(max(0.0, (1.0 - cos_theta) * (1.0 + cos_theta)))
-    a, b = sin_theta * math.cos(phi), sin_theta * math.sin(phi)
+    a, b = sin_theta * cos_phi, sin_theta * sin_phi
     transverse = u * u + v * v
     if transverse > 1e-12:
         t = math.sqrt(transverse)
-        uw, vw = u * w / t, v * w / t
+        s = 1.0 / t
         u, v, w = (
-            u * cos_theta + a * uw - b * v / t,
-            v * cos_theta + a * vw + b * u / t,
+            u * cos_theta + (a * u * w - b * v) * s,
+            v * cos_theta + (a * v * w + b * u) * s,
             w * cos_theta - a * t,
         )
     else:
@@ -75,3 +88,16 @@ def rotate(u, v, w, cos_theta, phi):
     # One Newton step of 1/sqrt keeps the length at 1 over any number of turns.
     norm = 1.5 - 0.5 * (u * u + v * v + w * w)
     return u * norm, v * norm, w * norm
+
+
+@njit
+def dipole_cosine(energy, rng):
+    """Sample a polar cosine from 1/(1 - beta cos)^2, beta that of an electron of `energy` [MeV].
+
+    The leading term of the angular distribution of relativistic pairs and of bremsstrahlung
+    (EGSnrc manual PIRS-701, eqs. 2.1.16 and 2.4.9; Motz, Olsen and Koch 1969).
+    """
+    beta = math.sqrt(energy * (energy + 2.0 * ELECTRON_MASS)) / (energy + ELECTRON_MASS)
+    a, rng = uniform(rng)
+    a = 2.0 * a - 1.0
+    return (a + beta) / (a * beta + 1.0), rng

@@ -1,0 +1,71 @@
+"""Coherent scattering of photons by the atomic form factor."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from mc.constants import HC
+from mc.rng import uniform
+from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
+
+
+@njit
+def _node_square(i):
+    """x^2 at node `i` of the momentum-transfer grid [1/Angstrom^2]."""
+    octave, step = i // X_PER_OCTAVE, i % X_PER_OCTAVE
+    x = 2.0 ** (X_MIN_EXP + octave) * (1.0 + step / X_PER_OCTAVE)
+    return x * x
+
+
+@njit
+def sample_rayleigh(energy, coherent, material, rng):
+    """Sample the polar cosine of one Rayleigh event.
+
+    x^2 is drawn from F(x)^2 through its cumulative integral A(x^2), then accepted with the Thomson
+    factor (1 + cos^2 theta)/2 (PENELOPE manual, section 2.1).
+
+    Parameters
+    ----------
+    energy : float
+        Photon energy [MeV].
+    coherent : (nm, nx) array
+        A(x^2) on the momentum-transfer grid.
+    material : int
+    rng : (uint64, uint64)
+
+    Returns
+    -------
+    cos_theta : float
+    rng
+    """
+    most = energy / HC
+    top, f = octave_position(most, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    low, high = _node_square(top), _node_square(top + 1)
+    most2 = min(most * most, high)
+    slope = (coherent[material, top + 1] - coherent[material, top]) / (high - low)
+    total = coherent[material, top] + slope * (most2 - low)
+    if most2 <= _node_square(0) or total <= 0.0:  # below the table F is constant: pure Thomson
+        total = 0.0
+    while True:
+        a, rng = uniform(rng)
+        if total > 0.0:
+            target = a * total
+            if target < coherent[material, 0]:
+                square = _node_square(0) * target / coherent[material, 0]
+            else:
+                first, last = 0, top + 1
+                while last - first > 1:
+                    middle = (first + last) // 2
+                    if coherent[material, middle] <= target:
+                        first = middle
+                    else:
+                        last = middle
+                step = coherent[material, first + 1] - coherent[material, first]
+                base = _node_square(first)
+                square = base + (target - coherent[material, first]) * (_node_square(first + 1) - base) / step
+        else:
+            square = a * most2
+        cos_theta = 1.0 - 2.0 * min(1.0, square / (most * most))
+        b, rng = uniform(rng)
+        if 2.0 * b <= 1.0 + cos_theta * cos_theta:
+            return cos_theta, rng
