@@ -1,0 +1,386 @@
+"""IAEA phase spaces: particles of a linac's beam recorded on a plane; read, checked and written.
+
+Format: IAEA(NDS)-0484 (Capote et al. 2006), see `mc.source.iaea_header` for the header. A record is
+packed: type code (int8, its sign is that of W), energy (float32, MeV; negative marks the first particle
+of a new original history), then the stored ones of X, Y, Z, U, V, weight (float32), extra floats
+(float32) and extra longs (int32).
+
+**A particle is not an independent history.** `history_starts` groups the records by the new-history flag;
+statistics are to be made of these groups, out of `header.orig_histories` (the rest left no particle).
+The extra long of type 1 (incremental history number) counts the original histories since the last
+recorded one; its sum can only be checked against ORIG_HISTORIES, since histories after the last recorded
+one are in ORIG_HISTORIES alone, which therefore stays the number to normalise by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mc.source.iaea_header import (
+    BYTE_ORDERS,
+    EXTRA_LONG_INCREMENT,
+    FIELDS,
+    Header,
+    format_header,
+    read_header,
+    record_size,
+)
+from phantoms.errors import InputError
+
+__all__ = ["Header", "Particles", "PhaseSpace", "open_phase_space", "read_header", "write_phase_space"]
+
+MAX_ENERGY = 50.0  # above any clinical linac [MeV]; catches a wrong byte order too
+MAX_POSITION = 1000.0  # no linac records particles farther from its origin [cm]
+NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
+CHUNK = 1 << 18  # records checked at a time
+
+
+class Particles(NamedTuple):
+    """Particles as arrays of one length (n,)."""
+
+    kind: np.ndarray  # int8: 1 photon, 2 electron, 3 positron
+    energy: np.ndarray  # float64, kinetic [MeV]
+    x: np.ndarray  # float64 [cm], likewise y and z
+    y: np.ndarray
+    z: np.ndarray
+    u: np.ndarray  # float64, unit direction, likewise v and w
+    v: np.ndarray
+    w: np.ndarray
+    weight: np.ndarray  # float64
+    new_history: np.ndarray  # bool, first particle of an original history
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseSpace:
+    """A checked phase space; records stay on disk and are read in pieces.
+
+    Parameters
+    ----------
+    header : Header
+    header_path, data_path : Path
+    records : (header.particles,) structured array
+        The file, memory-mapped.
+    history_starts : (n_recorded + 1,) int64
+        Index of the first record of each recorded original history, then the number of records.
+    warnings : tuple of str
+        Doubtful but usable properties of the file.
+    """
+
+    header: Header
+    header_path: Path
+    data_path: Path
+    records: np.ndarray
+    history_starts: np.ndarray = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the header file followed by the data file, as `cat x.IAEAheader x.IAEAphsp | sha256sum`."""
+        digest = hashlib.sha256()
+        for path in (self.header_path, self.data_path):
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def read(self, start: int, stop: int) -> Particles:
+        """Particles of the records [start, stop), directions of unit length.
+
+        The first record of the file always opens a history (see `open_phase_space`).
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"records {start} to {stop} of {len(self)}")
+        records = self.records[start:stop]
+        particles = _decode(records, self.header)
+        if start == 0 and stop > 0:
+            particles.new_history[0] = True
+        return particles
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Particles]:
+        """All particles, at most `size` at a time, in file order."""
+        for start in range(0, len(self), size):
+            yield self.read(start, min(start + size, len(self)))
+
+
+def open_phase_space(path: str | Path) -> PhaseSpace:
+    """Open a phase space by its header, its data file or their common stem, and check every record.
+
+    Raises
+    ------
+    InputError
+        For a header or data file that is missing or contradicts itself or the other (see `read_header`): a
+        size that is not $CHECKSUM, counts by type other than stated, energies that are not finite, zero or
+        above 50 MeV, weights not above 0, positions or directions that cannot be, type codes other than
+        photon, electron and positron, more histories than $ORIG_HISTORIES, an incremental history number
+        that contradicts the new-history flag, no such flag at all.
+
+    Notes
+    -----
+    A first record without the new-history flag is a file cut from the middle of a longer one. Its
+    first particles then belong to a history whose beginning is lost: they are taken as a history of their
+    own, and a warning says so.
+    """
+    header_path, data_path = _find_files(Path(path))
+    header = read_header(header_path)
+    try:
+        size = data_path.stat().st_size
+        if size != header.checksum:
+            raise InputError(
+                data_path,
+                f"holds {size} bytes, its header says {header.checksum} "
+                f"({header.particles} records of {header.record_length})",
+                "cut short while copying?",
+            )
+        records = np.memmap(data_path, dtype=_record_dtype(header), mode="r")
+    except OSError as error:
+        raise InputError(data_path, f"cannot read the phase space: {error.strerror}") from None
+    starts, warnings = _check_records(data_path, header, records)
+    return PhaseSpace(header, header_path, data_path, records, starts, warnings)
+
+
+def write_phase_space(
+    stem: str | Path,
+    particles: Particles,
+    orig_histories: int,
+    *,
+    constants: Sequence[str] = (),
+    byte_order: int = 1234,
+    extra_floats: Sequence[tuple[int, np.ndarray]] = (),
+    extra_longs: Sequence[tuple[int, np.ndarray]] = (),
+    info: dict[str, str] | None = None,
+) -> PhaseSpace:
+    """Write `stem`.IAEAphsp and `stem`.IAEAheader, and open the result.
+
+    Parameters
+    ----------
+    stem : path
+        Path without extension.
+    particles : Particles
+    orig_histories : int
+        Original histories simulated, those without a particle included.
+    constants : sequence of str
+        Quantities to keep in the header alone, of x, y, z, u, v, w, weight; all particles must agree in them.
+    byte_order : int
+        1234 little endian, 4321 big endian.
+    extra_floats, extra_longs : sequence of (int, (n,) array)
+        Type code and values of the extra values of each record.
+    info : dict
+        Text of further header blocks by key (TITLE, MACHINE_TYPE, ADDITIONAL_NOTES ...).
+    """
+    stem = Path(stem)
+    values = {}
+    for name in constants:
+        column = getattr(particles, name)
+        if np.any(column != column[0]):
+            raise ValueError(f"{name} varies and cannot be a constant of the phase space")
+        values[name] = float(column[0])
+    stored = tuple(name for name in FIELDS if name not in values)
+    length = record_size(stored, len(extra_floats) + len(extra_longs))
+    n = len(particles.kind)
+    header = Header(
+        stored=stored,
+        constants={name: values[name] for name in FIELDS if name in values},
+        extra_floats=tuple(code for code, _ in extra_floats),
+        extra_longs=tuple(code for code, _ in extra_longs),
+        record_length=length,
+        byte_order=byte_order,
+        checksum=n * length,
+        orig_histories=orig_histories,
+        particles=n,
+        counts=tuple(int(np.count_nonzero(particles.kind == code)) for code in (1, 2, 3)),
+        info=dict(info or {}),
+    )
+    records = np.empty(n, dtype=_record_dtype(header))
+    records["kind"] = np.where(particles.w < 0, -particles.kind, particles.kind)
+    records["energy"] = np.where(particles.new_history, -particles.energy, particles.energy)
+    for name in stored:
+        if name != "w":
+            records[name] = getattr(particles, name)
+    for i, (_, column) in enumerate(extra_floats):
+        records[f"float{i}"] = column
+    for i, (_, column) in enumerate(extra_longs):
+        records[f"long{i}"] = column
+    _write(stem.with_name(stem.name + ".IAEAphsp"), records.tobytes())
+    header_path = stem.with_name(stem.name + ".IAEAheader")
+    _write(header_path, format_header(header).encode("latin-1", errors="replace"))
+    return open_phase_space(header_path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise InputError(path, f"cannot write the phase space: {error.strerror}") from None
+
+
+def _find_files(path: Path) -> tuple[Path, Path]:
+    """Header and data file that belong to `path`, whatever the case of their extensions."""
+    try:
+        folder = sorted(path.parent.iterdir())
+    except OSError as error:
+        raise InputError(path, f"cannot look into its folder: {error.strerror}") from None
+    stem = path.stem if path.suffix.lower() in (".iaeaheader", ".iaeaphsp") else path.name
+    found = []
+    for extension in (".IAEAheader", ".IAEAphsp"):
+        wanted = stem + extension
+        exact = path.with_name(wanted)
+        beside = [
+            p for p in path.parent.iterdir() if p.stem == stem and p.suffix.lower() == extension.lower()
+        ]
+        if exact not in beside and len(beside) > 1:
+            names = ", ".join(p.name for p in beside)
+            raise InputError(
+                path, f"several files could be meant: {names}", "name the right one, move the others"
+            )
+        if not beside:
+            raise InputError(
+                path, f"{wanted} is missing", "a phase space is a header and a data file in one folder"
+            )
+        found.append(exact if exact in beside else beside[0])
+    return found[0], found[1]
+
+
+def _record_dtype(header: Header) -> np.dtype:
+    """Packed layout of one record."""
+    order = BYTE_ORDERS[header.byte_order]
+    columns = [("kind", "i1"), ("energy", f"{order}f4")]
+    columns += [(name, f"{order}f4") for name in header.stored if name != "w"]
+    columns += [(f"float{i}", f"{order}f4") for i in range(len(header.extra_floats))]
+    columns += [(f"long{i}", f"{order}i4") for i in range(len(header.extra_longs))]
+    return np.dtype(columns)
+
+
+def _decode(records: np.ndarray, header: Header) -> Particles:
+    """Particles of raw records: constants filled in, W found, directions normalised."""
+
+    def column(name: str) -> np.ndarray:
+        if name in header.constants:
+            return np.full(len(records), header.constants[name])
+        return records[name].astype(np.float64)
+
+    kind = records["kind"]
+    energy = records["energy"].astype(np.float64)
+    u, v = column("u"), column("v")
+    if "w" in header.constants:
+        w = column("w")
+    else:
+        w = np.sqrt(np.maximum(0.0, 1.0 - (u * u + v * v)))
+        np.copysign(w, kind, out=w)
+    norm = np.sqrt(u * u + v * v + w * w)
+    return Particles(
+        kind=np.abs(kind),
+        energy=np.abs(energy),
+        x=column("x"),
+        y=column("y"),
+        z=column("z"),
+        u=u / norm,
+        v=v / norm,
+        w=w / norm,
+        weight=column("weight"),
+        new_history=energy < 0,
+    )
+
+
+def _check_records(path: Path, header: Header, records: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """History starts of all records and warnings; refuses records that cannot be."""
+    counts = np.zeros(128, dtype=np.int64)
+    starts, increments = [], 0
+    for first in range(0, len(records), CHUNK):
+        chunk = records[first : first + CHUNK]
+        _check_values(path, header, chunk, first)
+        counts += np.bincount(np.abs(chunk["kind"]), minlength=128)
+        new = chunk["energy"] < 0
+        starts.append(first + np.flatnonzero(new))
+        increments += _count_increments(path, header, chunk, new, first)
+    history_starts = np.concatenate(starts)
+
+    found = tuple(counts[1:4].tolist())
+    if found != header.counts:
+        raise InputError(
+            path, f"holds {found} photons, electrons, positrons but its header says {header.counts}"
+        )
+    if len(history_starts) == 0:
+        raise InputError(
+            path,
+            "no record carries the new-history flag (a negative energy)",
+            "without it no uncertainty can be told; write the file anew with the flag",
+        )
+    warnings = []
+    if history_starts[0] != 0:
+        warnings.append(
+            f"the first {history_starts[0]} records lack a new-history flag (file cut from a longer one?); "
+            "they are taken as one history"
+        )
+        history_starts = np.concatenate(([0], history_starts))
+    recorded = max(len(history_starts), increments)
+    if recorded > header.orig_histories:
+        raise InputError(
+            path, f"records {recorded} original histories but its header says {header.orig_histories}"
+        )
+    return np.append(history_starts, len(records)).astype(np.int64), tuple(warnings)
+
+
+def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> None:
+    """Refuse a chunk with a value that cannot be, naming its first record (from 0)."""
+
+    def refuse_where(bad: np.ndarray, problem: str, remedy: str = "") -> None:
+        if bad.any():
+            raise InputError(path, f"record {first + int(np.argmax(bad))}: {problem}", remedy)
+
+    def outside(values: np.ndarray | float, limit: float) -> np.ndarray:
+        return np.atleast_1d(~(np.abs(values) <= limit))  # true for NaN too
+
+    order_hint = f"$BYTE_ORDER {header.byte_order} may be wrong"
+    # int16, since abs(-128) overflows an int8
+    kind = np.abs(chunk["kind"].astype(np.int16))
+    refuse_where((kind == 4) | (kind == 5), "a neutron or proton", "only photons, electrons and positrons")
+    refuse_where((kind < 1) | (kind > 3), "unknown particle type", order_hint)
+    refuse_where(outside(chunk["energy"], MAX_ENERGY), f"energy not in 0..{MAX_ENERGY:g} MeV", order_hint)
+    refuse_where(chunk["energy"] == 0, "energy is zero")
+
+    def column(name: str) -> np.ndarray | float:
+        return header.constants[name] if name in header.constants else chunk[name]
+
+    for name in "xyz":
+        refuse_where(
+            outside(column(name), MAX_POSITION), f"{name} not within {MAX_POSITION:g} cm", order_hint
+        )
+    weight = np.atleast_1d(column("weight"))
+    refuse_where(~((weight > 0) & np.isfinite(weight)), "weight is not above 0")
+    u, v = np.atleast_1d(column("u")).astype(np.float64), np.atleast_1d(column("v")).astype(np.float64)
+    excess = u * u + v * v - 1.0
+    if "w" in header.constants:
+        bad = ~(np.abs(excess + header.constants["w"] ** 2) <= NORM_TOLERANCE)
+        refuse_where(bad, "the constant W does not make a unit direction with U and V")
+    refuse_where(~(excess <= NORM_TOLERANCE), "U and V are not components of a unit direction")
+
+
+def _count_increments(path: Path, header: Header, chunk: np.ndarray, new: np.ndarray, first: int) -> int:
+    """Original histories counted by the incremental history numbers of a chunk; 0 where there are none."""
+    if EXTRA_LONG_INCREMENT not in header.extra_longs:
+        return 0
+    increment = chunk[f"long{header.extra_longs.index(EXTRA_LONG_INCREMENT)}"]
+    bad = (increment > 0) != new
+    if bad.any():
+        raise InputError(
+            path,
+            f"record {first + int(np.argmax(bad))}: incremental history number and new-history flag disagree",
+        )
+    return int(increment.sum(dtype=np.int64))
