@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-TOLERANCE = 1e-5  # gamma found less the true minimum, at most
+TOLERANCE = 1e-4  # gamma found less the true minimum, at most
 STACK_DEPTH = 256  # boxes waiting; depth first, so one per halving: double precision ends near 160
 
 
@@ -108,7 +108,19 @@ def _minimum_in_cell(h, corner, size, best, stack):
     cz, cy, cx = h100 - h000, h010 - h000, h001 - h000
     czy, czx, cyx = h110 - h100 - cy, h101 - h100 - cx, h011 - h010 - cx
     czyx = h111 - h110 - h101 + h100 - cyx
-    stack[0] = 0.5
+    # the point of the cell nearest to the reference point, then only what may lie closer than `best`
+    pz = _clip(-corner[0] / size[0], 0.0, 1.0)
+    py = _clip(-corner[1] / size[1], 0.0, 1.0)
+    px = _clip(-corner[2] / size[2], 0.0, 1.0)
+    uz, uy, ux = corner[0] + pz * size[0], corner[1] + py * size[1], corner[2] + px * size[2]
+    found = h000 + cz * pz + cy * py + cx * px + czy * pz * py + czx * pz * px + cyx * py * px
+    found += czyx * pz * py * px
+    best = min(best, uz * uz + uy * uy + ux * ux + found * found)
+    reach = math.sqrt(best)
+    for axis in range(3):
+        low = _clip((-reach - corner[axis]) / size[axis], 0.0, 1.0)
+        high = _clip((reach - corner[axis]) / size[axis], 0.0, 1.0)
+        stack[0, axis], stack[0, 3 + axis] = 0.5 * (low + high), 0.5 * (high - low)
     top = 1
     while top > 0:
         top -= 1
