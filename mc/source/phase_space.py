@@ -87,7 +87,7 @@ class PhaseSpace:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the header file followed by the data file, as `cat x.IAEAheader x.IAEAphsp | sha256sum`."""
+        """SHA-256 of the header followed by the data, as of `cat x.IAEAheader x.IAEAphsp | sha256sum`."""
         digest = hashlib.sha256()
         for path in (self.header_path, self.data_path):
             with open(path, "rb") as file:
@@ -241,9 +241,7 @@ def _find_files(path: Path) -> tuple[Path, Path]:
     for extension in (".IAEAheader", ".IAEAphsp"):
         wanted = stem + extension
         exact = path.with_name(wanted)
-        beside = [
-            p for p in path.parent.iterdir() if p.stem == stem and p.suffix.lower() == extension.lower()
-        ]
+        beside = [p for p in folder if p.stem == stem and p.suffix.lower() == extension.lower()]
         if exact not in beside and len(beside) > 1:
             names = ", ".join(p.name for p in beside)
             raise InputError(

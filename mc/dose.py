@@ -1,0 +1,214 @@
+"""Dose: the result of a run, on a grid, with both its uncertainties and its provenance; kept as HDF5.
+
+docs/formats.md describes the file. A dose has two sigmas: *transport*, what more transport of the same
+phase space would still change, and *latent*, what the finite number of original histories of the phase
+space leaves however often it is reused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+
+FORMAT = "mcverify dose"
+FORMAT_VERSION = 1
+PHASE_TOLERANCE = 1e-3  # by which voxel centres of aligned grids may differ [cm]
+
+
+@dataclass(frozen=True, eq=False)
+class Dose:
+    """Dose on a grid; immutable.
+
+    Parameters
+    ----------
+    grid : Grid
+    mean : (nz, ny, nx) float64
+        Dose [Gy].
+    sigma : (nz, ny, nx) float64
+        One sigma of the transport [Gy].
+    latent : (nz, ny, nx) float64, or one number for all voxels
+        One sigma that the phase space's finite number of histories leaves [Gy], an estimate; NaN where it is
+        unknown.
+    provenance : dict
+        Whatever is needed to make the dose again (version, configuration, seed, histories, hashes) and
+        what was done to it since; must survive JSON.
+    """
+
+    grid: Grid
+    mean: np.ndarray
+    sigma: np.ndarray
+    latent: np.ndarray
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        latent = np.asarray(self.latent, dtype=np.float64)
+        if latent.ndim == 0:
+            object.__setattr__(self, "latent", np.full(self.grid.shape, latent))
+        for name in ("mean", "sigma", "latent"):
+            values = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
+            if values.shape != self.grid.shape:
+                raise ValueError(f"{name} has shape {values.shape}, the grid {self.grid.shape}")
+            if np.isinf(values).any() or (name != "latent" and np.isnan(values).any()):
+                raise ValueError(f"{name} holds values that are not finite")
+            if name != "mean" and (values < 0).any():
+                raise ValueError(f"{name} is negative somewhere")
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
+
+    def relative_uncertainty(self, above: float = 0.5) -> float:
+        """Rms of sigma / mean over voxels above `above` times the maximum; infinite without any dose."""
+        return self._rms_relative(self.sigma, above)
+
+    def relative_latent(self, above: float = 0.5) -> float:
+        """The same of the latent sigma; NaN where it is unknown."""
+        return self._rms_relative(self.latent, above)
+
+    def _rms_relative(self, sigma: np.ndarray, above: float) -> float:
+        maximum = self.mean.max()
+        if not maximum > 0:
+            return float("inf")
+        high = self.mean > above * maximum
+        return float(np.sqrt(np.mean((sigma[high] / self.mean[high]) ** 2)))
+
+    def crop_to(self, grid: Grid) -> Dose:
+        """This dose on another grid, zero outside its own.
+
+        Where the voxels of both grids coincide they are copied. Otherwise mean and sigma are interpolated
+        linearly between voxel centres, held constant over the outer half voxel, and provenance says so
+        ("resampled"). Linear interpolation of sigma treats the noise of neighbours as fully correlated, so
+        it states too much rather than too little. "voxels_without_dose" counts those outside.
+        """
+        if self.grid.matches(grid):
+            return self
+        inside = _inside(self.grid, grid)
+        provenance = {**self.provenance, "voxels_without_dose": int(np.count_nonzero(~inside))}
+        transfer = _copied if _aligned(self.grid, grid) else _interpolated
+        if transfer is _interpolated:
+            provenance["resampled"] = {
+                "method": "trilinear",
+                "from_shape": list(self.grid.shape),
+                "from_spacing_cm": list(self.grid.spacing),
+                "from_origin_cm": list(self.grid.origin),
+            }
+        arrays = (
+            np.where(inside, transfer(values, self.grid, grid), 0.0)
+            for values in (self.mean, self.sigma, self.latent)
+        )
+        return Dose(grid, *arrays, provenance)
+
+    def save(self, path: str | Path) -> None:
+        """Write the dose as HDF5, whole or not at all; a file already there stays until then."""
+        path = Path(path)
+        # built in memory and written by Python, since the HDF5 library copes badly with a disk that fills up
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
+            self._fill(file)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_bytes(image.getbuffer())
+            os.replace(partial, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
+            raise InputError(path, f"cannot write the dose: {error.strerror}", kept) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Dose:
+        """Read a dose written by `Dose.save`."""
+        path = Path(path)
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("format") != FORMAT:
+                    raise InputError(path, "an HDF5 file, but not a dose of mcverify")
+                version = int(file.attrs["format_version"])
+                if version != FORMAT_VERSION:
+                    raise InputError(
+                        path,
+                        f"dose format {version}, this mcverify reads {FORMAT_VERSION}",
+                        "use the one that wrote it",
+                    )
+                mean, sigma, latent = (file[name][...] for name in ("mean", "sigma", "latent"))
+                if mean.ndim != 3:
+                    raise ValueError(f"mean has {mean.ndim} dimensions")
+                grid = Grid(mean.shape, tuple(file.attrs["spacing_cm"]), tuple(file.attrs["origin_cm"]))
+                provenance = json.loads(file["provenance"][()])
+                return cls(grid, mean, sigma, latent, provenance)
+        except FileNotFoundError:
+            raise InputError(path, "no such file") from None
+        except KeyError as error:
+            raise InputError(path, f"an entry is missing: {error.args[0]}", "file damaged?") from None
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise InputError(path, f"not a dose file that can be read: {error}", "file damaged?") from None
+
+    def _fill(self, file: h5py.File) -> None:
+        file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+        file.attrs["axes"] = "z y x"
+        file.attrs["coordinates"] = "DICOM patient (x left, y posterior, z superior)"
+        file.attrs["spacing_cm"], file.attrs["origin_cm"] = self.grid.spacing, self.grid.origin
+        file["provenance"] = json.dumps(self.provenance)  # a dataset: attributes end at 64 kB
+        for key, value in self.provenance.items():
+            if isinstance(value, str | int | float):
+                file["provenance"].attrs[key] = str(value)  # at a glance in any HDF5 browser
+        for name, dtype in (("mean", "f8"), ("sigma", "f4"), ("latent", "f4")):
+            dataset = file.create_dataset(
+                name, data=getattr(self, name), dtype=dtype, compression="gzip", shuffle=True
+            )
+            dataset.attrs["units"] = "Gy"
+        file["mean"].attrs["quantity"] = "dose"
+        file["sigma"].attrs["quantity"] = "one sigma of the transport"
+        file["latent"].attrs["quantity"] = "one sigma of the phase space's finite histories, NaN unknown"
+
+
+def _aligned(a: Grid, b: Grid) -> bool:
+    """Whether voxels of `b`, wherever both grids reach, are voxels of `a`."""
+    steps = max(max(a.shape), max(b.shape))
+    if np.abs(np.subtract(a.spacing, b.spacing)).max() * steps > PHASE_TOLERANCE:
+        return False
+    offset = a.index(np.array(b.origin))
+    return bool((np.abs(offset - np.round(offset)) * np.array(a.spacing) < PHASE_TOLERANCE).all())
+
+
+def _inside(source: Grid, target: Grid) -> np.ndarray:
+    """Which voxel centres of `target` lie in `source`, (nz, ny, nx) bool."""
+    inside = np.ones(target.shape, dtype=bool)
+    for axis in range(3):
+        centres = target.centres(axis)
+        within = (centres > source.lower[axis] - PHASE_TOLERANCE) & (
+            centres < source.upper[axis] + PHASE_TOLERANCE
+        )
+        inside &= np.expand_dims(within, tuple(a for a in range(3) if a != axis))
+    return inside
+
+
+def _copied(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """`values` on a grid of the same voxels, 0 outside."""
+    offset = np.round(source.index(np.array(target.origin))).astype(int)
+    result = np.zeros(target.shape)
+    to, of = [], []
+    for first, n_source, n_target in zip(offset, source.shape, target.shape, strict=True):
+        start, stop = max(0, -first), min(n_target, n_source - first)
+        if start >= stop:
+            return result
+        to.append(slice(start, stop))
+        of.append(slice(start + first, stop + first))
+    result[tuple(to)] = values[tuple(of)]
+    return result
+
+
+def _interpolated(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """`values` interpolated linearly at the voxel centres of `target`, the outermost held outwards."""
+    axes = [(target.centres(a) - source.origin[a]) / source.spacing[a] for a in range(3)]
+    return map_coordinates(values, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")

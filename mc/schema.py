@@ -1,0 +1,111 @@
+"""Strict reading of a TOML table: every entry asked for by name and type, none left over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from phantoms.errors import InputError
+
+_REQUIRED = object()
+
+
+class Table:
+    """A TOML table that must hold what is asked of it and nothing else.
+
+    Parameters
+    ----------
+    path : Path
+        File the table comes from, for messages.
+    entries : dict
+        As tomllib gives it.
+    where : str
+        Position in the file, such as "energies[0].".
+    """
+
+    def __init__(self, path: Path, entries: dict[str, Any], where: str = "") -> None:
+        self.path, self.where = path, where
+        self._entries = entries
+        self._asked: list[str] = []
+
+    def __contains__(self, key: str) -> bool:
+        self._asked.append(key)
+        return key in self._entries
+
+    def error(self, key: str, problem: str, remedy: str = "") -> InputError:
+        """An InputError that names the file and the entry."""
+        return InputError(self.path, f"{self.where}{key}: {problem}", remedy)
+
+    def _get(self, key: str, default: Any) -> Any:
+        if key in self:
+            return self._entries[key]
+        if default is _REQUIRED:
+            # a misspelt key is the likeliest reason for one that is missing
+            near = get_close_matches(key, [k for k in self._entries if k not in self._asked], 1)
+            raise self.error(key, "is missing", f"is {near[0]!r} meant for it?" if near else "")
+        return default
+
+    def text(self, key: str, default: Any = _REQUIRED) -> str:
+        """A string; not empty unless it has a default."""
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"must be text in quotes, found {value!r}")
+        if default is _REQUIRED and not value.strip():
+            raise self.error(key, "is empty")
+        return value.strip()
+
+    def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
+        """One of a few words."""
+        value = self.text(key, default)
+        if value not in choices:
+            near = get_close_matches(value, choices, 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise self.error(key, f"{value!r} is unknown", f"{' or '.join(map(repr, choices))}{hint}")
+        return value
+
+    def number(self, key: str, *, above: float = -math.inf, default: Any = _REQUIRED) -> float:
+        """A finite number greater than `above`."""
+        return self._number(key, self._get(key, default), above)
+
+    def _number(self, key: str, value: Any, above: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(key, f"must be a finite number, found {value!r}")
+        if value <= above:
+            raise self.error(key, f"must be greater than {above:g}, found {value:g}")
+        return float(value)
+
+    def numbers(self, key: str, length: int, *, above: float = -math.inf) -> tuple[float, ...]:
+        """`length` finite numbers, each greater than `above`."""
+        value = self._get(key, _REQUIRED)
+        if not isinstance(value, list) or len(value) != length:
+            raise self.error(key, f"must be a list of {length} numbers, found {value!r}")
+        return tuple(self._number(key, item, above) for item in value)
+
+    def table(self, key: str) -> Table:
+        """A table inside this one."""
+        value = self._get(key, _REQUIRED)
+        if not isinstance(value, dict):
+            raise self.error(key, "must be a table")
+        return Table(self.path, value, f"{self.where}{key}.")
+
+    def tables(self, key: str) -> list[Table]:
+        """An array of tables, at least one."""
+        value = self._get(key, _REQUIRED)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise self.error(key, f"must be one or more tables [[{self.where}{key}]]")
+        return [Table(self.path, item, f"{self.where}{key}[{i}].") for i, item in enumerate(value)]
+
+    def finish(self) -> None:
+        """Refuse the entries nobody asked for."""
+        for key in self._entries:
+            if key not in self._asked:
+                near = get_close_matches(key, self._asked, 1)
+                raise self.error(
+                    key, "is unknown", f"did you mean {near[0]!r}?" if near else f"known: {self._known()}"
+                )
+
+    def _known(self) -> str:
+        return ", ".join(dict.fromkeys(self._asked))
