@@ -134,6 +134,8 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     """
     header_path, data_path = _find_files(Path(path))
     header = read_header(header_path)
+    if not data_path.is_file():
+        raise InputError(data_path, "is not a file")
     try:
         size = data_path.stat().st_size
         if size != header.checksum:
