@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from mc.jit import njit
 
 from mc.constants import ELECTRON_MASS
 from mc.rng import uniform

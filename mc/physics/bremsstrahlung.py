@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from mc.jit import njit
 
 from mc.rng import uniform
 from mc.sampling import BREMS_PER_OCTAVE, ENERGY_MAX_EXP, ENERGY_MIN_EXP, dipole_cosine, octave_position

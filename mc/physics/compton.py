@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from mc.jit import njit
 
 from mc.constants import ELECTRON_MASS, HC
 from mc.rng import uniform

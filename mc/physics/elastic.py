@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from mc.jit import njit
 
 from mc.rng import uniform
 from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, octave_position
@@ -27,7 +27,7 @@ def sample_elastic(k1, eta_index, quantiles, widths, rng):
     eta_index : float
         Fractional row of the screening parameter.
     quantiles : (ne, nk, nq) array
-        Quantiles of U at u = 0 .. 1, with 1 - cos(theta) = 2 a U/(1 + a - U).
+        Quantiles of U at levels 1 - s^2, s = 1 .. 0, with 1 - cos(theta) = 2 a U/(1 + a - U).
     widths : (ne, nk) array
         The parameter a of each distribution.
     rng : (uint64, uint64)
@@ -50,7 +50,7 @@ def sample_elastic(k1, eta_index, quantiles, widths, rng):
     if a < eta_index - row:
         row += 1
     a, rng = uniform(rng)
-    place = a * (quantiles.shape[2] - 1)
+    place = (1.0 - math.sqrt(1.0 - a)) * (quantiles.shape[2] - 1)
     i = int(place)
     low = quantiles[row, column, i]
     uniformised = low + (place - i) * (quantiles[row, column, i + 1] - low)

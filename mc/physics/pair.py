@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from mc.jit import njit
 
 from mc.constants import ELECTRON_MASS, FINE_STRUCTURE
 from mc.rng import uniform

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
+from mc.jit import njit
 
 from mc.constants import HC
 from mc.rng import uniform
@@ -39,7 +39,7 @@ def sample_rayleigh(energy, coherent, material, rng):
     rng
     """
     most = energy / HC
-    top, f = octave_position(most, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    top, _ = octave_position(most, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
     low, high = _node_square(top), _node_square(top + 1)
     most2 = min(most * most, high)
     slope = (coherent[material, top + 1] - coherent[material, top]) / (high - low)

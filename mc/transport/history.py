@@ -1,0 +1,48 @@
+"""One history: a source particle and everything it sets free, until nothing is left."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import NamedTuple
+
+from mc.jit import njit
+
+from mc.transport.electron import make_electron
+from mc.transport.particle import PHOTON
+from mc.transport.photon import make_photon
+
+
+class Cuts(NamedTuple):
+    """Absorption energies of charged particles and photons, kinetic [MeV], and the air around."""
+
+    electron: float
+    photon: float
+    air_density: float = 0.00121  # of the air between source and grid [g/cm3]
+
+
+def make_cascade(geometry: ModuleType):
+    """Compile the transport of everything on the stack over a geometry."""
+    transport_photon = make_photon(geometry)
+    transport_electron = make_electron(geometry, geometry.JUMP)
+
+    @njit
+    def cascade(geo, tables, cuts, tally, stack, depth, counters, rng):
+        """Transport the particles on the stack and all their secondaries. Returns the rng."""
+        while depth > 0:
+            depth -= 1
+            kind = int(stack[depth, 0])
+            energy, weight = stack[depth, 1], stack[depth, 8]
+            x, y, z = stack[depth, 2], stack[depth, 3], stack[depth, 4]
+            u, v, w = stack[depth, 5], stack[depth, 6], stack[depth, 7]
+            if kind == PHOTON:
+                depth, rng = transport_photon(
+                    energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng
+                )
+            else:
+                depth, rng = transport_electron(
+                    kind, energy, x, y, z, u, v, w, weight,
+                    geo, tables, cuts, tally, stack, depth, counters, rng,
+                )  # fmt: skip
+        return rng
+
+    return cascade
