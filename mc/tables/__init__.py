@@ -1,0 +1,5 @@
+"""From materials to the tables of the transport kernels. The only door to the cross-section data."""
+
+from mc.tables.build import Tables, build_tables, tables_hash
+
+__all__ = ["Tables", "build_tables", "tables_hash"]

@@ -1,0 +1,223 @@
+"""Assembly of the kernel tables for the materials of one run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mc.config import Physics
+from mc.sampling import (
+    BREMS_PER_OCTAVE,
+    ENERGY_MAX,
+    ENERGY_MAX_EXP,
+    ENERGY_MIN,
+    ENERGY_MIN_EXP,
+    ENERGY_PER_OCTAVE,
+    RANGE_MAX_EXP,
+    RANGE_MIN_EXP,
+    RANGE_PER_OCTAVE,
+    X_MAX_EXP,
+    X_MIN_EXP,
+    X_PER_OCTAVE,
+    octave_nodes,
+)
+from mc.tables.bremsstrahlung import BremsstrahlungSpectra
+from mc.tables.elements import Element, data_bytes, load_elements
+from mc.tables.medium import Medium
+from mc.tables.photons import cumulative_form_factor, photon_cross_sections, scattering_function
+from mc.tables.scattering import eta_index
+from phantoms.errors import InputError
+from phantoms.materials import Material
+
+BARN = 1e-24  # [cm2]
+BREMS_QUANTILES = 64  # intervals of the bremsstrahlung quantiles
+PAIR_Z_ENERGY = 6.0  # where the pair sampler's effective Z is taken [MeV]
+MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
+LOWEST_ENERGY = 1e-3  # where ranges are integrated from [MeV]
+LOW_PANELS = 24  # from there to the tables
+GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(3)
+POSITRON = (False, True)  # the charge axis of the tables
+
+
+class Tables(NamedTuple):
+    """Everything the kernels look up, C-contiguous; nm materials, on the octave grids of `mc.sampling`.
+
+    Charge index 0 is the electron, 1 the positron. Energies are kinetic [MeV].
+
+    photon : (nm, ne, 4) float32
+        Mass attenuation [cm2/g]; then probabilities of Compton, of Compton or Rayleigh, of Compton,
+        Rayleigh or pair and triplet; the rest is photoelectric.
+    incoherent : (nm, nx) float32
+        Share S(x)/Z of electrons that take part in Compton scattering.
+    coherent : (nm, nx) float64
+        Integral of F(t^(1/2))^2 over t from 0 to x^2 [1/Angstrom^2], mean of the material's atoms.
+    range_k1 : (nm, 2, ne, 2) float64
+        Restricted range R [g/cm2] and scattering strength from the first node, the integral of kappa_1/L.
+    eta_index : (nm, 2, ne) float32
+        Row of the Goudsmit-Saunderson table, between nodes a fraction.
+    hard : (nm, 2, ne, 3) float32
+        Cross section of hard events [cm2/g]; then probabilities of bremsstrahlung, of bremsstrahlung or
+        Moller (Bhabha) scattering; the rest is annihilation. Where the cross section is 0 the
+        probabilities are those of the next energy that has any.
+    hard_majorant : (2, ne) float32
+        Largest hard cross section of all materials at this or any lower energy [cm2/g].
+    stopping : (nm, 2, ne, 2) float32
+        Restricted stopping power L and unrestricted collision stopping power [MeV cm2/g].
+    range_guide : (nm, 2, n_guide) int32
+        Last energy node whose range does not exceed the guide's range node.
+    brems : (nm, nb, 65) float32
+        Equally probable x of hard photons, k = kc (E/kc)^x.
+    z_pair : (nm,) float32
+        Atomic number averaged over pair production at 6 MeV.
+    """
+
+    photon: np.ndarray
+    incoherent: np.ndarray
+    coherent: np.ndarray
+    range_k1: np.ndarray
+    eta_index: np.ndarray
+    hard: np.ndarray
+    hard_majorant: np.ndarray
+    stopping: np.ndarray
+    range_guide: np.ndarray
+    brems: np.ndarray
+    z_pair: np.ndarray
+
+
+def energy_nodes() -> np.ndarray:
+    """Kinetic energies of the tables, (ne,) [MeV]."""
+    return octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE)
+
+
+def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
+    """Compute the kernels' tables.
+
+    Parameters
+    ----------
+    materials : sequence of Material
+    physics : Physics
+        Its cut-offs are the thresholds of hard collisions and bremsstrahlung.
+
+    Raises
+    ------
+    InputError
+        If a material holds an element without data or a cut-off lies outside the tables.
+    """
+    for name in ("electron_cut", "photon_cut"):
+        if not ENERGY_MIN <= getattr(physics, name) < ENERGY_MAX:
+            raise InputError(
+                f"physics option {name}",
+                f"{getattr(physics, name)} MeV lies outside the tables",
+                f"choose {ENERGY_MIN} to {ENERGY_MAX} MeV",
+            )
+    library = load_elements(z for material in materials for z, _ in material.composition)
+    photon_parts = {z: photon_cross_sections(element, energy_nodes()) for z, element in library.items()}
+    rows = [_material_tables(material, library, photon_parts, physics) for material in materials]
+    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    largest = np.maximum.accumulate(columns["hard"][..., 0].max(axis=0), axis=-1)
+    columns["hard_majorant"] = largest * MAJORANT_MARGIN
+    types = {name: np.float32 for name in Tables._fields}
+    types |= {"coherent": np.float64, "range_k1": np.float64, "range_guide": np.int32}
+    return Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
+
+
+def tables_hash(materials: Sequence[Material], physics: Physics) -> str:
+    """SHA-256 over all that the tables are made of, for provenance: data, materials and cut-offs."""
+    digest = hashlib.sha256(data_bytes())
+    for material in materials:
+        facts = (material.name, material.density, material.composition, material.mean_excitation)
+        digest.update(repr(facts).encode())
+    digest.update(repr((physics.electron_cut, physics.photon_cut)).encode())
+    return digest.hexdigest()
+
+
+def _material_tables(
+    material: Material,
+    library: dict[int, Element],
+    photon_parts: dict[int, np.ndarray],
+    physics: Physics,
+) -> dict[str, np.ndarray]:
+    """One material's row of every table but the majorant, in double precision."""
+    medium = Medium(material, library, physics, _integration_energies())
+    charged = [_charged_tables(medium, positron) for positron in POSITRON]
+    brems_energy = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE)
+    spectra = BremsstrahlungSpectra(medium.elements, medium.fractions, brems_energy)
+    return {
+        **_photon_tables(medium, photon_parts),
+        **{name: np.stack([tables[name] for tables in charged]) for name in charged[0]},
+        "brems": spectra.quantiles(physics.photon_cut, BREMS_QUANTILES),
+    }
+
+
+def _photon_tables(medium: Medium, photon_parts: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
+    """Attenuation, form factors, scattering functions and the effective Z of pair production."""
+    atoms, elements = medium.atoms, medium.elements
+    parts = sum(n * BARN * photon_parts[e.z] for n, e in zip(atoms, elements, strict=True))
+    coherent, incoherent, photoelectric, pair = parts
+    total = coherent + incoherent + photoelectric + pair
+    steps = np.cumsum([incoherent, coherent, pair], axis=0) / total
+    x = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    taking_part = sum(n * scattering_function(e, x) for n, e in zip(atoms, elements, strict=True))
+    form = sum(n * cumulative_form_factor(e, x) for n, e in zip(atoms, elements, strict=True))
+    at_pair_energy = np.array(
+        [np.interp(PAIR_Z_ENERGY, energy_nodes(), photon_parts[e.z][3]) for e in elements]
+    )
+    weights = atoms * at_pair_energy
+    return {
+        "photon": np.stack([total, *steps], axis=-1),
+        "incoherent": taking_part / medium.electrons,
+        "coherent": form / atoms.sum(),
+        "z_pair": weights @ [e.z for e in elements] / weights.sum(),
+    }
+
+
+def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
+    """Ranges, scattering, hard cross sections and stopping powers of one kind of particle.
+
+    `medium` stands on the energies of `_integration_energies`. Below 1 keV the stopping power is taken to
+    rise as 1/E, as NIST ESTAR does.
+    """
+    n_edges, nodes = len(_panel_edges()), slice(LOW_PANELS, len(_panel_edges()))
+    stopping = medium.restricted_stopping(positron)
+    kappa_1, kappa_2 = medium.soft_transport(positron)
+    distance = 0.5 * LOWEST_ENERGY / stopping[0] + _integrate(1.0 / stopping[n_edges:])
+    strength = _integrate(kappa_1[n_edges:] / stopping[n_edges:])
+    brems, collision, annihilation = medium.hard_cross_sections(positron)[:, nodes]
+    hard = brems + collision + annihilation
+    steps = np.stack([brems, brems + collision]) / np.where(hard > 0, hard, np.nan)
+    steps[:, hard == 0] = steps[:, [np.argmax(hard > 0)]]  # hard events set in at some energy
+    return {
+        "range_k1": np.stack([distance[nodes], strength[nodes] - strength[LOW_PANELS]], axis=-1),
+        "eta_index": eta_index(kappa_2[nodes] / kappa_1[nodes]),
+        "hard": np.stack([hard, *steps], axis=-1),
+        "stopping": np.stack([stopping[nodes], medium.collision_stopping(positron)[nodes]], axis=-1),
+        "range_guide": _range_guide(distance[nodes]),
+    }
+
+
+def _panel_edges() -> np.ndarray:
+    """Ends of the panels of integrals over energy: from 1 keV to the tables, then their nodes [MeV]."""
+    below = np.geomspace(LOWEST_ENERGY, ENERGY_MIN, LOW_PANELS, endpoint=False)
+    return np.append(below, energy_nodes())
+
+
+def _integration_energies() -> np.ndarray:
+    """The panels' ends, then the Gauss-Legendre points of all panels [MeV]."""
+    edges = _panel_edges()
+    points = edges[:-1, None] + np.diff(edges)[:, None] * 0.5 * (1.0 + GAUSS_NODES)
+    return np.append(edges, points)
+
+
+def _integrate(values: np.ndarray) -> np.ndarray:
+    """Integral of values at the Gauss-Legendre points, from the start to the end of every panel."""
+    panels = np.sum(values.reshape(-1, len(GAUSS_WEIGHTS)) * GAUSS_WEIGHTS, axis=1)
+    return np.append(0.0, np.cumsum(panels * 0.5 * np.diff(_panel_edges())))
+
+
+def _range_guide(distance: np.ndarray) -> np.ndarray:
+    """Last node whose range does not exceed each node of the range grid; 0 where there is none."""
+    guide = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
+    return np.maximum(np.searchsorted(distance, guide, side="right") - 1, 0)

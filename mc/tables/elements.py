@@ -1,0 +1,96 @@
+"""Element data from the compact file that scripts/build_tables.py compiles (mc/data/SOURCES.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from phantoms.errors import InputError
+
+DATA_FILE = Path(__file__).parents[1] / "data" / "elements.h5"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Element:
+    """What is known of one element. Energies in MeV, atomic cross sections in barn unless said.
+
+    Parameters
+    ----------
+    z : int
+    atomic_weight : float
+        [g/mol]
+    photon : (5, n) float64
+        Energy, coherent, incoherent, pair and triplet cross section, at energies off edges and thresholds.
+    photoelectric : (2, m) float64
+        Energy and cross section; an absorption edge occurs twice, once with either side's value.
+    photoelectric_segments : (s,) int
+        First column of each segment between edges.
+    form_factor, scattering : (2, k) float64
+        Momentum transfer x = sin(theta/2)/lambda [1/Angstrom]; F(x) or S(x), linear between nodes.
+    elastic_energy : (n_e,) float64
+    elastic : (2, n_e) float64
+        First and second transport cross section of elastic scattering of electrons [cm2].
+    bremsstrahlung_energy : (n_t,) float64
+        Kinetic energy T.
+    bremsstrahlung_fraction : (n_k,) float64
+        Photon energy over kinetic energy, k/T.
+    bremsstrahlung : (n_t, n_k) float64
+        beta^2/Z^2 k dsigma/dk [mb].
+    oscillators : (2, o) float64
+        Electrons of a shell (below 0: conduction electrons of the solid) and ionisation energy [eV].
+    """
+
+    z: int
+    atomic_weight: float
+    photon: np.ndarray
+    photoelectric: np.ndarray
+    photoelectric_segments: np.ndarray
+    form_factor: np.ndarray
+    scattering: np.ndarray
+    elastic_energy: np.ndarray
+    elastic: np.ndarray
+    bremsstrahlung_energy: np.ndarray
+    bremsstrahlung_fraction: np.ndarray
+    bremsstrahlung: np.ndarray
+    oscillators: np.ndarray
+
+
+@cache
+def data_bytes() -> bytes:
+    """Content of the data file, for hashing."""
+    return DATA_FILE.read_bytes()
+
+
+def load_elements(atomic_numbers: Iterable[int]) -> dict[int, Element]:
+    """Read the elements of these atomic numbers.
+
+    Raises
+    ------
+    InputError
+        If the data hold no such element.
+    """
+    common = ("elastic_energy", "bremsstrahlung_energy", "bremsstrahlung_fraction")
+    of_element = (
+        "photon photoelectric photoelectric_segments form_factor scattering elastic bremsstrahlung"
+        " oscillators"
+    ).split()
+    elements = {}
+    with h5py.File(DATA_FILE) as file:
+        if file.attrs["format_version"] != FORMAT_VERSION:
+            raise InputError(DATA_FILE, "is of another version", "run scripts/build_tables.py or reinstall")
+        shared = {name: file[name][:] for name in common}
+        for z in sorted(set(atomic_numbers)):
+            if f"{z:03d}" not in file:
+                known = ", ".join(str(int(name)) for name in file if name.isdigit())
+                raise InputError(f"element Z={z}", "has no cross-section data", f"known elements: {known}")
+            group = file[f"{z:03d}"]
+            arrays = {name: group[name][:] for name in of_element}
+            arrays = {name: a if a.dtype.kind == "i" else a.astype(float) for name, a in arrays.items()}
+            elements[z] = Element(z=z, atomic_weight=float(group.attrs["atomic_weight"]), **shared, **arrays)
+    return elements

@@ -1,0 +1,268 @@
+"""Compile mc/data/elements.h5 from the public data libraries. For maintainers, run from the checkout.
+
+    python scripts/build_tables.py --shared ../shared
+
+Reads NIST XCOM, EPICS2017 (EPDL, EEDL), ELSEPA, Seltzer-Berger and Sternheimer data and keeps, per
+element, what `mc.tables` needs and no more. mc/data/SOURCES.md says where each comes from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+FORMAT_VERSION = 1
+ENERGY_RANGE = 1e-3, 100.0  # kept energies [MeV]
+X_MAX = 1024.0  # kept momentum transfers [1/Angstrom]
+BARN = 1e-24  # [cm2]
+
+
+def text_lines(path: Path) -> list[str]:
+    """Lines of a text file without DOS's end-of-file mark, which some of these files carry."""
+    return path.read_text().rstrip("\x1a\r\n ").splitlines()
+
+
+def read_endl(path: Path, columns: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
+    """Read whole-atom tables of two columns from a gzipped ENDL text file.
+
+    Parameters
+    ----------
+    path : Path
+    columns : dict
+        Wanted tables: name -> (reaction C, property I) of the ENDL header.
+
+    Returns
+    -------
+    dict of name -> (2, n) float64
+    """
+    wanted = {codes: name for name, codes in columns.items()}
+    tables: dict[str, np.ndarray] = {}
+    with gzip.open(path, "rt") as file:
+        for _ in file:  # first header line of a table
+            header = next(file)
+            codes = int(header[:2]), int(header[2:5])
+            whole_atom = int(header[5:8]) == 0
+            rows = []
+            for line in file:
+                if line.strip() == "1":  # end of table
+                    break
+                rows.append(line)
+            if whole_atom and codes in wanted:
+                tables[wanted[codes]] = np.array([[float(r[:16]), float(r[16:32])] for r in rows]).T
+    missing = set(columns) - set(tables)
+    if missing:
+        raise SystemExit(f"{path}: no table of {sorted(missing)}")
+    return tables
+
+
+def read_xcom(path: Path) -> dict[str, np.ndarray | float]:
+    """Read one element of NIST XCOM 3.1 (MDATX3.nnn).
+
+    Returns
+    -------
+    dict
+        atomic_weight; `smooth` (5, n): energy [MeV], coherent, incoherent, pair, triplet [barn/atom] at
+        the energies that are no absorption edges or thresholds; `photoelectric` (2, m): energy and cross
+        section, in segments between edges (the edge energy occurs twice); `segments`: their first columns.
+    """
+    lines = text_lines(path)
+    atomic_weight = float(lines[0].split()[1])
+    n_edges, n_energies = map(int, lines[1].split())
+    # The indices of the energies just above each edge, highest edge first; then labels, then edge energies.
+    at, above = 2, []
+    while len(above) < n_edges:
+        above += [int(word) - 1 for word in lines[at].split()]
+        at += 1
+    if n_edges:
+        at += -(-n_edges // 24)  # labels, 24 a line
+        n_read = 0
+        while n_read < n_edges:
+            n_read += len(lines[at].split())
+            at += 1
+    numbers = np.array(" ".join(lines[at:]).split(), dtype=float)
+    energy, coherent, incoherent, photo, pair, triplet = numbers[: 6 * n_energies].reshape(6, n_energies)
+    energy = energy * 1e-6
+    edge = np.zeros(n_energies, bool)
+    edge[above] = edge[np.array(above, int) - 1] = True
+    # XCOM repeats itself just beside the pair and triplet thresholds, where rounding would bend a spline.
+    beside_threshold = np.isclose(energy, 1.022) | np.isclose(energy, 2.044)
+    kept = ~edge & ~beside_threshold & (energy <= ENERGY_RANGE[1])
+    segments_energy, segments_photo = [], []
+    if n_edges:
+        block = numbers[6 * n_energies :]
+        if int(block[0]) != n_edges:
+            raise SystemExit(f"{path}: expected {n_edges} edges in the last block, found {block[0]}")
+        counts = block[1 : n_edges + 1].astype(int)
+        values = block[n_edges + 1 :].reshape(2, counts.sum())
+        for first, last in pairwise(np.append(0, np.cumsum(counts))):
+            segments_energy.append(values[0, first:last])
+            segments_photo.append(values[1, first:last])
+    top = (energy <= ENERGY_RANGE[1]) & ~beside_threshold
+    top[: above[0] if n_edges else 0] = False
+    segments_energy.append(energy[top])
+    segments_photo.append(photo[top])
+    if n_edges:  # the two blocks round the K edge differently: one energy for both sides
+        segments_energy[-1][0] = segments_energy[-2][-1]
+    return {
+        "atomic_weight": atomic_weight,
+        "smooth": np.stack([energy, coherent, incoherent, pair, triplet])[:, kept],
+        "photoelectric": np.stack([np.concatenate(segments_energy), np.concatenate(segments_photo)]),
+        "segments": np.cumsum([0] + [len(s) for s in segments_energy[:-1]]),
+    }
+
+
+def read_bremsstrahlung(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Seltzer-Berger scaled cross sections.
+
+    Returns
+    -------
+    energy : (n,) float64
+        Kinetic energy T [MeV], within ENERGY_RANGE.
+    fraction : (30,) float64
+        k/T.
+    scaled : (100, n, 30) float64
+        beta^2/Z^2 k dsigma/dk [mb], Z from 1.
+    """
+    lines = text_lines(path)
+    numbers = np.array(" ".join(lines[4:]).split(), dtype=float)
+    n_energy, n_fraction = numbers[:2].astype(int)
+    energy, fraction, scaled = np.split(numbers[2:], [n_energy, n_energy + n_fraction])
+    kept = (energy >= ENERGY_RANGE[0]) & (energy <= ENERGY_RANGE[1])
+    return energy[kept], fraction, scaled.reshape(100, n_energy, n_fraction)[:, kept]
+
+
+def power_law_moment(mu: np.ndarray, dcs: np.ndarray, order: int) -> np.ndarray:
+    """Integrate mu^order dcs over mu, the DCS a power law between nodes (constant below the first).
+
+    Forward-peaked cross sections fall over many decades, so a power law is what one panel looks like;
+    it reproduces ELSEPA's own transport cross sections to 3e-6.
+
+    Parameters
+    ----------
+    mu : (n,) float64
+        (1 - cos)/2, the first node 0.
+    dcs : (m, n) float64
+    order : int
+
+    Returns
+    -------
+    (m,) float64
+    """
+    log_step = np.log(mu[2:] / mu[1:-1])
+    exponent = np.log(dcs[:, 2:] / dcs[:, 1:-1]) / log_step + order + 1
+    z = exponent * log_step
+    growth = np.where(np.abs(z) < 1e-10, 1.0, np.expm1(z) / np.where(z == 0, 1.0, z))
+    panels = dcs[:, 1:-1] * mu[1:-1] ** (order + 1) * growth * log_step
+    return dcs[:, 0] * mu[1] ** (order + 1) / (order + 1) + panels.sum(axis=1)
+
+
+def read_elsepa(folder: Path, z: int) -> np.ndarray:
+    """First and second transport cross sections of elastic scattering, (2, n) [cm2] on ELSEPA's energies."""
+    mu = np.load(folder / "muGRID.npy")
+    dcs = np.load(folder / str(z) / "DCS.npy")
+    first, second = power_law_moment(mu, dcs, 1), power_law_moment(mu, dcs, 2)
+    transport = np.stack([2.0 * first, 6.0 * (first - second)])  # 1 - P1 = 2 mu, 1 - P2 = 6 mu (1 - mu)
+    own = np.load(folder / str(z) / "LEtransportTCS.npy")[1:]
+    deviation = np.abs(transport / own - 1.0).max()
+    if deviation > 1e-4:
+        raise SystemExit(f"ELSEPA Z={z}: moments differ from the file's own by {deviation:.1e}")
+    return transport
+
+
+def elastic_transport(shared: Path, elements: list[int], eedl: dict[int, np.ndarray]) -> tuple:
+    """ELSEPA transport cross sections of all `elements`, and their energies.
+
+    Where ELSEPA has no file: EEDL's first transport cross section of that element times ELSEPA/EEDL
+    interpolated in Z between the neighbours that have one; likewise the ratio of second to first.
+
+    Returns
+    -------
+    energy : (n,) float64 [MeV]
+    transport : dict of Z -> (2, n) float64 [cm2]
+    """
+    folder = shared / "data/physics/elsepa/electron"
+    energy = np.load(folder / "LEeax.npy") * 1e-6
+    kept = slice(np.searchsorted(energy, ENERGY_RANGE[0]) - 1, None)
+    energy = energy[kept]
+    first_eedl = {
+        z: BARN * np.exp(np.interp(np.log(energy), np.log(eedl[z][0]), np.log(eedl[z][1]))) for z in elements
+    }
+    transport = {z: read_elsepa(folder, z)[:, kept] for z in elements if (folder / str(z)).is_dir()}
+    known = sorted(transport)
+    for z in sorted(set(elements) - set(known)):
+        low, high = max(k for k in known if k < z), min(k for k in known if k > z)
+        part = (z - low) / (high - low)
+        to_eedl, to_first = (
+            (1.0 - part) * ratio(low) + part * ratio(high)
+            for ratio in (
+                lambda k: transport[k][0] / first_eedl[k],
+                lambda k: transport[k][1] / transport[k][0],
+            )
+        )
+        first = first_eedl[z] * to_eedl
+        transport[z] = np.stack([first, first * to_first])
+    return energy, transport
+
+
+def main() -> None:
+    """Write the compact data file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/physics")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "mc/data/elements.h5")
+    options = parser.parse_args()
+    physics = options.shared / "data/physics"
+    elements = sorted(int(p.name.split(".")[0]) for p in (physics / "epics2017/EPDL").glob("*.txt.gz"))
+    eedl = {
+        z: read_endl(physics / f"epics2017/EEDL/{z}.txt.gz", {"transport": (7, 0)})["transport"]
+        for z in elements
+    }
+    elastic_energy, elastic = elastic_transport(options.shared, elements, eedl)
+    brems_energy, brems_fraction, brems = read_bremsstrahlung(physics / "openmc/BREMX.DAT")
+    with (
+        h5py.File(options.out, "w") as out,
+        h5py.File(physics / "openmc/density_effect.h5") as oscillators,
+    ):
+
+        def store(group: h5py.Group, name: str, values: np.ndarray, unit: str, dtype: str = "f4") -> None:
+            data = group.create_dataset(
+                name, data=np.asarray(values, dtype), compression="gzip", compression_opts=9, shuffle=True
+            )
+            data.attrs["unit"] = unit
+
+        out.attrs["format_version"] = FORMAT_VERSION
+        store(out, "elastic_energy", elastic_energy, "MeV", "f8")
+        store(out, "bremsstrahlung_energy", brems_energy, "MeV", "f8")
+        store(out, "bremsstrahlung_fraction", brems_fraction, "k/T", "f8")
+        for z in elements:
+            group = out.create_group(f"{z:03d}")
+            xcom = read_xcom(physics / f"nist-xcom/MDATX3.{z:03d}")
+            group.attrs["atomic_weight"] = xcom["atomic_weight"]
+            store(group, "photon", xcom["smooth"], "MeV; barn: coherent, incoherent, pair, triplet")
+            store(group, "photoelectric", xcom["photoelectric"], "MeV; barn")
+            store(group, "photoelectric_segments", xcom["segments"], "first columns", "i4")
+            # EPICS2017 gives x in units of 1e6/Angstrom (checked on hydrogen's analytic form factor).
+            functions = read_endl(
+                physics / f"epics2017/EPDL/{z}.txt.gz", {"form_factor": (93, 941), "scattering": (93, 942)}
+            )
+            for name, (x, y) in functions.items():
+                kept = (x * 1e6 <= X_MAX) & np.append(True, np.diff(x) > 0)
+                store(group, name, np.stack([x[kept] * 1e6, y[kept]]), "1/Angstrom; 1")
+            store(group, "elastic", elastic[z], "cm2: first, second transport cross section")
+            store(group, "bremsstrahlung", brems[z - 1], "mb: beta^2/Z^2 k dsigma/dk")
+            source = oscillators[f"{z:03d}"]
+            store(
+                group,
+                "oscillators",
+                np.stack([source["num_electrons"], source["ionization_energy"]]),
+                "electrons (below 0: conduction electrons); eV",
+            )
+    print(f"{options.out}: {len(elements)} elements, {options.out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
