@@ -1,0 +1,360 @@
+"""RTPLAN -> beams: geometry, energy and monitor units of static open photon fields.
+
+What this version cannot compute is refused by name: other particles, modifiers, arcs and moving jaws,
+and leaves that shape the field. Control points are read whole, with the inheritance of DICOM PS3.3
+C.8.8.14 (an attribute that a control point leaves out keeps its value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from mc.source.plan import (
+    TABLE_TO_PATIENT,
+    Beam,
+    ControlPoint,
+    Plan,
+    Prescription,
+    beam_to_patient,
+)
+from phantoms.dicom import (
+    MM_PER_CM,
+    items,
+    optional,
+    optional_float,
+    optional_text,
+    read_dataset,
+    require,
+    require_float,
+    require_floats,
+    require_int,
+    require_text,
+)
+from phantoms.errors import InputError
+
+__all__ = ["Beam", "ControlPoint", "Plan", "Prescription", "beam_to_patient", "read_plan"]
+
+JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
+LEAVES = {"MLCX": "x", "MLCY": "y"}
+MODIFIERS = {
+    "NumberOfWedges": "wedges",
+    "NumberOfCompensators": "compensators",
+    "NumberOfBlocks": "blocks",
+    "NumberOfBoli": "bolus",
+}
+MODIFIER_SEQUENCES = {
+    "ApplicatorSequence": "an applicator",
+    "GeneralAccessorySequence": "an accessory",
+    "WedgeSequence": "wedges",
+    "BlockSequence": "blocks",
+    "CompensatorSequence": "compensators",
+    "ReferencedBolusSequence": "bolus",
+}
+# Rotations beyond those of IEC 61217's main axes; only 0 is understood.
+UNSUPPORTED_ANGLES = {
+    "GantryPitchAngle": "gantry pitch",
+    "TableTopEccentricAngle": "table top eccentric rotation",
+    "TableTopPitchAngle": "couch pitch",
+    "TableTopRollAngle": "couch roll",
+}
+NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
+SAME = 1e-4  # jaw and leaf positions and isocentres closer than this are the same [cm]
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read an RTPLAN; what cannot be computed is refused by name."""
+    path = Path(path)
+    dataset = read_dataset(path)
+    modality = optional_text(dataset, "Modality", path)
+    if modality != "RTPLAN" or "Ion Plan" in dataset.SOPClassUID.name:
+        raise InputError(path, f"is not a photon RTPLAN ({dataset.SOPClassUID.name})")
+    if optional_text(dataset, "RTPlanGeometry", path) not in ("", "PATIENT"):
+        raise InputError(path, "the plan has no patient geometry (RT Plan Geometry is not PATIENT)")
+    warnings: list[str] = []
+    fractions, mu = _read_fraction_group(dataset, path)
+    beams, setups = [], {}
+    for item in require(dataset, "BeamSequence", path):
+        number = require_int(item, "BeamNumber", path)
+        name = optional_text(item, "BeamName", path) or str(number)
+        where = f"{path}, beam {number} ({name})"
+        delivery = optional_text(item, "TreatmentDeliveryType", path) or "TREATMENT"
+        if delivery == "SETUP":
+            continue
+        if delivery != "TREATMENT":
+            raise InputError(where, f"is of delivery type {delivery}", "remove it from the plan to check")
+        if number not in mu:
+            warnings.append(f"{where}: is not part of the fraction group and is left out")
+            continue
+        beams.append(_read_beam(item, number, name, mu[number], where, warnings))
+        setups[number] = optional(item, "ReferencedPatientSetupNumber", where)
+    if not beams:
+        raise InputError(path, "has no treatment beams")
+    lost = set(mu) - {require_int(item, "BeamNumber", path) for item in dataset.BeamSequence}
+    if lost:
+        raise InputError(path, f"the fraction group refers to beam {min(lost)}, which the plan does not have")
+    machines = sorted({beam.machine for beam in beams})
+    if len(machines) > 1:
+        raise InputError(path, f"uses several machines: {', '.join(machines)}", "split the plan")
+    references = items(dataset, "ReferencedStructureSetSequence", path)
+    maker = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+    return Plan(
+        label=optional_text(dataset, "RTPlanLabel", path),
+        uid=require_text(dataset, "SOPInstanceUID", path),
+        patient_id=optional_text(dataset, "PatientID", path),
+        tps=" ".join(filter(None, (optional_text(dataset, keyword, path) for keyword in maker))),
+        frame_of_reference_uid=optional_text(dataset, "FrameOfReferenceUID", path),
+        structure_set_uid=require_text(references[0], "ReferencedSOPInstanceUID", path) if references else "",
+        patient_position=_patient_position(dataset, set(setups.values()), path),
+        fractions=fractions,
+        prescriptions=_read_prescriptions(dataset, path),
+        machine=machines[0],
+        beams=tuple(beams),
+        warnings=tuple(warnings),
+    )
+
+
+def _read_fraction_group(dataset: Dataset, path: Path) -> tuple[int, dict[int, float]]:
+    """Return the number of fractions and the monitor units per fraction by beam number."""
+    groups = require(dataset, "FractionGroupSequence", path)
+    if len(groups) != 1:
+        raise InputError(path, f"has {len(groups)} fraction groups", "split the plan, one group each")
+    group = groups[0]
+    if optional_float(group, "NumberOfBrachyApplicationSetups", path):
+        raise InputError(path, "contains brachytherapy")
+    fractions = require_int(group, "NumberOfFractionsPlanned", path)
+    if fractions < 1:
+        raise InputError(path, f"Number of Fractions Planned (300A,0078) is {fractions}")
+    mu: dict[int, float] = {}
+    for item in require(group, "ReferencedBeamSequence", path):
+        number = require_int(item, "ReferencedBeamNumber", path)
+        meterset = optional_float(item, "BeamMeterset", path)
+        if number in mu:
+            raise InputError(path, f"the fraction group names beam {number} twice")
+        mu[number] = np.nan if meterset is None else meterset
+    return fractions, mu
+
+
+def _read_prescriptions(dataset: Dataset, path: Path) -> tuple[Prescription, ...]:
+    prescriptions = []
+    for item in items(dataset, "DoseReferenceSequence", path):
+        dose = optional_float(item, "TargetPrescriptionDose", path)
+        if dose is not None and optional_text(item, "DoseReferenceType", path) == "TARGET":
+            roi = optional_float(item, "ReferencedROINumber", path)
+            description = optional_text(item, "DoseReferenceDescription", path)
+            prescriptions.append(Prescription(dose, None if roi is None else int(roi), description))
+    return tuple(prescriptions)
+
+
+def _patient_position(dataset: Dataset, used: set, path: Path) -> str:
+    setups = items(dataset, "PatientSetupSequence", path)
+    positions = {
+        require_text(item, "PatientPosition", path)
+        for item in setups
+        if None in used or require_int(item, "PatientSetupNumber", path) in used
+    }
+    if not positions:
+        raise InputError(path, "does not state the patient position (Patient Setup Sequence)")
+    if len(positions) > 1:
+        raise InputError(path, f"treats the patient in several positions: {', '.join(sorted(positions))}")
+    position = positions.pop()
+    if position not in TABLE_TO_PATIENT:
+        known = ", ".join(sorted(TABLE_TO_PATIENT))
+        raise InputError(path, f"patient position {position} is not handled", f"handled are {known}")
+    return position
+
+
+def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, warnings: list[str]) -> Beam:
+    radiation = require_text(item, "RadiationType", where)
+    if radiation != "PHOTON":
+        raise InputError(where, f"is a beam of {radiation}, only photons are computed")
+    if not np.isfinite(mu):
+        raise InputError(where, "has no monitor units (Beam Meterset (300A,0086) is missing)")
+    if mu <= 0:
+        raise InputError(where, f"has {mu:g} monitor units")
+    unit = optional_text(item, "PrimaryDosimeterUnit", where)
+    if unit not in ("", "MU"):
+        raise InputError(where, f"is dosed in {unit}, not in MU")
+    _refuse_modifiers(item, where)
+    points = _read_control_points(item, where)
+    kind = require_text(item, "BeamType", where)
+    if kind != "STATIC" or _moves(points):
+        raise InputError(
+            where,
+            "is an arc or a dynamic beam: the machine moves while it irradiates",
+            "only static open fields are computed in this version",
+        )
+    boundaries = {
+        kind: tuple(require_floats(device, "LeafPositionBoundaries", None, where) / MM_PER_CM)
+        for device in require(item, "BeamLimitingDeviceSequence", where)
+        if (kind := require_text(device, "RTBeamLimitingDeviceType", where)) in LEAVES
+    }
+    for point in points:
+        _check_aperture(point, boundaries, where)
+    sad = require_float(item, "SourceAxisDistance", where) / MM_PER_CM
+    if not sad > 0:
+        raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm")
+    return Beam(
+        number=number,
+        name=name,
+        machine=require_text(item, "TreatmentMachineName", where),
+        energy=_energy(item, where),
+        fluence_mode=_fluence_mode(item, where, warnings),
+        mu=mu,
+        sad=sad,
+        control_points=points,
+        leaf_boundaries=boundaries,
+    )
+
+
+def _refuse_modifiers(item: Dataset, where: str) -> None:
+    for keyword, what in MODIFIERS.items():
+        if optional_float(item, keyword, where):
+            raise InputError(where, f"has {what}, which this version does not compute")
+    for keyword, what in MODIFIER_SEQUENCES.items():
+        if items(item, keyword, where):
+            raise InputError(where, f"has {what}, which this version does not compute")
+
+
+def _energy(item: Dataset, where: str) -> float:
+    stated = [optional_float(point, "NominalBeamEnergy", where) for point in item.ControlPointSequence]
+    energies = {energy for energy in stated if energy is not None}
+    if not energies:
+        raise InputError(where, "Nominal Beam Energy (300A,0114) is missing")
+    if len(energies) > 1 or min(energies) <= 0:
+        raise InputError(where, f"has the nominal energies {sorted(energies)} MV, not one above 0")
+    return energies.pop()
+
+
+def _fluence_mode(item: Dataset, where: str, warnings: list[str]) -> str:
+    """Return STANDARD or FFF, from the Primary Fluence Mode Sequence (3002,0050)."""
+    modes = items(item, "PrimaryFluenceModeSequence", where)
+    if not modes:
+        warnings.append(f"{where}: does not state its fluence mode, taken as STANDARD (flattened)")
+        return "STANDARD"
+    mode = require_text(modes[0], "FluenceMode", where)
+    if mode == "STANDARD":
+        return mode
+    identifier = optional_text(modes[0], "FluenceModeID", where)
+    if mode == "NON_STANDARD" and identifier.upper() == "FFF":
+        return "FFF"
+    raise InputError(where, f"fluence mode {mode} {identifier} is not known", "known are STANDARD and FFF")
+
+
+def _read_control_points(item: Dataset, where: str) -> tuple[ControlPoint, ...]:
+    sequence = require(item, "ControlPointSequence", where)
+    total = require_float(item, "FinalCumulativeMetersetWeight", where)
+    if not total > 0:
+        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}")
+    current: dict[str, float | np.ndarray] = {}
+    devices: dict[str, np.ndarray] = {}
+    points = []
+    for k, raw in enumerate(sequence):
+        place = f"{where}, control point {k}"
+        for keyword, what in UNSUPPORTED_ANGLES.items():
+            angle = optional_float(raw, keyword, place)
+            if angle is not None and min(angle % 360, -angle % 360) > NO_ANGLE:
+                raise InputError(
+                    place, f"has a {what} of {angle:g} degrees, which this version does not compute"
+                )
+        for wedge in items(raw, "WedgePositionSequence", place):
+            if optional_text(wedge, "WedgePosition", place) == "IN":
+                raise InputError(place, "has a wedge in the beam, which this version does not compute")
+        for keyword in ("GantryAngle", "BeamLimitingDeviceAngle", "PatientSupportAngle"):
+            stated = optional_float(raw, keyword, place)
+            if stated is not None:
+                current[keyword] = stated
+            elif keyword not in current:
+                require_float(raw, keyword, place)  # the first control point must state it: refuses
+        if optional(raw, "IsocenterPosition", place) is not None or "IsocenterPosition" not in current:
+            current["IsocenterPosition"] = require_floats(raw, "IsocenterPosition", 3, place) / MM_PER_CM
+        for device in items(raw, "BeamLimitingDevicePositionSequence", place):
+            kind = require_text(device, "RTBeamLimitingDeviceType", place)
+            if kind not in JAWS and kind not in LEAVES:
+                raise InputError(
+                    place, f"has a beam limiting device {kind}, which this version does not know"
+                )
+            devices[kind] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
+        weight = require_float(raw, "CumulativeMetersetWeight", place) / total
+        points.append(
+            ControlPoint(
+                weight=weight,
+                gantry=current["GantryAngle"],
+                collimator=current["BeamLimitingDeviceAngle"],
+                couch=current["PatientSupportAngle"],
+                isocentre=tuple(float(c) for c in current["IsocenterPosition"]),
+                jaws=_jaws(devices, place),
+                leaves={kind: tuple(devices[kind].tolist()) for kind in LEAVES if kind in devices},
+            )
+        )
+    weights = np.array([point.weight for point in points])
+    if (
+        len(points) < 2
+        or abs(weights[0]) > 1e-6
+        or abs(weights[-1] - 1) > 1e-4
+        or (np.diff(weights) < 0).any()
+    ):
+        raise InputError(
+            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}"
+        )
+    return tuple(points)
+
+
+def _jaws(devices: dict[str, np.ndarray], where: str) -> tuple[float, float, float, float] | None:
+    limits = {}
+    for kind, axis in JAWS.items():
+        if kind not in devices:
+            continue
+        positions = devices[kind]
+        if len(positions) != 2 or not positions[0] < positions[1]:
+            opening = (positions * MM_PER_CM).tolist()
+            raise InputError(where, f"jaws {kind} stand at {opening} mm, not two ascending positions")
+        limits[axis] = (float(positions[0]), float(positions[1]))
+    return (*limits["x"], *limits["y"]) if len(limits) == 2 else None
+
+
+def _moves(points: tuple[ControlPoint, ...]) -> bool:
+    """Whether anything but the dose changes between control points."""
+    first = points[0]
+    return any(
+        (point.jaws is None) != (first.jaws is None)
+        or not np.allclose(_state(point), _state(first), rtol=0, atol=SAME)
+        for point in points[1:]
+    )
+
+
+def _state(point: ControlPoint) -> np.ndarray:
+    leaves = [position for kind in sorted(point.leaves) for position in point.leaves[kind]]
+    return np.array(
+        [point.gantry, point.collimator, point.couch, *point.isocentre, *(point.jaws or ()), *leaves]
+    )
+
+
+def _check_aperture(point: ControlPoint, boundaries: Mapping[str, tuple[float, ...]], where: str) -> None:
+    """Refuse fields without jaws and fields that leaves shape; leaves outside the jaws shape nothing."""
+    if point.jaws is None:
+        raise InputError(
+            where,
+            "has no jaws in one direction: the field is shaped by the MLC",
+            "only fields shaped by jaws are computed in this version",
+        )
+    x1, x2, y1, y2 = point.jaws
+    for kind, positions in point.leaves.items():
+        along, across = ((x1, x2), (y1, y2)) if LEAVES[kind] == "x" else ((y1, y2), (x1, x2))
+        borders = np.array(boundaries.get(kind, ()))
+        pairs = len(borders) - 1
+        if pairs < 1 or len(positions) != 2 * pairs:
+            raise InputError(where, f"{kind} has {len(positions)} leaf positions for {pairs} leaf pairs")
+        bank1, bank2 = np.array(positions[:pairs]), np.array(positions[pairs:])
+        in_field = (borders[1:] > across[0] + SAME) & (borders[:-1] < across[1] - SAME)
+        shaped = in_field & ((bank1 > along[0] + SAME) | (bank2 < along[1] - SAME))
+        uncovered = borders[0] > across[0] + SAME or borders[-1] < across[1] - SAME
+        if shaped.any() or uncovered:
+            raise InputError(
+                where,
+                f"its field is shaped by the MLC ({int(shaped.sum())} {kind} leaf pairs reach into the jaws)",
+                "only fields shaped by jaws are computed in this version",
+            )

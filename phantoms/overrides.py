@@ -1,0 +1,87 @@
+"""The case file: what the user says about a case beyond the planning system's export.
+
+calibration = "opentps-4"        # a shipped CT calibration, or a .toml file beside the case file
+external = "BODY"                # the patient's outline, where the RTSTRUCT leaves a choice
+
+[overrides]                      # later entries win where structures overlap
+"Rod left" = { material = "titanium", density = 4.54 }
+"Cement" = { material = "pmma" } # without density: the material's own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from phantoms.errors import InputError
+from phantoms.materials import Material, is_positive, load_materials, read_toml
+
+
+@dataclass(frozen=True)
+class Override:
+    """One material and density for all voxels of a structure."""
+
+    roi: str
+    material: Material
+    density: float  # [g/cm3]
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """The content of a case file; None where it does not say.
+
+    Parameters
+    ----------
+    calibration : str or None
+        Name of a shipped calibration, or path of the user's own.
+    external : str or None
+        Name of the body outline.
+    overrides : tuple of Override
+    """
+
+    calibration: str | None = None
+    external: str | None = None
+    overrides: tuple[Override, ...] = ()
+
+
+def load_case_file(path: str | Path, materials: Mapping[str, Material] | None = None) -> CaseFile:
+    """Read a case file; material names are looked up in `materials`, by default the shipped ones."""
+    path = Path(path)
+    content = read_toml(path)
+    unknown = set(content) - {"calibration", "external", "overrides"}
+    if unknown:
+        raise InputError(
+            path, f"unknown key {sorted(unknown)[0]}", "known are calibration, external, overrides"
+        )
+    for key in ("calibration", "external"):
+        if not isinstance(content.get(key, ""), str):
+            raise InputError(path, f"{key} must be a text")
+    table = content.get("overrides", {})
+    if not isinstance(table, dict):
+        raise InputError(path, "overrides must be a table")
+    materials = materials if materials is not None else load_materials()
+    calibration = content.get("calibration")
+    if calibration is not None and calibration.endswith(".toml"):
+        calibration = str(path.parent / calibration)
+    return CaseFile(
+        calibration=calibration,
+        external=content.get("external"),
+        overrides=tuple(_override(path, roi, row, materials) for roi, row in table.items()),
+    )
+
+
+def _override(path: Path, roi: str, row: object, materials: Mapping[str, Material]) -> Override:
+    where = f"{path}, override of {roi}"
+    if not isinstance(row, dict) or not isinstance(row.get("material"), str):
+        raise InputError(where, "needs a material", 'like { material = "titanium", density = 4.54 }')
+    unknown = set(row) - {"material", "density"}
+    if unknown:
+        raise InputError(where, f"unknown key {sorted(unknown)[0]}")
+    if row["material"] not in materials:
+        raise InputError(where, f"unknown material {row['material']}", f"known are {', '.join(materials)}")
+    material = materials[row["material"]]
+    density = row.get("density", material.density)
+    if not is_positive(density) or density > 25:
+        raise InputError(where, f"density {density!r} is not between 0 and 25 g/cm3")
+    return Override(roi, material, float(density))

@@ -1,0 +1,334 @@
+"""RTSTRUCT -> structures: contours in patient coordinates, masks and sub-voxel volumes.
+
+A contour stands for a slab: half the contour spacing on either side of its plane. Between planes of
+unequal distance the border lies midway; beyond the first and the last plane the slab ends half a
+spacing outside, as in the volumes that planning systems state. A gap wider than one and a half times
+the usual spacing is empty, and said. On one plane all contours of a structure combine by the even-odd
+rule, which makes holes of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from phantoms.dicom import (
+    MM_PER_CM,
+    items,
+    optional,
+    optional_float,
+    optional_text,
+    read_dataset,
+    require,
+    require_floats,
+    require_int,
+    require_text,
+)
+from phantoms.errors import InputError
+from phantoms.polygons import Slab
+
+SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
+GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
+AREA_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+BODY_NAMES = ("BODY", "EXTERNAL", "SKIN", "PATIENT", "OUTLINE", "OUTER CONTOUR")
+
+
+@dataclass(frozen=True, eq=False)
+class ROI:
+    """A region of interest.
+
+    Parameters
+    ----------
+    number : int
+    name : str
+    type : str
+        RT ROI Interpreted Type (EXTERNAL, PTV, ORGAN, SUPPORT, ...), empty if not stated.
+    colour : (int, int, int)
+        RGB, 0 to 255.
+    contours : tuple of (n, 3) float64
+        Closed planar contours, LPS (x, y, z) [cm].
+    contour_spacing : float
+        Usual distance of contour planes [cm].
+    problem : str
+        Why the contours cannot be filled; empty if they can.
+    physical : dict of str to float
+        ROI Physical Properties the planning system assigned (REL_ELEC_DENSITY, ...).
+    warnings : tuple of str
+    """
+
+    number: int
+    name: str
+    type: str
+    colour: tuple[int, int, int]
+    contours: tuple[np.ndarray, ...]
+    contour_spacing: float
+    problem: str = ""
+    physical: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the structure has no closed contours."""
+        return not self.contours
+
+    def slabs(self) -> list[Slab]:
+        """Return the structure as slabs of polygons, ascending in z.
+
+        Raises
+        ------
+        InputError
+            If the structure is empty or its contours do not lie on planes of constant z.
+        """
+        if self.is_empty:
+            raise InputError(f"structure {self.name}", "has no contours", "contour it or leave it out")
+        if self.problem:
+            raise InputError(f"structure {self.name}", self.problem)
+        planes = _planes(self.contours)
+        z = np.array([plane[0] for plane in planes])
+        half = 0.5 * self.contour_spacing
+        gaps = np.diff(z)
+        reach = np.where(gaps > GAP_FACTOR * self.contour_spacing, half, 0.5 * gaps)
+        below, above = np.concatenate([[half], reach]), np.concatenate([reach, [half]])
+        return [
+            Slab(z[k] - below[k], z[k] + above[k], [contour[:, :2] for contour in contours])
+            for k, (_, contours) in enumerate(planes)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class StructureSet:
+    """The structures of an RTSTRUCT.
+
+    Parameters
+    ----------
+    rois : tuple of ROI
+    label, sop_uid, frame_of_reference_uid, patient_id : str
+    series_uid : str
+        The CT series the structures were drawn on; empty if not stated.
+    image_uids : frozenset of str
+        SOP Instance UIDs of the images the structures refer to.
+    source : str
+        The file, for messages.
+    warnings : tuple of str
+    """
+
+    rois: tuple[ROI, ...]
+    label: str
+    sop_uid: str
+    frame_of_reference_uid: str
+    patient_id: str
+    series_uid: str
+    image_uids: frozenset[str]
+    source: str
+    warnings: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Return the names of all structures."""
+        return [roi.name for roi in self.rois]
+
+    def __getitem__(self, name: str) -> ROI:
+        """Return the structure of this exact name."""
+        found = [roi for roi in self.rois if roi.name == name]
+        if not found:
+            raise InputError(self.source, f"has no structure {name}", f"it has {', '.join(self.names())}")
+        if len(found) > 1:
+            raise InputError(self.source, f"has {len(found)} structures named {name}", "rename them")
+        return found[0]
+
+    def by_number(self, number: int) -> ROI:
+        """Return the structure of this ROI number."""
+        for roi in self.rois:
+            if roi.number == number:
+                return roi
+        raise InputError(self.source, f"has no structure of number {number}")
+
+    def of_type(self, kind: str) -> list[ROI]:
+        """Return the structures of an interpreted type that have contours."""
+        return [roi for roi in self.rois if roi.type == kind and not roi.is_empty]
+
+    def external(self, name: str | None = None) -> ROI:
+        """Return the patient's outline: `name`, or the one EXTERNAL, or the one so named."""
+        if name is not None:
+            return self[name]
+        found = [roi for roi in self.rois if roi.type == "EXTERNAL"]
+        if not found:
+            found = [roi for roi in self.rois if roi.name.strip().upper() in BODY_NAMES]
+        if not found:
+            raise InputError(
+                self.source,
+                "has no structure of type EXTERNAL and none named BODY",
+                'contour the body, or name it in the case file: external = "..."',
+            )
+        if len(found) > 1:
+            names = ", ".join(roi.name for roi in found)
+            remedy = 'choose one in the case file: external = "..."'
+            raise InputError(self.source, f"has several body outlines: {names}", remedy)
+        return found[0]
+
+
+def read_structures(path: str | Path) -> StructureSet:
+    """Read an RTSTRUCT."""
+    path = Path(path)
+    dataset = read_dataset(path)
+    modality = optional_text(dataset, "Modality", path)
+    if modality != "RTSTRUCT":
+        raise InputError(path, f"is not an RTSTRUCT (modality {modality or 'missing'})")
+    require(dataset, "StructureSetROISequence", path)
+    named = {require_int(item, "ROINumber", path): item for item in dataset.StructureSetROISequence}
+    if len(named) < len(dataset.StructureSetROISequence):
+        raise InputError(path, "two structures have the same ROI Number (3006,0022)")
+    drawn = {
+        require_int(item, "ReferencedROINumber", path): item
+        for item in items(dataset, "ROIContourSequence", path)
+    }
+    observed = {
+        require_int(item, "ReferencedROINumber", path): item
+        for item in items(dataset, "RTROIObservationsSequence", path)
+    }
+    if "ROIContourSequence" not in dataset or "RTROIObservationsSequence" not in dataset:
+        raise InputError(path, "holds no contours or no ROI observations", "export it again")
+    contours = {number: _read_contours(item, path) for number, item in drawn.items()}
+    usual = _usual_spacing([area for area, _ in contours.values()])
+    rois = tuple(
+        _read_roi(
+            number, item, drawn.get(number), observed.get(number), contours.get(number, ([], "")), usual, path
+        )
+        for number, item in named.items()
+    )
+    series, images = _referenced_images(dataset, path)
+    if len(series) > 1:
+        raise InputError(path, f"refers to {len(series)} image series: {', '.join(sorted(series))}")
+    return StructureSet(
+        rois=rois,
+        label=optional_text(dataset, "StructureSetLabel", path),
+        sop_uid=require_text(dataset, "SOPInstanceUID", path),
+        frame_of_reference_uid=_frame_of_reference(dataset, path),
+        patient_id=optional_text(dataset, "PatientID", path),
+        series_uid=next(iter(series), ""),
+        image_uids=frozenset(images),
+        source=str(path),
+        warnings=tuple(warning for roi in rois for warning in roi.warnings),
+    )
+
+
+def _read_contours(item: Dataset, path: Path) -> tuple[list[np.ndarray], str]:
+    """Return the closed contours of a structure [cm] and why they cannot be filled, if so."""
+    contours, problem = [], ""
+    for contour in items(item, "ContourSequence", path):
+        kind = require_text(contour, "ContourGeometricType", path)
+        if kind not in AREA_TYPES:
+            continue  # points and lines enclose no volume
+        data = require_floats(contour, "ContourData", None, path) / MM_PER_CM
+        if len(data) % 3:
+            raise InputError(path, f"a contour has {len(data)} coordinates, not a multiple of 3")
+        points = data.reshape(-1, 3)
+        if np.ptp(points[:, 2]) > SAME_PLANE_CM:
+            problem = "has contours that do not lie on a plane of constant z"
+        if len(points) >= 3:  # fewer enclose nothing
+            contours.append(points)
+    return contours, problem
+
+
+def _read_roi(
+    number: int,
+    item: Dataset,
+    drawn: Dataset | None,
+    observed: Dataset | None,
+    contours: tuple[list[np.ndarray], str],
+    usual_spacing: float,
+    path: Path,
+) -> ROI:
+    name = optional_text(item, "ROIName", path) or f"ROI {number}"
+    area, problem = contours
+    area, warnings = _without_copies(area, name)
+    colour = (255, 255, 0)
+    if drawn is not None and optional(drawn, "ROIDisplayColor", path) is not None:
+        colour = tuple(int(c) for c in require_floats(drawn, "ROIDisplayColor", 3, path))
+    z = np.array([position for position, _ in _planes(area)])
+    gaps = np.diff(z)
+    spacing = float(np.median(gaps)) if len(gaps) else usual_spacing
+    if area and not problem and not spacing > 0:
+        problem = "has a single contour, so its thickness is unknown"
+    wide = np.flatnonzero(gaps > GAP_FACTOR * spacing)
+    if len(wide):
+        places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
+        warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
+    return ROI(
+        number=number,
+        name=name,
+        type="" if observed is None else optional_text(observed, "RTROIInterpretedType", path).upper(),
+        colour=colour,
+        contours=tuple(area),
+        contour_spacing=spacing,
+        problem=problem,
+        physical={} if observed is None else _physical_properties(observed, path),
+        warnings=tuple(warnings),
+    )
+
+
+def _without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:
+    """Drop contours drawn twice, which the even-odd rule would cancel."""
+    unique = list({contour.tobytes(): contour for contour in contours}.values())
+    dropped = len(contours) - len(unique)
+    return unique, [f"structure {name}: {dropped} contour(s) drawn twice were taken once"] if dropped else []
+
+
+def _usual_spacing(structures: list[list[np.ndarray]]) -> float:
+    """Return the usual distance of contour planes over all structures [cm]; 0 if there is none."""
+    gaps = []
+    for contours in structures:
+        gaps.extend(np.diff([z for z, _ in _planes(contours)]))
+    return float(np.median(gaps)) if gaps else 0.0
+
+
+def _planes(contours: Iterable[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
+    """Group contours by plane, ascending in z."""
+    planes: list[tuple[float, list[np.ndarray]]] = []
+    for contour in sorted(contours, key=lambda points: points[0, 2]):
+        z = float(contour[0, 2])
+        if planes and z - planes[-1][0] <= SAME_PLANE_CM:
+            planes[-1][1].append(contour)
+        else:
+            planes.append((z, [contour]))
+    return planes
+
+
+def _physical_properties(observed: Dataset, path: Path) -> dict[str, float]:
+    return {
+        optional_text(item, "ROIPhysicalProperty", path): optional_float(
+            item, "ROIPhysicalPropertyValue", path
+        )
+        for item in items(observed, "ROIPhysicalPropertiesSequence", path)
+        if optional_float(item, "ROIPhysicalPropertyValue", path) is not None
+    }
+
+
+def _frame_of_reference(dataset: Dataset, path: Path) -> str:
+    """Return the one frame of reference of all structures."""
+    rois = items(dataset, "StructureSetROISequence", path)
+    frames = {optional_text(item, "ReferencedFrameOfReferenceUID", path) for item in rois} - {""}
+    if not frames:
+        listed = items(dataset, "ReferencedFrameOfReferenceSequence", path)
+        frames = {optional_text(item, "FrameOfReferenceUID", path) for item in listed} - {""}
+    if not frames:
+        return require_text(dataset, "FrameOfReferenceUID", path)
+    if len(frames) > 1:
+        raise InputError(
+            path, f"structures lie in {len(frames)} frames of reference: {', '.join(sorted(frames))}"
+        )
+    return frames.pop()
+
+
+def _referenced_images(dataset: Dataset, path: Path) -> tuple[set[str], set[str]]:
+    series_uids, image_uids = set(), set()
+    for frame in items(dataset, "ReferencedFrameOfReferenceSequence", path):
+        for study in items(frame, "RTReferencedStudySequence", path):
+            for series in items(study, "RTReferencedSeriesSequence", path):
+                series_uids.add(require_text(series, "SeriesInstanceUID", path))
+                for image in items(series, "ContourImageSequence", path):
+                    image_uids.add(require_text(image, "ReferencedSOPInstanceUID", path))
+    return series_uids, image_uids
