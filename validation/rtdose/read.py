@@ -1,0 +1,279 @@
+"""Read RTDOSE files: DICOM's dose grid to Gy on a Grid (DICOM PS3.3 C.8.8.3)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import InvalidDicomError
+
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+
+COSINE_TOLERANCE = 1e-4  # of a direction: 0.03 mm over 30 cm
+POSITION_TOLERANCE = 0.01  # of a frame's position [mm]: decimals in DICOM are often rounded to this
+# what pydicom and numpy raise on a broken file, now or when a value is first looked at
+PARSER_ERRORS = (
+    *(OSError, EOFError, struct.error, InvalidDicomError, NotImplementedError),
+    *(ValueError, OverflowError, LookupError, TypeError, AttributeError),
+)
+SUMMATIONS = ("PLAN", "FRACTION", "BEAM", "MULTI_PLAN", "PLAN_OVERVIEW")
+
+
+@dataclass(frozen=True, eq=False)
+class PlanDose:
+    """A dose as a planning system exported it.
+
+    Parameters
+    ----------
+    path : Path
+    grid : Grid
+    dose : (nz, ny, nx) float64
+        [Gy]
+    summation : str
+        DoseSummationType: PLAN and BEAM doses are of the whole course, FRACTION of one fraction.
+    sop_uid, study_uid, frame_of_reference_uid, patient_id : str
+    plan_uid, structure_set_uid : str
+        Of the plan and structure set it refers to; empty where it names none.
+    fraction_group, beam : int or None
+        Numbers in the plan that a BEAM (or FRACTION) dose belongs to.
+    scaling : float
+        One step of the stored integers [Gy].
+    """
+
+    path: Path
+    grid: Grid
+    dose: np.ndarray = field(repr=False)
+    summation: str
+    sop_uid: str
+    study_uid: str
+    frame_of_reference_uid: str
+    patient_id: str
+    plan_uid: str
+    structure_set_uid: str
+    fraction_group: int | None
+    beam: int | None
+    scaling: float
+
+
+def read_rtdose(path: str | PathLike) -> PlanDose:
+    """Read an RTDOSE file; refuse what is not a physical dose in Gy on a uniform grid.
+
+    Any axis-aligned orientation, frame offsets of either form (relative, or DICOM's option b with
+    absolute z positions), in either direction.
+    """
+    path = Path(path)
+    try:
+        return _read(path)
+    except InputError:
+        raise
+    except PARSER_ERRORS as error:
+        raise InputError(path, f"is not readable DICOM: {error}") from error
+
+
+def load(path: Path) -> FileDataset:
+    """Parse the file, with or without the DICM preamble, and see that it is an RTDOSE."""
+    try:
+        data = pydicom.dcmread(path, force=True)
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror or error}") from None
+    modality = data.get("Modality")
+    if modality is None:
+        raise InputError(path, "is not DICOM, or cut short before its Modality")
+    if modality != "RTDOSE":
+        raise InputError(path, f"is {modality}, not RTDOSE")
+    return data
+
+
+def _read(path: Path) -> PlanDose:
+    """`read_rtdose`, with whatever the DICOM parser raises."""
+    data = load(path)
+    for name, needed in (("DoseUnits", "GY"), ("DoseType", "PHYSICAL")):
+        found = _need(data, name, path)
+        if found != needed:
+            raise InputError(path, f"{name} is {found}, not {needed}", "export the physical dose in Gy")
+    summation = _need(data, "DoseSummationType", path)
+    if summation not in SUMMATIONS:
+        raise InputError(
+            path, f"DoseSummationType {summation} is not supported", f"one of {', '.join(SUMMATIONS)}"
+        )
+    scaling = float(_need(data, "DoseGridScaling", path))
+    if not 0 < scaling < np.inf:
+        raise InputError(path, f"DoseGridScaling is {scaling}, not above 0")
+    grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path)
+    plan_uid, fraction_group, beam = _referenced_plan(data, path)
+    structure_sets = data.get("ReferencedStructureSetSequence") or [Dataset()]
+    return PlanDose(
+        path,
+        grid,
+        dose,
+        summation,
+        sop_uid=str(_need(data, "SOPInstanceUID", path)),
+        study_uid=str(data.get("StudyInstanceUID", "")),
+        frame_of_reference_uid=str(_need(data, "FrameOfReferenceUID", path)),
+        patient_id=str(data.get("PatientID", "")),
+        plan_uid=plan_uid,
+        structure_set_uid=str(structure_sets[0].get("ReferencedSOPInstanceUID", "")),
+        fraction_group=fraction_group,
+        beam=beam,
+        scaling=scaling,
+    )
+
+
+def _need(data: Dataset, name: str, path: Path):
+    """A field that must be there and filled."""
+    value = data.get(name)
+    if value is None or value == "":
+        raise InputError(path, f"{name} is missing", "export the dose again")
+    return value
+
+
+def _pixels(data: FileDataset, path: Path) -> np.ndarray:
+    """Stored integers (frames, rows, columns), unscaled; the length must be exactly what is declared."""
+    shape = tuple(int(data.get(name) or 1) for name in ("NumberOfFrames", "Rows", "Columns"))
+    bits, signed = int(_need(data, "BitsAllocated", path)), int(data.get("PixelRepresentation") or 0)
+    if bits not in (16, 32) or int(data.get("SamplesPerPixel", 1)) != 1:
+        raise InputError(path, f"has {bits}-bit pixels, not 16 or 32 with one sample")
+    if "PixelData" not in data:
+        raise InputError(path, "has no pixel data", "the file may be cut short")
+    syntax = getattr(data.file_meta, "TransferSyntaxUID", None) if hasattr(data, "file_meta") else None
+    if syntax is not None and syntax.is_compressed:
+        raise InputError(path, f"is compressed ({syntax.name})", "export it uncompressed")
+    expected = int(np.prod(shape)) * bits // 8
+    length = len(data.PixelData)
+    if length not in (expected, expected + expected % 2):
+        raise InputError(
+            path, f"has {length} bytes of pixel data, not {expected}", "the file may be cut short"
+        )
+    order = "<" if data.original_encoding[1] is not False else ">"
+    kind = f"{order}{'i' if signed else 'u'}{bits // 8}"
+    pixels = np.frombuffer(data.PixelData, dtype=kind, count=int(np.prod(shape))).reshape(shape)
+    if pixels.min() < 0:
+        raise InputError(
+            path, f"has negative doses (down to {pixels.min()} steps)", "export a dose, not an error map"
+        )
+    return pixels.astype(float)
+
+
+def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid, np.ndarray]:
+    """Turn (frame, row, column) into ascending (z, y, x) and say where it lies.
+
+    Frame k, row i, column j lies at position + offset_k * normal + i * dy * column_direction +
+    j * dx * row_direction (PS3.3 C.7.6.2.1.1), so each of the three index axes is one patient axis.
+    """
+    position = np.array([float(v) for v in _need(data, "ImagePositionPatient", path)])
+    orientation = np.array([float(v) for v in _need(data, "ImageOrientationPatient", path)]).reshape(2, 3)
+    spacing = [float(v) for v in _need(data, "PixelSpacing", path)]
+    if min(spacing) <= 0:
+        raise InputError(path, f"PixelSpacing is {spacing}")
+    if np.abs(np.abs(orientation) - np.rint(np.abs(orientation))).max() > COSINE_TOLERANCE:
+        raise InputError(
+            path, "its grid is tilted against the patient axes", "export the dose on an untilted grid"
+        )
+    row, column = np.rint(orientation)
+    normal = np.cross(row, column)
+    if np.abs(normal).sum() != 1:
+        raise InputError(path, f"ImageOrientationPatient {orientation.ravel().tolist()} is not a rotation")
+    frame_step = _frame_step(
+        data, dose.shape[0], position[np.abs(normal).argmax()], float(normal.sum()), path
+    )
+    steps = (normal * frame_step, column * spacing[0], row * spacing[1])  # of frame, row, column [mm]
+    axes = [int(np.abs(step).argmax()) for step in steps]  # 0 x, 1 y, 2 z
+    dose = np.transpose(dose, [axes.index(axis) for axis in (2, 1, 0)])
+    origin, size = [], []
+    for index, axis in enumerate((2, 1, 0)):
+        step = steps[axes.index(axis)][axis]
+        first = position[axis]
+        if step < 0:
+            dose = np.flip(dose, axis=index)
+            first += step * (dose.shape[index] - 1)
+        origin.append(0.1 * first)
+        size.append(0.1 * abs(step))
+    dose = np.ascontiguousarray(dose)
+    return Grid(dose.shape, tuple(size), tuple(origin)), dose
+
+
+def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path) -> float:
+    """Signed distance between frames along the normal [mm], from GridFrameOffsetVector."""
+    offsets = data.get("GridFrameOffsetVector")
+    if frames == 1:
+        thickness = data.get("SliceThickness")
+        if not thickness:
+            raise InputError(path, "has one frame and no SliceThickness, so no volume")
+        return float(thickness)
+    if offsets is None:
+        raise InputError(path, "GridFrameOffsetVector is missing")
+    offsets = np.array([float(v) for v in np.atleast_1d(offsets)])
+    if offsets.size != frames:
+        raise InputError(path, f"GridFrameOffsetVector has {offsets.size} entries for {frames} frames")
+    # PS3.3 C.8.8.3.2: relative to the first frame (a: begins with 0), or positions (b: begins at the
+    # first frame's own coordinate along the patient axis)
+    if abs(offsets[0]) > POSITION_TOLERANCE:
+        if abs(offsets[0] - first) > POSITION_TOLERANCE:
+            raise InputError(
+                path,
+                f"GridFrameOffsetVector begins at {offsets[0]:g} mm: neither 0 nor its position {first:g}",
+            )
+        offsets = (offsets - offsets[0]) * normal
+    step = (offsets[-1] - offsets[0]) / (frames - 1)
+    stray = np.abs(offsets - offsets[0] - step * np.arange(frames)).max()
+    if not (abs(step) > POSITION_TOLERANCE and stray <= POSITION_TOLERANCE):
+        raise InputError(
+            path, f"its frames are unevenly spaced, by up to {stray:.3g} mm", "export a uniform grid"
+        )
+    return float(step)
+
+
+def _referenced_plan(data: Dataset, path: Path) -> tuple[str, int | None, int | None]:
+    """UID of the plan, fraction group and beam number that the dose refers to."""
+    plans = data.get("ReferencedRTPlanSequence") or []
+    if len(plans) > 1:
+        raise InputError(path, f"sums {len(plans)} plans", "export the dose of one plan")
+    if not plans:
+        return "", None, None
+    groups = plans[0].get("ReferencedFractionGroupSequence") or [Dataset()]
+    beams = groups[0].get("ReferencedBeamSequence") or [Dataset()]
+    group = groups[0].get("ReferencedFractionGroupNumber")
+    beam = beams[0].get("ReferencedBeamNumber") if len(beams) == 1 else None
+    uid = str(plans[0].get("ReferencedSOPInstanceUID", ""))
+    return uid, None if group is None else int(group), None if beam is None else int(beam)
+
+
+def course_dose(dose: PlanDose, fractions: int) -> PlanDose:
+    """`dose` of the whole course of `fractions`: a FRACTION dose is multiplied, others are course doses."""
+    if dose.summation == "FRACTION":
+        return replace(dose, dose=dose.dose * fractions, summation="PLAN", scaling=dose.scaling * fractions)
+    if dose.summation not in ("PLAN", "BEAM"):
+        raise InputError(dose.path, f"a {dose.summation} dose is not the dose of one plan")
+    return dose
+
+
+def sum_beam_doses(doses: list[PlanDose], beams: list[int]) -> PlanDose:
+    """Sum BEAM doses to the plan's; each of the plan's `beams` exactly once, all on one grid."""
+    for dose in doses:
+        if dose.summation != "BEAM" or dose.beam is None:
+            raise InputError(dose.path, f"is a {dose.summation} dose that names no single beam")
+    found = [dose.beam for dose in doses]
+    for beam in sorted(set(beams) | set(found)):
+        if found.count(beam) != beams.count(beam):
+            raise InputError(
+                doses[0].path.parent if doses else "beam doses",
+                f"has {found.count(beam)} doses of beam {beam}, where the plan has {beams.count(beam)}",
+                "export one dose for each beam, or the plan dose",
+            )
+    if not doses:
+        raise InputError("beam doses", "there are none")
+    first = doses[0]
+    for dose in doses[1:]:
+        for name in ("plan_uid", "frame_of_reference_uid", "fraction_group"):
+            if getattr(dose, name) != getattr(first, name):
+                raise InputError(dose.path, f"its {name} differs from that of {first.path.name}")
+        if not dose.grid.matches(first.grid):
+            raise InputError(dose.path, f"its grid differs from that of {first.path.name}")
+    total = np.sum([dose.dose for dose in doses], axis=0)
+    return replace(first, dose=total, summation="PLAN", beam=None, scaling=max(d.scaling for d in doses))
