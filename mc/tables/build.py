@@ -168,7 +168,7 @@ def _photon_tables(medium: Medium, photon_parts: dict[int, np.ndarray]) -> dict[
     weights = atoms * at_pair_energy
     return {
         "photon": np.stack([total, *steps], axis=-1),
-        "incoherent": taking_part / medium.electrons,
+        "incoherent": np.minimum(taking_part / medium.electrons, 1.0),  # EPDL exceeds Z by roundings
         "coherent": form / atoms.sum(),
         "z_pair": weights @ [e.z for e in elements] / weights.sum(),
     }

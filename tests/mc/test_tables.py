@@ -1,0 +1,422 @@
+"""The tables against NIST, against the cross sections they are made of, and against themselves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from nist_reference import (
+    AIR,
+    ALUMINIUM,
+    BONE,
+    LUNG,
+    PMMA,
+    TITANIUM,
+    TUNGSTEN,
+    WATER,
+    estar,
+    mass_attenuation,
+)
+from scipy.integrate import quad
+
+from mc.config import Physics
+from mc.constants import AVOGADRO, ELECTRON_MASS, HC
+from mc.sampling import (
+    BREMS_PER_OCTAVE,
+    ENERGY_MAX_EXP,
+    ENERGY_MIN_EXP,
+    ETA_MIN_EXP,
+    ETA_PER_OCTAVE,
+    RANGE_MAX_EXP,
+    RANGE_MIN_EXP,
+    RANGE_PER_OCTAVE,
+    X_MAX_EXP,
+    X_MIN_EXP,
+    X_PER_OCTAVE,
+    octave_nodes,
+)
+from mc.tables import build_tables, tables_hash
+from mc.tables.build import energy_nodes
+from mc.tables.elements import load_elements
+from mc.tables.inelastic import (
+    annihilation_cross_section,
+    beta_squared,
+    collision_cross_section,
+    collision_cross_section_differential,
+    collision_stopping,
+    largest_loss,
+)
+from mc.tables.medium import Medium
+from mc.tables.scattering import electronic_transport, eta_index
+from phantoms.errors import InputError
+from phantoms.materials import Material
+
+NODES = energy_nodes()
+UNRESTRICTED = Physics(electron_cut=31.0, photon_cut=31.0)  # nothing up to 20 MeV is a hard event
+MATERIALS = (AIR, WATER, BONE, TITANIUM, TUNGSTEN)
+
+
+@pytest.fixture(
+    scope="module", params=[Physics(), Physics(electron_cut=0.01, photon_cut=0.01)], ids=["plan", "fine"]
+)
+def physics(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tables(physics):
+    return build_tables(MATERIALS, physics)
+
+
+def at_energy(energy, values):
+    """What a kernel reads between nodes: linear interpolation."""
+    return np.interp(energy, NODES, values)
+
+
+def worst(name, ours, reference, energy):
+    """Largest relative deviation, printed (pytest -s)."""
+    deviation = np.abs(ours / reference - 1.0)
+    print(f"{name}: {100 * deviation.max():.3f} % at {energy[deviation.argmax()]:.4g} MeV")
+    return deviation.max()
+
+
+# --- NIST ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("material", "file"),
+    [
+        (WATER, "water.csv"),
+        (AIR, "air.csv"),
+        (BONE, "bone.csv"),
+        (LUNG, "lung.csv"),
+        (ALUMINIUM, "elements/z13.csv"),
+        (TITANIUM, "elements/z22.csv"),
+        (TUNGSTEN, "elements/z74.csv"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Material) else "",
+)
+def test_mass_attenuation_is_nists(shared, material, file):
+    energy, reference = mass_attenuation(shared, file)
+    for element in load_elements(z for z, _ in material.composition).values():
+        edges = element.photoelectric[0][element.photoelectric_segments[1:]]
+        away = (np.abs(energy[:, None] / edges - 1.0) > 0.03).all(axis=1)
+        energy, reference = energy[away], reference[away]
+    assert len(energy) > 20
+    ours = at_energy(energy, build_tables([material], Physics()).photon[0, :, 0])
+    assert worst(f"mu/rho {material.name}", ours, reference, energy) < (
+        0.003 if material is TUNGSTEN else 0.001
+    )
+
+
+@pytest.mark.shared
+def test_stopping_powers_and_ranges_are_estars(shared):
+    # Radiative stopping alone is looser: the Seltzer-Berger table at hand is older than ESTAR's figures.
+    limits = {"collision": 0.001, "radiative": 0.012, "total": 0.005, "range": 0.003}
+    substances = estar(shared)
+    known = {"water.liquid": WATER, "air.dry": AIR, "pmma": PMMA}
+    elements = 0
+    for name, row in substances.items():
+        if row["Z"]:
+            try:
+                load_elements([row["Z"]])
+            except InputError:
+                continue
+            known[name] = Material(name, row["rho"], ((row["Z"], 1.0),), row["I"])
+            elements += 1
+    assert elements == 34
+    largest = dict.fromkeys(limits, (0.0, ""))
+    for name, material in known.items():
+        row = substances[name]
+        tables = build_tables([material], UNRESTRICTED)
+        total, collision = (at_energy(row["energy"], tables.stopping[0, 0, :, i]) for i in (0, 1))
+        distance = np.exp(
+            np.interp(np.log(row["energy"]), np.log(NODES), np.log(tables.range_k1[0, 0, :, 0]))
+        )
+        ours = {"collision": collision, "total": total, "radiative": total - collision, "range": distance}
+        for quantity, limit in limits.items():
+            if quantity == "radiative":
+                limit = 0.022 if material.composition[0][0] == 1 and row["Z"] else limit
+            deviation = np.abs(ours[quantity] / row[quantity] - 1.0).max()
+            largest[quantity] = max(largest[quantity], (deviation, name))
+            assert deviation < limit, (name, quantity)
+    print({quantity: f"{100 * d:.3f} % ({name})" for quantity, (d, name) in largest.items()})
+
+
+# --- photons ------------------------------------------------------------------------------------------
+
+
+def test_photon_probabilities(tables):
+    total, *steps = np.moveaxis(tables.photon, -1, 0)
+    assert (total > 0).all()
+    assert (np.diff(np.stack([0 * total, *steps, 1 + 0 * total]), axis=0) >= -1e-7).all()
+    pair = steps[2] - steps[1]
+    assert (pair[:, NODES < 2 * ELECTRON_MASS] == 0).all()
+    assert (pair[:, NODES > 1.3] > 0).all()
+    assert 7.0 < tables.z_pair[MATERIALS.index(WATER)] < 8.0
+    assert tables.z_pair[MATERIALS.index(TUNGSTEN)] == 74.0
+
+
+def test_hydrogen_form_factor_and_scattering_function_are_the_analytic_ones():
+    hydrogen = build_tables([Material("H", 8.4e-5, ((1, 1.0),), 19.2)], Physics())
+    x = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    reduced = 2.0 * np.pi * 0.529177 * x  # F = 1 / (1 + (2 pi a0 x)^2)^2
+    cumulative = (1.0 - (1.0 + reduced**2) ** -3) / 3.0 / (2.0 * np.pi * 0.529177) ** 2
+    np.testing.assert_allclose(hydrogen.coherent[0], cumulative, rtol=3e-3)
+    middle = (x > 0.02) & (x < 4)
+    np.testing.assert_allclose(
+        hydrogen.incoherent[0][middle], (1 - (1 + reduced**2) ** -4)[middle], rtol=6e-3
+    )
+
+
+def test_scattering_function_rises_to_one_and_form_factor_starts_at_z(tables):
+    assert (np.diff(tables.incoherent) >= -1e-5).all()
+    assert (tables.incoherent <= 1).all()
+    np.testing.assert_allclose(tables.incoherent[:, -1], 1.0, atol=1e-3)
+    water = MATERIALS.index(WATER)
+    x = 2.0**X_MIN_EXP
+    assert tables.coherent[water, 0] / x**2 == pytest.approx((2 * 1 + 64) / 3, rel=0.01)
+    assert (np.diff(tables.coherent) > 0).all()
+
+
+# --- electron collisions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("positron", [False, True])
+@pytest.mark.parametrize("energy", [0.03, 0.5, 6.0, 25.0])
+def test_collision_cross_section_and_stopping_are_integrals_of_the_differential_one(energy, positron):
+    top = float(largest_loss(energy, positron))
+    low, high = 0.1 * top, 0.6 * top
+    kinetic = np.array([energy])
+
+    def density(loss):
+        return collision_cross_section_differential(energy, loss, positron)
+
+    for threshold in (low, high):
+        expected = quad(density, threshold, top, epsrel=1e-10)[0]
+        assert collision_cross_section(kinetic, threshold, positron)[0] == pytest.approx(expected, rel=1e-9)
+    assert collision_cross_section(kinetic, 1.01 * top, positron)[0] == 0.0
+    restricted = [collision_stopping(kinetic, w, positron, 75.0, 0.0)[0] for w in (low, high, np.inf)]
+    lost = quad(lambda loss: loss * density(loss), low, high, epsrel=1e-10)[0]
+    assert restricted[1] - restricted[0] == pytest.approx(lost, rel=1e-8)
+    lost = quad(lambda loss: loss * density(loss), high, top, epsrel=1e-10)[0]
+    assert restricted[2] - restricted[1] == pytest.approx(lost, rel=1e-8)
+
+
+def test_moller_and_bhabha_are_rutherford_at_small_losses():
+    for positron in (False, True):
+        shape = collision_cross_section_differential(2.0, 1e-7, positron)
+        rutherford = 2 * np.pi * 2.8179403262e-13**2 * ELECTRON_MASS / (beta_squared(2.0) * 1e-14)
+        assert shape == pytest.approx(rutherford, rel=1e-6)
+
+
+def test_annihilation_in_flight_at_its_limits():
+    # Slow: pi r_e^2 c / v. Fast: pi r_e^2 (ln 2 gamma - 1) / gamma.
+    area = np.pi * 2.8179403262e-13**2
+    slow, fast = annihilation_cross_section(np.array([1e-5, 1e4]))
+    assert slow == pytest.approx(area / np.sqrt(beta_squared(1e-5)), rel=0.02)
+    gamma = 1e4 / ELECTRON_MASS
+    assert fast == pytest.approx(area * (np.log(2 * gamma) - 1) / gamma, rel=1e-3)
+
+
+@pytest.mark.parametrize("positron", [False, True])
+@pytest.mark.parametrize("energy", [0.02, 0.3, 1.0, 12.0])
+def test_electronic_transport_is_the_integral_over_soft_losses(energy, positron):
+    element = load_elements([8])[8]
+    threshold = 0.189
+    rest = ELECTRON_MASS
+
+    def momentum(kinetic):
+        return np.sqrt(kinetic * (kinetic + 2 * rest))
+
+    def integrand(log_loss, order):
+        loss = np.exp(log_loss)
+        before, after, given = momentum(energy), momentum(energy - loss), momentum(loss)
+        cosine = (before**2 + after**2 - given**2) / (2 * before * after)
+        moment = 1 - cosine if order == 1 else 1.5 * (1 - cosine) * (1 + cosine)
+        taking_part = np.interp(given / (2 * HC), *element.scattering)
+        return loss * collision_cross_section_differential(energy, loss, positron) * moment * taking_part
+
+    top = min(threshold, float(largest_loss(energy, positron))) * (1 - 1e-9)
+    grid = np.linspace(np.log(1e-8), np.log(top), 20001)
+    ours = electronic_transport([element], np.array([1.0]), np.array([energy]), threshold, positron)[:, 0]
+    for order in (1, 2):
+        expected = np.trapezoid([integrand(w, order) for w in grid], grid) * AVOGADRO / element.atomic_weight
+        assert ours[order - 1] == pytest.approx(expected, rel=1e-3)
+
+
+def test_hard_cross_sections_and_probabilities(tables, physics):
+    total, brems, brems_or_collision = np.moveaxis(tables.hard.astype(float), -1, 0)
+    assert (total >= 0).all()
+    assert ((0 <= brems) & (brems <= brems_or_collision) & (brems_or_collision <= 1 + 1e-6)).all()
+    np.testing.assert_allclose(brems_or_collision[:, 0], 1.0, rtol=1e-6)  # electrons do not annihilate
+    closed = NODES <= min(2 * physics.electron_cut, physics.photon_cut)
+    assert (total[:, 0, closed] == 0).all()
+    assert (total[:, 0, NODES > 2.01 * physics.electron_cut] > 0).all()
+    water = MATERIALS.index(WATER)
+    electrons = AVOGADRO * (0.111894 / 1.0079 + 0.888106 * 8 / 15.9994)
+    for charge, positron in enumerate((False, True)):
+        hard = (brems_or_collision - brems)[water, charge] * total[water, charge]
+        expected = electrons * collision_cross_section(NODES, physics.electron_cut, positron)
+        np.testing.assert_allclose(hard, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_majorant_covers_all_materials_and_lower_energies(tables):
+    energy = np.geomspace(NODES[0], NODES[-1], 5001)
+    for charge in range(2):
+        majorant = at_energy(energy, tables.hard_majorant[charge])
+        for material in range(len(MATERIALS)):
+            cross_section = at_energy(energy, tables.hard[material, charge, :, 0])
+            assert (np.maximum.accumulate(cross_section) <= majorant).all()
+
+
+# --- bremsstrahlung -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("energy", [0.5, 1.0, 2.0, 8.0])  # nodes of both the raw table and ours
+def test_bremsstrahlung_quantiles_and_cross_section_are_seltzer_bergers(energy):
+    element = load_elements([74])[74]
+    physics = Physics(electron_cut=20.0)  # no Moller, so that all hard events are bremsstrahlung
+    tables = build_tables([TUNGSTEN], physics)
+    row = int(np.argmin(np.abs(element.bremsstrahlung_energy - energy)))
+    log_k = np.linspace(np.log(physics.photon_cut), np.log(energy), 4001)
+    density = np.interp(np.exp(log_k) / energy, element.bremsstrahlung_fraction, element.bremsstrahlung[row])
+    cumulative = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(log_k)))
+    scale = AVOGADRO / element.atomic_weight * 74**2 * 1e-27 / beta_squared(energy)
+    assert at_energy(energy, tables.hard[0, 0, :, 0]) == pytest.approx(scale * cumulative[-1], rel=2e-3)
+    node = np.flatnonzero(octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE) == energy)[0]
+    x = tables.brems[0, node]
+    u = np.interp(np.log(physics.photon_cut) + x * np.log(energy / physics.photon_cut), log_k, cumulative)
+    np.testing.assert_allclose(u / cumulative[-1], np.linspace(0, 1, 65), atol=5e-4)
+
+
+def test_bremsstrahlung_quantiles_ascend(tables, physics):
+    assert (np.diff(tables.brems, axis=-1) > 0).all()
+    assert (tables.brems[..., 0] == 0).all()
+    assert (tables.brems[..., -1] == 1).all()
+    below = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE) <= physics.photon_cut
+    np.testing.assert_allclose(
+        tables.brems[:, below],
+        np.broadcast_to(np.linspace(0, 1, 65), (len(MATERIALS), below.sum(), 65)),
+        atol=1e-6,
+    )
+
+
+# --- range and scattering strength --------------------------------------------------------------------
+
+
+def test_range_and_strength_ascend_and_have_the_right_slope(tables):
+    distance, strength = np.moveaxis(tables.range_k1, -1, 0)
+    assert (np.diff(distance) > 0).all()
+    assert (np.diff(strength) > 0).all()
+    assert (strength[..., 0] == 0).all()
+    # Simpson's rule over two intervals against the table, where 1/L is smooth.
+    reciprocal = 1.0 / tables.stopping[..., 0].astype(float)
+    first = np.arange(0, len(NODES) - 1, 2)  # pairs of equal intervals
+    step = NODES[first + 1] - NODES[first]
+    simpson = (
+        step / 3 * (reciprocal[..., first] + 4 * reciprocal[..., first + 1] + reciprocal[..., first + 2])
+    )
+    gained = distance[..., first + 2] - distance[..., first]
+    deviation = np.abs(simpson / gained - 1)
+    assert np.median(deviation) < 1e-6
+    assert deviation.max() < 1e-3  # at a threshold 1/L has a kink within the interval
+
+
+def test_range_guide_starts_at_or_below(tables):
+    guide = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
+    distance = tables.range_k1[..., 0]
+    assert (distance[..., 0] > guide[0]).all()
+    for material in range(len(MATERIALS)):
+        for charge in range(2):
+            ranges, start = distance[material, charge], tables.range_guide[material, charge]
+            inside = guide >= ranges[0]
+            assert (ranges[start[inside]] <= guide[inside]).all()
+            following = np.minimum(start + 1, len(ranges) - 1)
+            assert ((ranges[following] > guide) | (start == len(ranges) - 1))[inside].all()
+            assert (start[~inside] == 0).all()
+
+
+def test_scattering_of_elements_without_elsepa_data_fits_their_neighbours():
+    energy = np.geomspace(0.01, 20.0, 40)
+    for z, low, high in ((14, 13, 15), (47, 42, 53), (50, 42, 53), (75, 74, 79)):
+        library = load_elements([z, low, high])
+        scaled = {}
+        for k, element in library.items():
+            scaled[k] = [np.interp(energy, element.elastic_energy, row) / k**2 for row in element.elastic]
+        for order in range(2):
+            part = np.log(z / low) / np.log(high / low)
+            expected = scaled[low][order] ** (1 - part) * scaled[high][order] ** part
+            np.testing.assert_allclose(scaled[z][order], expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("position", [10, 25.5, 40])
+def test_eta_index_finds_the_screening_that_has_the_ratio(position):
+    octave, place = divmod(position, ETA_PER_OCTAVE)
+    eta = 2.0 ** (ETA_MIN_EXP + octave) * (1 + place / ETA_PER_OCTAVE)
+
+    def mean(moment):  # over s = ln(1 - cos + 2 eta)
+        def weighted(s):
+            return moment(np.exp(s) - 2 * eta) * np.exp(-s)
+
+        return quad(weighted, np.log(2 * eta), np.log(2 + 2 * eta), epsrel=1e-10, limit=500)[0]
+
+    ratio = mean(lambda t: 1.5 * t * (2 - t)) / mean(lambda t: t)
+    assert eta_index(np.array([ratio]))[0] == pytest.approx(position, abs=2e-3)
+
+
+def test_soft_scattering_grows_with_the_threshold_and_fades_with_energy():
+    library = load_elements(z for z, _ in WATER.composition)
+    kappa = {
+        cut: Medium(WATER, library, Physics(electron_cut=cut), NODES).soft_transport(False)
+        for cut in (0.01, 0.189)
+    }
+    open_ = NODES > 0.4
+    assert (kappa[0.189][:, open_] > kappa[0.01][:, open_]).all()
+    np.testing.assert_allclose(kappa[0.189][:, NODES < 0.02], kappa[0.01][:, NODES < 0.02], rtol=1e-6)
+    for values in kappa.values():
+        assert (np.diff(values) < 0).all()
+        assert ((values[1] > values[0]) & (values[1] < 3 * values[0])).all()
+
+
+# --- the doors ----------------------------------------------------------------------------------------
+
+
+def test_tables_are_what_kernels_expect(tables):
+    singles = {"coherent": np.float64, "range_k1": np.float64, "range_guide": np.int32}
+    for name, array in tables._asdict().items():
+        assert array.flags.c_contiguous
+        assert array.dtype == singles.get(name, np.float32), name
+        assert np.isfinite(array).all(), name
+    shapes = {name: array.shape for name, array in tables._asdict().items()}
+    n = len(MATERIALS)
+    assert shapes["photon"] == (n, len(NODES), 4)
+    assert shapes["range_k1"] == (n, 2, len(NODES), 2)
+    assert shapes["hard"] == (n, 2, len(NODES), 3)
+    assert shapes["hard_majorant"] == (2, len(NODES))
+
+
+def test_hash_follows_what_the_tables_depend_on():
+    reference = tables_hash([WATER], Physics())
+    assert reference == tables_hash([WATER], Physics(seed=99))
+    assert reference != tables_hash([WATER], Physics(electron_cut=0.2))
+    assert reference != tables_hash([replace(WATER, mean_excitation=78.0)], Physics())
+    assert reference != tables_hash([WATER, AIR], Physics())
+
+
+@pytest.mark.parametrize(
+    ("material", "physics", "words"),
+    [
+        (replace(WATER, composition=((1, 0.11), (93, 0.89))), Physics(), "Z=93"),
+        (replace(WATER, composition=((1, 0.11), (8, 0.8))), Physics(), "sum to 1"),
+        (replace(WATER, composition=()), Physics(), "sum to 1"),
+        (replace(WATER, composition=((1, float("nan")), (8, 0.8))), Physics(), "sum to 1"),
+        (replace(WATER, density=0.0), Physics(), "above 0"),
+        (replace(WATER, mean_excitation=0.5), Physics(), "does not fit"),
+        (WATER, Physics(electron_cut=1e-3), "electron_cut"),
+        (WATER, Physics(photon_cut=40.0), "photon_cut"),
+    ],
+)
+def test_nonsense_is_refused_by_name(material, physics, words):
+    with pytest.raises(InputError, match=words):
+        build_tables([material], physics)
