@@ -124,23 +124,23 @@ REFUSALS = [
     ({"DoseUnits": "RELATIVE"}, "DoseUnits is RELATIVE"),
     ({"DoseType": "EFFECTIVE"}, "DoseType is EFFECTIVE"),
     ({"DoseSummationType": "CONTROL_POINT"}, "CONTROL_POINT"),
-    ({"DoseSummationType": None}, "DoseSummationType is missing"),
-    ({"DoseGridScaling": None}, "DoseGridScaling is missing"),
+    ({"DoseSummationType": None}, "Dose Summation Type .* is missing"),
+    ({"DoseGridScaling": None}, "Dose Grid Scaling .* is missing"),
     ({"DoseGridScaling": 0}, "DoseGridScaling is 0"),
     ({"GridFrameOffsetVector": [0, 2.5, 5, 8]}, "unevenly"),
     ({"GridFrameOffsetVector": [0, 0, 0, 0]}, "unevenly"),
-    ({"GridFrameOffsetVector": [0, 2.5, 5]}, "3 entries for 4 frames"),
+    ({"GridFrameOffsetVector": [0, 2.5, 5]}, "has 3 values, not 4"),
     ({"GridFrameOffsetVector": [3, 5.5, 8, 10.5]}, "neither 0 nor"),
-    ({"GridFrameOffsetVector": None}, "GridFrameOffsetVector is missing"),
+    ({"GridFrameOffsetVector": None}, "Grid Frame Offset Vector .* is missing"),
     ({"ImageOrientationPatient": [0.99, 0.141, 0, -0.141, 0.99, 0]}, "tilted"),
     ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "not a rotation"),
     ({"PixelData": b"\0" * 400}, "400 bytes of pixel data, not 480"),
-    ({"PixelData": None}, "no pixel data"),
+    ({"PixelData": None}, "Pixel Data .* is missing"),
     ({"Modality": "RTPLAN"}, "is RTPLAN"),
-    ({"FrameOfReferenceUID": None}, "FrameOfReferenceUID is missing"),
+    ({"FrameOfReferenceUID": None}, "Frame of Reference UID .* is missing"),
     ({"BitsAllocated": 8}, "8-bit"),
     ({"PixelSpacing": [0, 1]}, "PixelSpacing"),
-    ({"ImagePositionPatient": [1, 2]}, "not readable"),
+    ({"ImagePositionPatient": [1, 2]}, "has 2 values, not 3"),
 ]
 
 
@@ -165,16 +165,9 @@ def test_files_cut_short_or_garbled_are_refused(path, tmp_path):
         read_rtdose(cut)
     with pytest.raises(InputError, match="cannot be read"):
         read_rtdose(tmp_path / "absent.dcm")
-    random = np.random.default_rng(5)
-    for _ in range(100):
-        garbled = bytearray(content)
-        for place in random.integers(132, len(content) - 480, 3):
-            garbled[place] = random.integers(256)
-        cut.write_bytes(garbled)
-        try:
-            read_rtdose(cut)
-        except InputError:
-            pass
+    cut.write_bytes(content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.7\0"))
+    with pytest.raises(InputError, match="transfer syntax"):
+        read_rtdose(cut)
 
 
 def test_unwritable_output_and_impossible_doses_are_refused(tmp_path):

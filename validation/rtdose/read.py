@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset
 
+from phantoms.dicom import (
+    items,
+    optional,
+    optional_float,
+    optional_text,
+    read_dataset,
+    require,
+    require_float,
+    require_floats,
+    require_int,
+    require_text,
+)
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 
 COSINE_TOLERANCE = 1e-4  # of a direction: 0.03 mm over 30 cm
 POSITION_TOLERANCE = 0.01  # of a frame's position [mm]: decimals in DICOM are often rounded to this
-# what pydicom and numpy raise on a broken file, now or when a value is first looked at
-PARSER_ERRORS = (
-    *(OSError, EOFError, struct.error, InvalidDicomError, NotImplementedError),
-    *(ValueError, OverflowError, LookupError, TypeError, AttributeError),
-)
 SUMMATIONS = ("PLAN", "FRACTION", "BEAM", "MULTI_PLAN", "PLAN_OVERVIEW")
 
 
@@ -68,96 +72,78 @@ def read_rtdose(path: str | PathLike) -> PlanDose:
     absolute z positions), in either direction.
     """
     path = Path(path)
-    try:
-        return _read(path)
-    except InputError:
-        raise
-    except PARSER_ERRORS as error:
-        raise InputError(path, f"is not readable DICOM: {error}") from error
-
-
-def load(path: Path) -> FileDataset:
-    """Parse the file, with or without the DICM preamble, and see that it is an RTDOSE."""
-    try:
-        data = pydicom.dcmread(path, force=True)
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror or error}") from None
-    modality = data.get("Modality")
-    if modality is None:
-        raise InputError(path, "is not DICOM, or cut short before its Modality")
-    if modality != "RTDOSE":
-        raise InputError(path, f"is {modality}, not RTDOSE")
-    return data
-
-
-def _read(path: Path) -> PlanDose:
-    """`read_rtdose`, with whatever the DICOM parser raises."""
     data = load(path)
-    for name, needed in (("DoseUnits", "GY"), ("DoseType", "PHYSICAL")):
-        found = _need(data, name, path)
+    for keyword, needed in (("DoseUnits", "GY"), ("DoseType", "PHYSICAL")):
+        found = require_text(data, keyword, path)
         if found != needed:
-            raise InputError(path, f"{name} is {found}, not {needed}", "export the physical dose in Gy")
-    summation = _need(data, "DoseSummationType", path)
+            raise InputError(path, f"{keyword} is {found}, not {needed}", "export the physical dose in Gy")
+    summation = require_text(data, "DoseSummationType", path)
     if summation not in SUMMATIONS:
         raise InputError(
             path, f"DoseSummationType {summation} is not supported", f"one of {', '.join(SUMMATIONS)}"
         )
-    scaling = float(_need(data, "DoseGridScaling", path))
-    if not 0 < scaling < np.inf:
-        raise InputError(path, f"DoseGridScaling is {scaling}, not above 0")
+    scaling = require_float(data, "DoseGridScaling", path)
+    if not scaling > 0:
+        raise InputError(path, f"DoseGridScaling is {scaling:g}, not above 0")
     grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path)
     plan_uid, fraction_group, beam = _referenced_plan(data, path)
-    structure_sets = data.get("ReferencedStructureSetSequence") or [Dataset()]
+    structure_sets = items(data, "ReferencedStructureSetSequence", path) or [Dataset()]
     return PlanDose(
         path,
         grid,
         dose,
         summation,
-        sop_uid=str(_need(data, "SOPInstanceUID", path)),
-        study_uid=str(data.get("StudyInstanceUID", "")),
-        frame_of_reference_uid=str(_need(data, "FrameOfReferenceUID", path)),
-        patient_id=str(data.get("PatientID", "")),
+        sop_uid=require_text(data, "SOPInstanceUID", path),
+        study_uid=optional_text(data, "StudyInstanceUID", path),
+        frame_of_reference_uid=require_text(data, "FrameOfReferenceUID", path),
+        patient_id=optional_text(data, "PatientID", path),
         plan_uid=plan_uid,
-        structure_set_uid=str(structure_sets[0].get("ReferencedSOPInstanceUID", "")),
+        structure_set_uid=optional_text(structure_sets[0], "ReferencedSOPInstanceUID", path),
         fraction_group=fraction_group,
         beam=beam,
         scaling=scaling,
     )
 
 
-def _need(data: Dataset, name: str, path: Path):
-    """A field that must be there and filled."""
-    value = data.get(name)
-    if value is None or value == "":
-        raise InputError(path, f"{name} is missing", "export the dose again")
-    return value
+def load(path: Path) -> Dataset:
+    """Read the file and see that it is an RTDOSE."""
+    data = read_dataset(path)
+    modality = require_text(data, "Modality", path)
+    if modality != "RTDOSE":
+        raise InputError(path, f"is {modality}, not RTDOSE")
+    return data
 
 
-def _pixels(data: FileDataset, path: Path) -> np.ndarray:
+def _pixels(data: Dataset, path: Path) -> np.ndarray:
     """Stored integers (frames, rows, columns), unscaled; the length must be exactly what is declared."""
-    shape = tuple(int(data.get(name) or 1) for name in ("NumberOfFrames", "Rows", "Columns"))
-    bits, signed = int(_need(data, "BitsAllocated", path)), int(data.get("PixelRepresentation") or 0)
-    if bits not in (16, 32) or int(data.get("SamplesPerPixel", 1)) != 1:
+    frames = require_int(data, "NumberOfFrames", path) if "NumberOfFrames" in data else 1
+    shape = (frames, require_int(data, "Rows", path), require_int(data, "Columns", path))
+    bits = require_int(data, "BitsAllocated", path)
+    if min(shape) < 1:
+        raise InputError(path, f"has {shape[0]} frames of {shape[1]} rows and {shape[2]} columns")
+    if bits not in (16, 32) or optional_float(data, "SamplesPerPixel", path) not in (None, 1):
         raise InputError(path, f"has {bits}-bit pixels, not 16 or 32 with one sample")
-    if "PixelData" not in data:
-        raise InputError(path, "has no pixel data", "the file may be cut short")
-    syntax = getattr(data.file_meta, "TransferSyntaxUID", None) if hasattr(data, "file_meta") else None
-    if syntax is not None and syntax.is_compressed:
-        raise InputError(path, f"is compressed ({syntax.name})", "export it uncompressed")
-    expected = int(np.prod(shape)) * bits // 8
-    length = len(data.PixelData)
-    if length not in (expected, expected + expected % 2):
+    syntax = data.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax or syntax.is_compressed:
         raise InputError(
-            path, f"has {length} bytes of pixel data, not {expected}", "the file may be cut short"
+            path, f"is compressed, or of unknown transfer syntax {syntax!r}", "export it uncompressed"
         )
-    order = "<" if data.original_encoding[1] is not False else ">"
-    kind = f"{order}{'i' if signed else 'u'}{bits // 8}"
-    pixels = np.frombuffer(data.PixelData, dtype=kind, count=int(np.prod(shape))).reshape(shape)
-    if pixels.min() < 0:
+    pixels = require(data, "PixelData", path)
+    expected = shape[0] * shape[1] * shape[2] * bits // 8
+    if len(pixels) not in (expected, expected + expected % 2):
         raise InputError(
-            path, f"has negative doses (down to {pixels.min()} steps)", "export a dose, not an error map"
+            path, f"has {len(pixels)} bytes of pixel data, not {expected}", "the file may be cut short"
         )
-    return pixels.astype(float)
+    order = "<" if syntax.is_little_endian else ">"
+    kind = "i" if optional_float(data, "PixelRepresentation", path) else "u"
+    stored = np.frombuffer(pixels, dtype=f"{order}{kind}{bits // 8}", count=expected * 8 // bits).reshape(
+        shape
+    )
+    if stored.min() < 0:
+        raise InputError(
+            path, f"has negative doses (down to {stored.min()} steps)", "export a dose, not an error map"
+        )
+    return stored.astype(float)
 
 
 def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid, np.ndarray]:
@@ -166,11 +152,11 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid,
     Frame k, row i, column j lies at position + offset_k * normal + i * dy * column_direction +
     j * dx * row_direction (PS3.3 C.7.6.2.1.1), so each of the three index axes is one patient axis.
     """
-    position = np.array([float(v) for v in _need(data, "ImagePositionPatient", path)])
-    orientation = np.array([float(v) for v in _need(data, "ImageOrientationPatient", path)]).reshape(2, 3)
-    spacing = [float(v) for v in _need(data, "PixelSpacing", path)]
-    if min(spacing) <= 0:
-        raise InputError(path, f"PixelSpacing is {spacing}")
+    position = require_floats(data, "ImagePositionPatient", 3, path)
+    orientation = require_floats(data, "ImageOrientationPatient", 6, path).reshape(2, 3)
+    spacing = require_floats(data, "PixelSpacing", 2, path)
+    if spacing.min() <= 0:
+        raise InputError(path, f"PixelSpacing is {spacing.tolist()}")
     if np.abs(np.abs(orientation) - np.rint(np.abs(orientation))).max() > COSINE_TOLERANCE:
         raise InputError(
             path, "its grid is tilted against the patient axes", "export the dose on an untilted grid"
@@ -200,17 +186,12 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid,
 
 def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path) -> float:
     """Signed distance between frames along the normal [mm], from GridFrameOffsetVector."""
-    offsets = data.get("GridFrameOffsetVector")
     if frames == 1:
-        thickness = data.get("SliceThickness")
-        if not thickness:
+        thickness = optional_float(data, "SliceThickness", path)
+        if not thickness or thickness < 0:
             raise InputError(path, "has one frame and no SliceThickness, so no volume")
-        return float(thickness)
-    if offsets is None:
-        raise InputError(path, "GridFrameOffsetVector is missing")
-    offsets = np.array([float(v) for v in np.atleast_1d(offsets)])
-    if offsets.size != frames:
-        raise InputError(path, f"GridFrameOffsetVector has {offsets.size} entries for {frames} frames")
+        return thickness
+    offsets = require_floats(data, "GridFrameOffsetVector", frames, path)
     # PS3.3 C.8.8.3.2: relative to the first frame (a: begins with 0), or positions (b: begins at the
     # first frame's own coordinate along the patient axis)
     if abs(offsets[0]) > POSITION_TOLERANCE:
@@ -231,17 +212,17 @@ def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: P
 
 def _referenced_plan(data: Dataset, path: Path) -> tuple[str, int | None, int | None]:
     """UID of the plan, fraction group and beam number that the dose refers to."""
-    plans = data.get("ReferencedRTPlanSequence") or []
+    plans = items(data, "ReferencedRTPlanSequence", path)
     if len(plans) > 1:
         raise InputError(path, f"sums {len(plans)} plans", "export the dose of one plan")
     if not plans:
         return "", None, None
-    groups = plans[0].get("ReferencedFractionGroupSequence") or [Dataset()]
-    beams = groups[0].get("ReferencedBeamSequence") or [Dataset()]
-    group = groups[0].get("ReferencedFractionGroupNumber")
-    beam = beams[0].get("ReferencedBeamNumber") if len(beams) == 1 else None
-    uid = str(plans[0].get("ReferencedSOPInstanceUID", ""))
-    return uid, None if group is None else int(group), None if beam is None else int(beam)
+    groups = items(plans[0], "ReferencedFractionGroupSequence", path) or [Dataset()]
+    beams = items(groups[0], "ReferencedBeamSequence", path)
+    group = optional(groups[0], "ReferencedFractionGroupNumber", path)
+    beam = require_int(beams[0], "ReferencedBeamNumber", path) if len(beams) == 1 else None
+    uid = optional_text(plans[0], "ReferencedSOPInstanceUID", path)
+    return uid, None if group is None else int(group), beam
 
 
 def course_dose(dose: PlanDose, fractions: int) -> PlanDose:
