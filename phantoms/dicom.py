@@ -46,11 +46,12 @@ def looks_like_dicom(path: str | Path) -> bool:
 
 
 def list_dicom_files(folder: str | Path) -> list[Path]:
-    """Return the DICOM files in `folder` and its subfolders, sorted; other files are left out."""
+    """Return the DICOM files in `folder` and its subfolders, sorted, without media directories."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(folder, "is not a folder")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and looks_like_dicom(path))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.upper() != "DICOMDIR")
+    files = [path for path in files if looks_like_dicom(path)]
     if not files:
         raise InputError(folder, "holds no DICOM files")
     return files
