@@ -1,0 +1,248 @@
+"""Profiles of limits: what a plan and its Monte Carlo check may differ by, from editable TOML files."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+
+from mc.schema import Table
+from phantoms.errors import InputError
+from validation.dvh import parse_metric
+from validation.gamma import Criterion
+
+DEFAULT = "spine"
+_SHIPPED = files("validation") / "data" / "profiles"
+
+
+@dataclass(frozen=True)
+class Organ:
+    """An organ and how its structures are named.
+
+    Parameters
+    ----------
+    name : str
+    patterns, exclude : tuple of str
+        Shell patterns for the structure's name in lower case, letters and digits only.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    def matches(self, structure: str) -> bool:
+        """Whether `structure` is a name of this organ."""
+        plain = "".join(c for c in structure.lower() if c.isalnum())
+        return any(fnmatchcase(plain, p) for p in self.patterns) and not any(
+            fnmatchcase(plain, p) for p in self.exclude
+        )
+
+
+@dataclass(frozen=True)
+class GammaLimit:
+    """A gamma criterion and the passing rates [%] below which it warns and fails; None: reported only."""
+
+    criterion: Criterion
+    tolerance: float | None
+    action: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class DifferenceLimit:
+    """How far Monte Carlo may differ from the plan in a DVH metric.
+
+    Parameters
+    ----------
+    structures : str
+        'target', or the name of an organ.
+    metric : str
+    relative_to : {'plan', 'prescription'}
+        Plan: the plan's own value of the metric.
+    tolerance, action : float
+        Size of the difference above which it warns and fails [%].
+    source : str
+    """
+
+    structures: str
+    metric: str
+    relative_to: str
+    tolerance: float
+    action: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A clinical limit, in the metric's unit, for an organ and a number of fractions."""
+
+    organ: str
+    metric: str
+    fractions: int
+    limit: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All limits of a verdict.
+
+    Parameters
+    ----------
+    name, title, status, source : str
+        `status` says what authority the figures have.
+    max_voxel_mm, max_sigma_percent : float
+        Voxel side and transport sigma above which the Monte Carlo dose itself gets a warning.
+    flip : {'fail', 'warn'}
+        What a constraint kept by the plan and broken by Monte Carlo is.
+    flip_sigmas : float
+        By how many sigma it must be broken for that.
+    organs, gamma, differences, constraints : tuples
+    """
+
+    name: str
+    title: str
+    status: str
+    source: str
+    max_voxel_mm: float
+    max_sigma_percent: float
+    flip: str
+    flip_sigmas: float
+    organs: tuple[Organ, ...]
+    gamma: tuple[GammaLimit, ...]
+    differences: tuple[DifferenceLimit, ...]
+    constraints: tuple[Constraint, ...]
+
+    def organ(self, name: str) -> Organ:
+        """The organ called `name`."""
+        return next(organ for organ in self.organs if organ.name == name)
+
+
+def shipped_profiles() -> list[str]:
+    """Names of the profiles that come with mcverify."""
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_profile(profile: str | PathLike = DEFAULT) -> Profile:
+    """Load a shipped profile by its name, or any by the path of its TOML file."""
+    if isinstance(profile, str) and profile in shipped_profiles():
+        path, text = Path(f"{profile}.toml"), (_SHIPPED / f"{profile}.toml").read_text("utf-8")
+    else:
+        path = Path(profile)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            shipped = ", ".join(shipped_profiles())
+            raise InputError(
+                path, f"profile cannot be read: {reason}", f"a TOML file, or one of {shipped}"
+            ) from None
+    try:
+        table = Table(path, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(path, f"is not valid TOML: {error}") from None
+    return _read_profile(table)
+
+
+def _read_profile(table: Table) -> Profile:
+    organs = tuple(_read_organ(entry) for entry in _optional_tables(table, "organs"))
+    names = [organ.name for organ in organs]
+    profile = Profile(
+        name=table.path.stem,
+        title=table.text("title"),
+        status=table.text("status"),
+        source=table.text("source"),
+        max_voxel_mm=table.number("max_voxel_mm", above=0),
+        max_sigma_percent=table.number("max_sigma_percent", above=0),
+        flip=table.choice("flip", ("fail", "warn")),
+        flip_sigmas=table.number("flip_sigmas", above=0),
+        organs=organs,
+        gamma=tuple(_read_gamma(entry) for entry in table.tables("gamma")),
+        differences=tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference")),
+        constraints=tuple(_read_constraint(entry, names) for entry in _optional_tables(table, "constraint")),
+    )
+    table.finish()
+    return profile
+
+
+def _optional_tables(table: Table, key: str) -> list[Table]:
+    return table.tables(key) if key in table else []
+
+
+def _read_organ(entry: Table) -> Organ:
+    organ = Organ(
+        entry.text("name"),
+        tuple(entry.text("patterns").lower().split()),
+        tuple(entry.text("exclude", "").lower().split()),
+    )
+    if organ.name == "target":
+        raise entry.error("name", "'target' means the plan's targets, not an organ")
+    entry.finish()
+    return organ
+
+
+def _read_gamma(entry: Table) -> GammaLimit:
+    criterion = Criterion(
+        entry.number("dose_percent", above=0),
+        entry.number("distance_mm", above=0),
+        entry.choice("mode", ("global", "local")) == "local",
+        entry.number("threshold_percent", above=-1e-9),
+    )
+    tolerance, action = (
+        entry.number(key, above=0) if key in entry else None for key in ("tolerance", "action")
+    )
+    if (tolerance is None) != (action is None):
+        raise entry.error(
+            "tolerance" if tolerance is None else "action", "is missing", "give both, or neither"
+        )
+    if tolerance is not None and not action <= tolerance <= 100:
+        raise entry.error("tolerance", f"{tolerance:g} must lie between action ({action:g}) and 100 %")
+    limit = GammaLimit(criterion, tolerance, action, entry.text("source"))
+    entry.finish()
+    return limit
+
+
+def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:
+    limit = DifferenceLimit(
+        entry.choice("structures", ("target", *organs)),
+        _metric(entry),
+        entry.choice("relative_to", ("plan", "prescription")),
+        entry.number("tolerance", above=0),
+        entry.number("action", above=0),
+        entry.text("source"),
+    )
+    if parse_metric(limit.metric).unit != "Gy":
+        raise entry.error("metric", f"{limit.metric} is not a dose, so it has no percentage of one")
+    if limit.action < limit.tolerance:
+        raise entry.error("action", f"{limit.action:g} lies below tolerance ({limit.tolerance:g})")
+    entry.finish()
+    return limit
+
+
+def _read_constraint(entry: Table, organs: list[str]) -> Constraint:
+    fractions = entry.number("fractions", above=0)
+    if fractions != int(fractions):
+        raise entry.error("fractions", f"must be whole, is {fractions:g}")
+    constraint = Constraint(
+        entry.choice("organ", organs),
+        _metric(entry),
+        int(fractions),
+        entry.number("limit", above=0),
+        entry.text("source"),
+    )
+    entry.finish()
+    return constraint
+
+
+def _metric(entry: Table) -> str:
+    name = entry.text("metric")
+    try:
+        parse_metric(name)
+    except InputError as error:
+        raise entry.error("metric", str(error)) from None
+    return name
