@@ -20,6 +20,7 @@ FORMAT_VERSION = 1
 ENERGY_RANGE = 1e-3, 100.0  # kept energies [MeV]
 X_MAX = 1024.0  # kept momentum transfers [1/Angstrom]
 BARN = 1e-24  # [cm2]
+LARGEST_GAP = 5  # between elements of EPICS2017, across which those between are interpolated in Z
 
 
 def text_lines(path: Path) -> list[str]:
@@ -136,6 +137,16 @@ def read_bremsstrahlung(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return energy[kept], fraction, scaled.reshape(100, n_energy, n_fraction)[:, kept]
 
 
+def read_functions(path: Path) -> dict[str, np.ndarray]:
+    """Form factor and incoherent scattering function of EPDL, each (2, n): x [1/Angstrom] and value."""
+    tables = {}
+    for name, (x, y) in read_endl(path, {"form_factor": (93, 941), "scattering": (93, 942)}).items():
+        x = x * 1e6  # EPICS2017's unit is 1e6/Angstrom (hydrogen's form factor has an analytic form)
+        kept = (x <= X_MAX) & np.append(True, np.diff(x) > 0)
+        tables[name] = np.stack([x[kept], y[kept]])
+    return tables
+
+
 def power_law_moment(mu: np.ndarray, dcs: np.ndarray, order: int) -> np.ndarray:
     """Integrate mu^order dcs over mu, the DCS a power law between nodes (constant below the first).
 
@@ -174,8 +185,14 @@ def read_elsepa(folder: Path, z: int) -> np.ndarray:
     return transport
 
 
-def elastic_transport(shared: Path, elements: list[int], eedl: dict[int, np.ndarray]) -> tuple:
-    """ELSEPA transport cross sections of all `elements`, and their energies.
+def between(z: int, known: list[int]) -> tuple[int, int, float]:
+    """Nearest known elements below and above Z, and how far Z lies from the lower, 0 to 1."""
+    low, high = max(k for k in known if k < z), min(k for k in known if k > z)
+    return low, high, (z - low) / (high - low)
+
+
+def read_elastic(shared: Path, elements: list[int]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """ELSEPA transport cross sections of the `elements` of EPICS2017, and their energies.
 
     Where ELSEPA has no file: EEDL's first transport cross section of that element times ELSEPA/EEDL
     interpolated in Z between the neighbours that have one; likewise the ratio of second to first.
@@ -189,24 +206,45 @@ def elastic_transport(shared: Path, elements: list[int], eedl: dict[int, np.ndar
     energy = np.load(folder / "LEeax.npy") * 1e-6
     kept = slice(np.searchsorted(energy, ENERGY_RANGE[0]) - 1, None)
     energy = energy[kept]
-    first_eedl = {
-        z: BARN * np.exp(np.interp(np.log(energy), np.log(eedl[z][0]), np.log(eedl[z][1]))) for z in elements
-    }
+    first_eedl = {}
+    for z in elements:
+        path = shared / f"data/physics/epics2017/EEDL/{z}.txt.gz"
+        nodes, values = read_endl(path, {"transport": (7, 0)})["transport"]
+        first_eedl[z] = BARN * np.exp(np.interp(np.log(energy), np.log(nodes), np.log(values)))
     transport = {z: read_elsepa(folder, z)[:, kept] for z in elements if (folder / str(z)).is_dir()}
+    to_eedl = {z: first / first_eedl[z] for z, (first, _) in transport.items()}
+    to_first = {z: second / first for z, (first, second) in transport.items()}
     known = sorted(transport)
     for z in sorted(set(elements) - set(known)):
-        low, high = max(k for k in known if k < z), min(k for k in known if k > z)
-        part = (z - low) / (high - low)
-        to_eedl, to_first = (
-            (1.0 - part) * ratio(low) + part * ratio(high)
-            for ratio in (
-                lambda k: transport[k][0] / first_eedl[k],
-                lambda k: transport[k][1] / transport[k][0],
-            )
+        low, high, part = between(z, known)
+        first = first_eedl[z] * ((1.0 - part) * to_eedl[low] + part * to_eedl[high])
+        transport[z] = first * np.stack(
+            [np.ones_like(first), (1.0 - part) * to_first[low] + part * to_first[high]]
         )
-        first = first_eedl[z] * to_eedl
-        transport[z] = np.stack([first, first * to_first])
     return energy, transport
+
+
+def interpolate_elements(known: dict[int, dict[str, np.ndarray]]) -> dict[int, dict[str, np.ndarray]]:
+    """Form factors, scattering functions and elastic data of elements between those of EPICS2017.
+
+    F/Z and S/Z linearly in Z at the momentum transfers of the lower neighbour; transport cross
+    sections over Z^2 logarithmically in Z.
+    """
+    found = {}
+    for z in range(6, max(known)):  # below carbon elements differ too much
+        if z in known:
+            continue
+        low, high, part = between(z, sorted(known))
+        if high - low > LARGEST_GAP:
+            continue
+        found[z] = {}
+        for name in ("form_factor", "scattering"):
+            x, below = known[low][name]
+            above = np.interp(x, *known[high][name])
+            found[z][name] = np.stack([x, z * ((1.0 - part) * below / low + part * above / high)])
+        below, above = known[low]["elastic"] / low**2, known[high]["elastic"] / high**2
+        found[z]["elastic"] = z**2 * below ** (1.0 - part) * above**part
+    return found
 
 
 def main() -> None:
@@ -216,12 +254,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "mc/data/elements.h5")
     options = parser.parse_args()
     physics = options.shared / "data/physics"
-    elements = sorted(int(p.name.split(".")[0]) for p in (physics / "epics2017/EPDL").glob("*.txt.gz"))
-    eedl = {
-        z: read_endl(physics / f"epics2017/EEDL/{z}.txt.gz", {"transport": (7, 0)})["transport"]
-        for z in elements
+    complete = sorted(int(p.name.split(".")[0]) for p in (physics / "epics2017/EPDL").glob("*.txt.gz"))
+    elastic_energy, elastic = read_elastic(options.shared, complete)
+    elements = {
+        z: read_functions(physics / f"epics2017/EPDL/{z}.txt.gz") | {"elastic": elastic[z]} for z in complete
     }
-    elastic_energy, elastic = elastic_transport(options.shared, elements, eedl)
+    elements |= interpolate_elements(elements)
     brems_energy, brems_fraction, brems = read_bremsstrahlung(physics / "openmc/BREMX.DAT")
     with (
         h5py.File(options.out, "w") as out,
@@ -238,21 +276,17 @@ def main() -> None:
         store(out, "elastic_energy", elastic_energy, "MeV", "f8")
         store(out, "bremsstrahlung_energy", brems_energy, "MeV", "f8")
         store(out, "bremsstrahlung_fraction", brems_fraction, "k/T", "f8")
-        for z in elements:
+        for z in sorted(elements):
             group = out.create_group(f"{z:03d}")
             xcom = read_xcom(physics / f"nist-xcom/MDATX3.{z:03d}")
             group.attrs["atomic_weight"] = xcom["atomic_weight"]
             store(group, "photon", xcom["smooth"], "MeV; barn: coherent, incoherent, pair, triplet")
             store(group, "photoelectric", xcom["photoelectric"], "MeV; barn")
             store(group, "photoelectric_segments", xcom["segments"], "first columns", "i4")
-            # EPICS2017 gives x in units of 1e6/Angstrom (checked on hydrogen's analytic form factor).
-            functions = read_endl(
-                physics / f"epics2017/EPDL/{z}.txt.gz", {"form_factor": (93, 941), "scattering": (93, 942)}
-            )
-            for name, (x, y) in functions.items():
-                kept = (x * 1e6 <= X_MAX) & np.append(True, np.diff(x) > 0)
-                store(group, name, np.stack([x[kept] * 1e6, y[kept]]), "1/Angstrom; 1")
-            store(group, "elastic", elastic[z], "cm2: first, second transport cross section")
+            group.attrs["interpolated"] = z not in complete
+            for name in ("form_factor", "scattering"):
+                store(group, name, elements[z][name], "1/Angstrom; 1")
+            store(group, "elastic", elements[z]["elastic"], "cm2: first, second transport cross section")
             store(group, "bremsstrahlung", brems[z - 1], "mb: beta^2/Z^2 k dsigma/dk")
             source = oscillators[f"{z:03d}"]
             store(

@@ -24,9 +24,9 @@ from mc.sampling import (
     X_PER_OCTAVE,
     octave_nodes,
 )
-from mc.tables.bremsstrahlung import BremsstrahlungSpectra
+from mc.tables.bremsstrahlung import BremsstrahlungSpectra, spectrum_quantiles
 from mc.tables.elements import Element, data_bytes, load_elements
-from mc.tables.medium import Medium
+from mc.tables.medium import Atom, Medium
 from mc.tables.photons import cumulative_form_factor, photon_cross_sections, scattering_function
 from mc.tables.scattering import eta_index
 from phantoms.errors import InputError
@@ -34,11 +34,12 @@ from phantoms.materials import Material
 
 BARN = 1e-24  # [cm2]
 BREMS_QUANTILES = 64  # intervals of the bremsstrahlung quantiles
+SPECTRUM_POINTS = 513  # of ln k, from which those are read
 PAIR_Z_ENERGY = 6.0  # where the pair sampler's effective Z is taken [MeV]
 MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
 LOWEST_ENERGY = 1e-3  # where ranges are integrated from [MeV]
 LOW_PANELS = 24  # from there to the tables
-GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(3)
+GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(2)
 POSITRON = (False, True)  # the charge axis of the tables
 
 
@@ -113,9 +114,18 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
                 f"{getattr(physics, name)} MeV lies outside the tables",
                 f"choose {ENERGY_MIN} to {ENERGY_MAX} MeV",
             )
-    library = load_elements(z for material in materials for z, _ in material.composition)
-    photon_parts = {z: photon_cross_sections(element, energy_nodes()) for z, element in library.items()}
-    rows = [_material_tables(material, library, photon_parts, physics) for material in materials]
+    elements = load_elements(z for material in materials for z, _ in material.composition)
+    energy = _integration_energies()
+    atoms = {z: Atom(element, physics, energy) for z, element in elements.items()}
+    photons = {z: _atom_photon_tables(element, physics) for z, element in elements.items()}
+    rows = []
+    for material in materials:
+        medium = Medium(material, atoms)
+        charged = [_charged_tables(medium, positron) for positron in POSITRON]
+        rows.append(
+            _photon_tables(medium, photons)
+            | {name: np.stack([tables[name] for tables in charged]) for name in charged[0]}
+        )
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     largest = np.maximum.accumulate(columns["hard"][..., 0].max(axis=0), axis=-1)
     columns["hard_majorant"] = largest * MAJORANT_MARGIN
@@ -134,43 +144,37 @@ def tables_hash(materials: Sequence[Material], physics: Physics) -> str:
     return digest.hexdigest()
 
 
-def _material_tables(
-    material: Material,
-    library: dict[int, Element],
-    photon_parts: dict[int, np.ndarray],
-    physics: Physics,
-) -> dict[str, np.ndarray]:
-    """One material's row of every table but the majorant, in double precision."""
-    medium = Medium(material, library, physics, _integration_energies())
-    charged = [_charged_tables(medium, positron) for positron in POSITRON]
+def _atom_photon_tables(element: Element, physics: Physics) -> dict[str, np.ndarray]:
+    """What an atom does to photons, and the bremsstrahlung photons it makes; see `_photon_tables`."""
+    x = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
     brems_energy = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE)
-    spectra = BremsstrahlungSpectra(medium.elements, medium.fractions, brems_energy)
+    spectra = BremsstrahlungSpectra(element, brems_energy)
     return {
-        **_photon_tables(medium, photon_parts),
-        **{name: np.stack([tables[name] for tables in charged]) for name in charged[0]},
-        "brems": spectra.quantiles(physics.photon_cut, BREMS_QUANTILES),
+        "parts": BARN * photon_cross_sections(element, energy_nodes()),
+        "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3],
+        "scattering": scattering_function(element, x),
+        "form": cumulative_form_factor(element, x),
+        "spectrum": spectra.hard(physics.photon_cut, SPECTRUM_POINTS),
     }
 
 
-def _photon_tables(medium: Medium, photon_parts: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
-    """Attenuation, form factors, scattering functions and the effective Z of pair production."""
-    atoms, elements = medium.atoms, medium.elements
-    parts = sum(n * BARN * photon_parts[e.z] for n, e in zip(atoms, elements, strict=True))
-    coherent, incoherent, photoelectric, pair = parts
+def _photon_tables(medium: Medium, photons: dict[int, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Attenuation, form factors, scattering functions, bremsstrahlung, effective Z of pair production."""
+    atoms, numbers = medium.per_gram, [element.z for element in medium.elements]
+    mixed = {
+        name: np.tensordot(atoms, np.stack([photons[z][name] for z in numbers]), axes=1)
+        for name in photons[numbers[0]]
+    }
+    coherent, incoherent, photoelectric, pair = mixed["parts"]
     total = coherent + incoherent + photoelectric + pair
     steps = np.cumsum([incoherent, coherent, pair], axis=0) / total
-    x = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
-    taking_part = sum(n * scattering_function(e, x) for n, e in zip(atoms, elements, strict=True))
-    form = sum(n * cumulative_form_factor(e, x) for n, e in zip(atoms, elements, strict=True))
-    at_pair_energy = np.array(
-        [np.interp(PAIR_Z_ENERGY, energy_nodes(), photon_parts[e.z][3]) for e in elements]
-    )
-    weights = atoms * at_pair_energy
+    pair_weights = atoms * [photons[z]["pair"][0] for z in numbers]
     return {
         "photon": np.stack([total, *steps], axis=-1),
-        "incoherent": np.minimum(taking_part / medium.electrons, 1.0),  # EPDL exceeds Z by roundings
-        "coherent": form / atoms.sum(),
-        "z_pair": weights @ [e.z for e in elements] / weights.sum(),
+        "incoherent": np.minimum(mixed["scattering"] / medium.electrons, 1.0),  # EPDL exceeds Z by roundings
+        "coherent": mixed["form"] / atoms.sum(),
+        "brems": spectrum_quantiles(mixed["spectrum"], BREMS_QUANTILES),
+        "z_pair": pair_weights @ numbers / pair_weights.sum(),
     }
 
 

@@ -89,13 +89,22 @@ def density_effect(material: Material, elements: Sequence[Element], energy: np.n
     tau = energy / ELECTRON_MASS
     momentum2 = tau * (tau + 2.0)  # (beta gamma)^2
     goal = 1.0 / momentum2  # 1/beta^2 - 1
-    # Solve goal = sum f / (bound2 + l2) for l2 > 0 by bisection in ln l2; no solution: no density effect.
+    # Solve goal = sum f / (bound2 + l2) for l2 > 0: from a table of its logarithm, then Newton's method in
+    # logarithms, where the function is nearly straight; no solution means no density effect.
     polarised = goal < (np.inf if free else np.sum(strength / bound2))
-    low, high = np.full(energy.shape, -60.0), np.log(momentum2) + 1.0  # sum f / (bound2 + l2) < 1 / l2
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        too_small = np.sum(all_strength / (all_bound2 + np.exp(middle)[:, None]), axis=1) > goal
-        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
-    l2 = np.exp(0.5 * (low + high))
+
+    def log_dispersion(log_l2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        l2 = np.exp(log_l2)[:, None]
+        terms = all_strength / (all_bound2 + l2)
+        value = terms.sum(axis=1)
+        slope = -np.sum(terms * l2 / (all_bound2 + l2), axis=1) / value
+        return np.log(value), slope
+
+    table = np.linspace(-40.0, np.log(momentum2.max()) + 1.0, 400)  # sum f / (bound2 + l2) < 1 / l2
+    log_l2 = np.interp(-np.log(goal), -log_dispersion(table)[0], table)
+    for _ in range(2):
+        value, slope = log_dispersion(log_l2)
+        log_l2 = log_l2 - np.clip((value - np.log(goal)) / slope, -0.1, 0.1)
+    l2 = np.exp(log_l2)
     delta = np.sum(all_strength * np.log1p(l2[:, None] / level2), axis=1) - l2 / (1.0 + tau) ** 2
     return np.where(polarised, delta, 0.0)

@@ -1,4 +1,4 @@
-"""Medium: one material's macroscopic cross sections and stopping powers, from its elements."""
+"""Medium: one material's macroscopic cross sections and stopping powers, from its atoms."""
 
 from __future__ import annotations
 
@@ -19,18 +19,47 @@ from phantoms.materials import Material
 FRACTION_TOLERANCE = 0.002  # what rounded mass fractions of a published composition may miss of 1
 
 
-class Medium:
-    """A material on a grid of kinetic energies of its charged particles.
+class Atom:
+    """What an atom does to charged particles whatever its surroundings; computed once for all materials.
 
-    Mass fractions are scaled to sum to 1.
+    Parameters
+    ----------
+    element : Element
+    physics : Physics
+    energy : (n,) float64
+        Kinetic energies [MeV].
+
+    Attributes
+    ----------
+    radiative_stopping : (n,) float64
+        Of soft photons [MeV cm2].
+    bremsstrahlung : (n,) float64
+        Cross section of hard photons [cm2].
+    soft_transport : (2, 2, n) float64
+        Electron and positron; first and second transport cross section of soft collisions [cm2].
+    """
+
+    def __init__(self, element: Element, physics: Physics, energy: np.ndarray) -> None:
+        self.element, self.physics, self.energy = element, physics, energy
+        spectra = BremsstrahlungSpectra(element, energy)
+        self.radiative_stopping = spectra.stopping(physics.photon_cut)
+        self.bremsstrahlung = spectra.cross_section(physics.photon_cut)
+        self.soft_transport = nuclear_transport(element, energy) + np.stack(
+            [
+                electronic_transport(element, energy, physics.electron_cut, positron)
+                for positron in (False, True)
+            ]
+        )
+
+
+class Medium:
+    """A material on the kinetic energies of its atoms. Mass fractions are scaled to sum to 1.
 
     Parameters
     ----------
     material : Material
-    library : dict of int -> Element
-    physics : Physics
-    energy : (n,) float64
-        Kinetic energies [MeV] at which all arrays are given.
+    library : dict of int -> Atom
+        The material's atoms, all of the same physics and energies.
 
     Raises
     ------
@@ -38,9 +67,7 @@ class Medium:
         If the material's numbers make no sense.
     """
 
-    def __init__(
-        self, material: Material, library: dict[int, Element], physics: Physics, energy: np.ndarray
-    ) -> None:
+    def __init__(self, material: Material, library: dict[int, Atom]) -> None:
         fractions = np.array([fraction for _, fraction in material.composition])
         if (
             len(fractions) == 0
@@ -58,21 +85,18 @@ class Medium:
                 "density and mean excitation energy must be above 0",
                 "correct them",
             )
-        self.material, self.physics, self.energy = material, physics, energy
-        self.elements = [library[z] for z, _ in material.composition]
-        self.fractions = fractions / fractions.sum()
-        self.atoms = AVOGADRO * self.fractions / [e.atomic_weight for e in self.elements]  # [1/g]
-        self.electrons = float(self.atoms @ [e.z for e in self.elements])  # [1/g]
+        self.material = material
+        self.atoms = [library[z] for z, _ in material.composition]
+        self.elements = [atom.element for atom in self.atoms]
+        self.energy, self.physics = self.atoms[0].energy, self.atoms[0].physics
+        weights = np.array([element.atomic_weight for element in self.elements])
+        self.per_gram = AVOGADRO * fractions / fractions.sum() / weights  # atoms of each element [1/g]
+        self.electrons = float(self.per_gram @ [element.z for element in self.elements])  # [1/g]
 
     @cached_property
     def density_effect(self) -> np.ndarray:
         """Density-effect correction delta, (n,)."""
         return density_effect(self.material, self.elements, self.energy)
-
-    @cached_property
-    def spectra(self) -> BremsstrahlungSpectra:
-        """Bremsstrahlung spectra at the medium's energies."""
-        return BremsstrahlungSpectra(self.elements, self.fractions, self.energy)
 
     def collision_stopping(self, positron: bool, threshold: float = np.inf) -> np.ndarray:
         """Collision stopping power of losses up to `threshold` [MeV], (n,) [MeV cm2/g]."""
@@ -86,27 +110,17 @@ class Medium:
         The radiative part is the electron's for positrons too: a positron radiates less, but where
         that is seen (below 1 MeV) radiation is a small part of its energy loss.
         """
-        collision = self.collision_stopping(positron, self.physics.electron_cut)
-        return collision + self.spectra.stopping(self.physics.photon_cut)
+        radiative = self.per_gram @ np.stack([atom.radiative_stopping for atom in self.atoms])
+        return self.collision_stopping(positron, self.physics.electron_cut) + radiative
 
     def hard_cross_sections(self, positron: bool) -> np.ndarray:
         """Hard bremsstrahlung, hard Moller or Bhabha, annihilation in flight, (3, n) [cm2/g]."""
-        hard = collision_cross_section(self.energy, self.physics.electron_cut, positron)
+        brems = self.per_gram @ np.stack([atom.bremsstrahlung for atom in self.atoms])
+        collision = collision_cross_section(self.energy, self.physics.electron_cut, positron)
         annihilation = annihilation_cross_section(self.energy) if positron else np.zeros_like(self.energy)
-        return np.stack(
-            [
-                self.spectra.cross_section(self.physics.photon_cut),
-                self.electrons * hard,
-                self.electrons * annihilation,
-            ]
-        )
-
-    @cached_property
-    def _nuclear_transport(self) -> np.ndarray:
-        return nuclear_transport(self.elements, self.fractions, self.energy)
+        return np.stack([brems, self.electrons * collision, self.electrons * annihilation])
 
     def soft_transport(self, positron: bool) -> np.ndarray:
         """kappa_1 and kappa_2 of elastic scattering and soft collisions, (2, n) [cm2/g]."""
-        return self._nuclear_transport + electronic_transport(
-            self.elements, self.fractions, self.energy, self.physics.electron_cut, positron
-        )
+        of_atoms = np.stack([atom.soft_transport[int(positron)] for atom in self.atoms])
+        return np.tensordot(self.per_gram, of_atoms, axes=1)

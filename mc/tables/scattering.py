@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from mc.constants import AVOGADRO, ELECTRON_MASS, HC
+from mc.constants import ELECTRON_MASS, HC
 from mc.sampling import ETA_MAX_EXP, ETA_MIN_EXP, ETA_PER_OCTAVE
 from mc.tables.elements import Element
 from mc.tables.inelastic import collision_cross_section_differential, deflection_moments, largest_loss
 from mc.tables.photons import scattering_function
 
 SMALLEST_LOSS = 1e-9  # [MeV]; where momentum transfers are far too small to reach bound electrons
-PANELS, POINTS = 4, 16  # Gauss-Legendre panels in ln W: 1e-5
+PANELS, POINTS = 2, 16  # Gauss-Legendre in ln W: the soft transport coefficients to 1e-4
 
 
-def nuclear_transport(elements: Sequence[Element], fractions: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Transport coefficients of elastic scattering, (2, n) [cm2/g]; ELSEPA's electrons, for positrons too."""
-    total = np.zeros((2, len(energy)))
-    for element, fraction in zip(elements, fractions, strict=True):
-        spline = CubicSpline(np.log(element.elastic_energy), np.log(element.elastic), axis=1)
-        total += fraction * AVOGADRO / element.atomic_weight * np.exp(spline(np.log(energy)))
-    return total
+def nuclear_transport(element: Element, energy: np.ndarray) -> np.ndarray:
+    """Transport cross sections of elastic scattering, (2, n) [cm2]; ELSEPA's electrons, for positrons too."""
+    spline = CubicSpline(np.log(element.elastic_energy), np.log(element.elastic), axis=1)
+    return np.exp(spline(np.log(energy)))
 
 
 def electronic_transport(
-    elements: Sequence[Element], fractions: np.ndarray, energy: np.ndarray, threshold: float, positron: bool
+    element: Element, energy: np.ndarray, threshold: float, positron: bool
 ) -> np.ndarray:
-    """Transport coefficients of collisions with atomic electrons of losses up to `threshold`.
+    """Transport cross sections of collisions with the atom's electrons of losses up to `threshold`.
 
-    Moller (Bhabha) scattering on free electrons, times the share S(x)/Z of an atom's electrons that can
-    take the momentum transfer (Morse, Phys. Z. 33 (1932) 443; Lenz, Z. Naturforsch. 9a (1954) 185): S
+    Moller (Bhabha) scattering on free electrons, times the number S(x) of the atom's electrons that can
+    take the momentum transfer (Morse, Phys. Z. 33 (1932) 443; Lenz, Z. Naturforsch. 9a (1954) 185): S/Z
     screens it as (1 - F/Z)^2 screens the nucleus. Hard collisions are left out by the limits of the
     integral, so that what they deflect is never counted twice.
 
     Parameters
     ----------
-    elements : sequence of Element
-    fractions : (n_elements,) float64
-        Mass fractions.
+    element : Element
     energy : (n,) float64
         [MeV]
     threshold : float
@@ -50,7 +43,7 @@ def electronic_transport(
     Returns
     -------
     (2, n) float64
-        kappa_1, kappa_2 [cm2/g].
+        First and second transport cross section [cm2 per atom].
     """
     nodes, weights = np.polynomial.legendre.leggauss(POINTS)
     part = ((np.arange(PANELS)[:, None] + 0.5 * (1.0 + nodes)) / PANELS).ravel()
@@ -58,18 +51,11 @@ def electronic_transport(
     span = (np.log(np.minimum(threshold, largest_loss(energy, positron))) - low)[:, None]
     loss = np.exp(low + span * part)
     log_weights = span * np.tile(weights, PANELS) * 0.5 / PANELS
-
     momentum_transfer = np.sqrt(loss * (loss + 2.0 * ELECTRON_MASS))  # of a free electron at rest [MeV/c]
-    x = momentum_transfer / (2.0 * HC)  # q = 2 h x
-    grid = np.geomspace(x.min(), x.max(), 2001)
-    electrons = sum(
-        fraction * AVOGADRO / element.atomic_weight * scattering_function(element, grid)
-        for element, fraction in zip(elements, fractions, strict=True)
-    )
-    density = np.interp(x, grid, electrons)  # electrons that take part [1/g]
+    electrons = scattering_function(element, momentum_transfer / (2.0 * HC))  # q = 2 h x
     measure = collision_cross_section_differential(energy[:, None], loss, positron) * loss * log_weights
     moments = deflection_moments(energy[:, None], loss)
-    return np.stack([np.sum(measure * density * moment, axis=1) for moment in moments])
+    return np.stack([np.sum(measure * electrons * moment, axis=1) for moment in moments])
 
 
 def rutherford_moments(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

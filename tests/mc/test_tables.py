@@ -1,6 +1,8 @@
 """The tables against NIST, against the cross sections they are made of, and against themselves."""
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ from mc.tables.inelastic import (
     collision_stopping,
     largest_loss,
 )
-from mc.tables.medium import Medium
+from mc.tables.medium import Atom, Medium
 from mc.tables.scattering import electronic_transport, eta_index
 from phantoms.errors import InputError
 from phantoms.materials import Material
@@ -120,11 +122,11 @@ def test_stopping_powers_and_ranges_are_estars(shared):
         if row["Z"]:
             try:
                 load_elements([row["Z"]])
-            except InputError:
+            except InputError:  # a rare element
                 continue
             known[name] = Material(name, row["rho"], ((row["Z"], 1.0),), row["I"])
             elements += 1
-    assert elements == 34
+    assert elements == 53
     largest = dict.fromkeys(limits, (0.0, ""))
     for name, material in known.items():
         row = substances[name]
@@ -239,9 +241,9 @@ def test_electronic_transport_is_the_integral_over_soft_losses(energy, positron)
 
     top = min(threshold, float(largest_loss(energy, positron))) * (1 - 1e-9)
     grid = np.linspace(np.log(1e-8), np.log(top), 20001)
-    ours = electronic_transport([element], np.array([1.0]), np.array([energy]), threshold, positron)[:, 0]
+    ours = electronic_transport(element, np.array([energy]), threshold, positron)[:, 0]
     for order in (1, 2):
-        expected = np.trapezoid([integrand(w, order) for w in grid], grid) * AVOGADRO / element.atomic_weight
+        expected = np.trapezoid([integrand(w, order) for w in grid], grid)
         assert ours[order - 1] == pytest.approx(expected, rel=1e-3)
 
 
@@ -350,6 +352,24 @@ def test_scattering_of_elements_without_elsepa_data_fits_their_neighbours():
             np.testing.assert_allclose(scaled[z][order], expected, rtol=0.02)
 
 
+@pytest.mark.parametrize("left_out", [13, 25])
+def test_interpolation_in_z_brings_back_a_left_out_element(left_out):
+    script = Path(__file__).parents[2] / "scripts/build_tables.py"
+    spec = importlib.util.spec_from_file_location("build_tables", script)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    library = load_elements([left_out - 1, left_out, left_out + 1])
+    names = ("form_factor", "scattering", "elastic")
+    known = {z: {name: getattr(e, name) for name in names} for z, e in library.items()}
+    truth = known.pop(left_out)
+    found = build.interpolate_elements(known)[left_out]
+    np.testing.assert_allclose(found["elastic"], truth["elastic"], rtol=0.01)
+    x = np.geomspace(0.01, 20.0, 200)
+    for name in names[:2]:
+        ours, theirs = (np.interp(x, *data[name]) for data in (found, truth))
+        np.testing.assert_allclose(ours, theirs, atol=0.012 * left_out)
+
+
 @pytest.mark.parametrize("position", [10, 25.5, 40])
 def test_eta_index_finds_the_screening_that_has_the_ratio(position):
     octave, place = divmod(position, ETA_PER_OCTAVE)
@@ -366,11 +386,11 @@ def test_eta_index_finds_the_screening_that_has_the_ratio(position):
 
 
 def test_soft_scattering_grows_with_the_threshold_and_fades_with_energy():
-    library = load_elements(z for z, _ in WATER.composition)
-    kappa = {
-        cut: Medium(WATER, library, Physics(electron_cut=cut), NODES).soft_transport(False)
-        for cut in (0.01, 0.189)
-    }
+    kappa = {}
+    for cut in (0.01, 0.189):
+        elements = load_elements(z for z, _ in WATER.composition)
+        atoms = {z: Atom(element, Physics(electron_cut=cut), NODES) for z, element in elements.items()}
+        kappa[cut] = Medium(WATER, atoms).soft_transport(False)
     open_ = NODES > 0.4
     assert (kappa[0.189][:, open_] > kappa[0.01][:, open_]).all()
     np.testing.assert_allclose(kappa[0.189][:, NODES < 0.02], kappa[0.01][:, NODES < 0.02], rtol=1e-6)
