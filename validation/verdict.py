@@ -1,0 +1,373 @@
+"""The verdict: does the Monte Carlo dose agree with the plan's, by the limits of a profile?
+
+It is about agreement. A clinical limit that both doses break is shown and fails nothing; one that
+the plan keeps and Monte Carlo breaks beyond its noise is a flip, and the profile says what that is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from validation.dvh import Dvh, MetricValue
+from validation.gamma import GammaMap, gamma
+from validation.profiles import Constraint, DifferenceLimit, GammaLimit, Profile
+from validation.statistics import noise_ceiling
+
+TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
+TARGET_TYPES = ("PTV", "CTV", "GTV")
+RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A structure as the verdict sees it.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        RT ROI Interpreted Type, such as PTV, ORGAN, EXTERNAL; empty where there is none.
+    fraction : array
+        Fraction of each voxel of the plan's dose grid that lies in it, 0 to 1.
+    mc_fraction : array, optional
+        The same on the Monte Carlo grid, where that is another one.
+    """
+
+    name: str
+    kind: str
+    fraction: np.ndarray
+    mc_fraction: np.ndarray | None = None
+
+    @property
+    def is_target(self) -> bool:
+        """Whether it is a target, by its type, or by its name where the type says nothing."""
+        if self.kind in ("", "NONE", "CONTROL"):
+            return re.match(r"(ptv|ctv|gtv)(?![a-z])", self.name.lower()) is not None
+        return self.kind in TARGET_TYPES
+
+
+@dataclass(frozen=True)
+class Test:
+    """One comparison with a limit.
+
+    Parameters
+    ----------
+    name, unit : str
+    value, sigma : float or None
+        What was compared; None where there is nothing to compare, and `note` says why.
+    tolerance, action : float or None
+        Warns beyond the first, fails beyond the second.
+    status : {'pass', 'warn', 'fail', 'shown'}
+    note, source : str
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    status: str
+    sigma: float | None = None
+    tolerance: float | None = None
+    action: float | None = None
+    note: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric of a structure in both doses; `difference` is Monte Carlo less plan [unit]."""
+
+    structure: str
+    target: bool
+    metric: str
+    unit: str
+    plan: float | None
+    mc: float | None
+    sigma: float | None
+    difference: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class GammaResult:
+    """Passing rates of one criterion [%]: over BODY, its noise ceiling, and by structure."""
+
+    map: GammaMap
+    rate: float
+    ceiling: float | None
+    by_structure: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """All tests, and the tables and maps they come from.
+
+    Parameters
+    ----------
+    profile : Profile
+    prescription : float or None
+        [Gy]
+    tests : tuple of Test
+    rows : tuple of Row
+    gamma : tuple of GammaResult
+    """
+
+    profile: Profile
+    prescription: float | None
+    tests: tuple[Test, ...]
+    rows: tuple[Row, ...] = ()
+    gamma: tuple[GammaResult, ...] = field(default=(), repr=False)
+
+    @property
+    def status(self) -> str:
+        """The worst status of any test: 'pass', 'warn' or 'fail'."""
+        worst = max((RANK[test.status] for test in self.tests), default=0)
+        return ("pass", "warn", "fail")[worst]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed; warnings are for the reader."""
+        return self.status != "fail"
+
+    def to_dict(self) -> dict:
+        """Everything but the maps, ready for JSON: None for what could not be told."""
+        profile = self.profile
+        return {
+            "status": self.status,
+            "passed": self.passed,
+            "profile": {"name": profile.name, "title": profile.title, "status": profile.status},
+            "prescription_gy": self.prescription,
+            "tests": [_plain(test) for test in self.tests],
+            "dvh": [_plain(row) for row in self.rows],
+            "gamma": [
+                {
+                    "criterion": str(result.map.criterion),
+                    "direction": "reference: plan, evaluated: Monte Carlo",
+                    "normalisation_gy": result.map.normalisation,
+                    "voxels": result.map.count(),
+                    "uncovered": result.map.uncovered,
+                    "passing_percent": _finite(result.rate),
+                    "noise_ceiling_percent": _finite(result.ceiling),
+                    "by_structure_percent": {k: _finite(v) for k, v in result.by_structure.items()},
+                }
+                for result in self.gamma
+            ],
+        }
+
+
+def judge(
+    plan: np.ndarray,
+    plan_grid: Grid,
+    mc: np.ndarray,
+    mc_sigma: np.ndarray,
+    mc_grid: Grid,
+    structures: list[Structure],
+    body: np.ndarray,
+    profile: Profile,
+    prescription: float | None = None,
+    fractions: int | None = None,
+) -> Verdict:
+    """Compare the Monte Carlo dose with the plan's.
+
+    Parameters
+    ----------
+    plan, mc, mc_sigma : array
+        Course doses and transport sigma [Gy], each on its grid.
+    plan_grid, mc_grid : Grid
+    structures : list of Structure
+        Those with volume; BODY need not be among them.
+    body : bool array
+        Voxels of the plan's grid that gamma looks at.
+    profile : Profile
+    prescription : float, optional
+        Of the course [Gy].
+    fractions : int, optional
+        Picks the constraints.
+    """
+    plan_dvhs = {s.name: Dvh(plan, s.fraction, plan_grid.voxel_volume) for s in structures}
+    mc_dvhs = {}
+    for s in structures:
+        fraction = s.fraction if s.mc_fraction is None else s.mc_fraction
+        mc_dvhs[s.name] = Dvh(mc, fraction, mc_grid.voxel_volume, mc_sigma)
+
+    def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
+        return tuple(dvhs[structure.name].metric(metric, prescription) for dvhs in (plan_dvhs, mc_dvhs))
+
+    results = tuple(
+        _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
+    )
+    tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
+    for limit in profile.differences:
+        tests += _judge_difference(limit, structures, pair, profile, prescription)
+    tests += _judge_constraints(structures, pair, profile, fractions)
+    tests += _judge_quality(mc, mc_sigma, mc_grid, profile)
+    shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
+    rows = tuple(
+        _row(s, *pair(s, metric))
+        for s in sorted(shown, key=lambda s: not s.is_target)
+        for metric in TABLE_METRICS
+    )
+    return Verdict(profile, prescription, tuple(tests), rows, results)
+
+
+def _gamma(
+    limit: GammaLimit,
+    plan: np.ndarray,
+    plan_grid: Grid,
+    mc: np.ndarray,
+    mc_sigma: np.ndarray,
+    mc_grid: Grid,
+    structures: list[Structure],
+    body: np.ndarray,
+) -> GammaResult:
+    """Gamma of Monte Carlo (evaluated) against the plan (reference) within BODY."""
+    found = gamma(plan, plan_grid, mc, mc_grid, limit.criterion, body)
+    if found.count() == 0:
+        raise InputError(f"gamma {limit.criterion}", "no voxel of BODY lies above the threshold")
+    ceiling = None
+    if plan_grid.matches(mc_grid):
+        ceiling = noise_ceiling(plan, None, mc_sigma, plan_grid, limit.criterion, body)
+    rates = {s.name: found.passing_rate(s.fraction >= 0.5) for s in structures}
+    return GammaResult(found, found.passing_rate(), ceiling, rates)
+
+
+def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
+    if limit.tolerance is None:
+        status = "shown"
+    else:
+        status = _status(-result.rate, -limit.tolerance, -limit.action)
+    note = "" if result.ceiling is None else f"noise ceiling {result.ceiling:.1f} %"
+    if result.map.uncovered:
+        note += f"{'; ' if note else ''}{result.map.uncovered} voxels lie outside the Monte Carlo grid"
+    return Test(
+        f"gamma {limit.criterion}, BODY",
+        result.rate,
+        "%",
+        status,
+        None,
+        limit.tolerance,
+        limit.action,
+        note,
+        limit.source,
+    )
+
+
+def _judge_difference(
+    limit: DifferenceLimit, structures: list[Structure], pair, profile: Profile, prescription: float | None
+) -> list[Test]:
+    """The limit on each structure it speaks of; a warning if there is none."""
+    if limit.structures == "target":
+        chosen = [s for s in structures if s.is_target]
+    else:
+        organ = profile.organ(limit.structures)
+        chosen = [s for s in structures if organ.matches(s.name)]
+    bounds = {"tolerance": limit.tolerance, "action": limit.action, "source": limit.source}
+    of = f"% of {limit.relative_to}"
+    if not chosen:
+        name = f"{limit.structures} {limit.metric}, MC - plan"
+        return [Test(name, None, of, "warn", note=f"no structure is a {limit.structures}", **bounds)]
+    tests = []
+    for structure in chosen:
+        name = f"{structure.name} {limit.metric}, MC - plan"
+        plan, mc = pair(structure, limit.metric)
+        scale = plan.value if limit.relative_to == "plan" else prescription
+        if plan.value is None or mc.value is None or not scale:
+            note = plan.note or mc.note or f"there is no dose of the {limit.relative_to} to relate it to"
+            tests.append(Test(name, None, of, "warn", note=note, **bounds))
+            continue
+        value, sigma = 100 * (mc.value - plan.value) / scale, 100 * mc.sigma / scale
+        status = _status(abs(value), limit.tolerance, limit.action)
+        tests.append(Test(name, value, of, status, sigma, **bounds))
+    return tests
+
+
+def _judge_constraints(
+    structures: list[Structure], pair, profile: Profile, fractions: int | None
+) -> list[Test]:
+    """Every constraint for this number of fractions on every structure of its organ."""
+    tests = []
+    for limit in profile.constraints:
+        if limit.fractions == fractions:
+            organ = profile.organ(limit.organ)
+            tests += [
+                _judge_constraint(limit, s, *pair(s, limit.metric), profile)
+                for s in structures
+                if organ.matches(s.name)
+            ]
+    return tests
+
+
+def _judge_constraint(
+    limit: Constraint, structure: Structure, plan: MetricValue, mc: MetricValue, profile: Profile
+) -> Test:
+    name = f"{structure.name} {limit.metric} <= {limit.limit:g} {plan.unit} in {limit.fractions} fractions"
+    if plan.value is None or mc.value is None:
+        return Test(name, None, plan.unit, "shown", note=plan.note or mc.note, source=limit.source)
+    plan_keeps, mc_keeps = plan.value <= limit.limit, mc.value <= limit.limit
+    beyond_noise = mc.value - limit.limit > profile.flip_sigmas * mc.sigma
+    if plan_keeps and mc_keeps:
+        status, note = "pass", "kept by both"
+    elif plan_keeps and beyond_noise:
+        status, note = profile.flip, "flip: kept by the plan, broken by Monte Carlo"
+    elif plan_keeps:
+        status, note = "warn", f"kept by the plan, broken by Monte Carlo within {profile.flip_sigmas:g} sigma"
+    elif mc_keeps:
+        status, note = "shown", "broken by the plan, kept by Monte Carlo"
+    else:
+        status, note = "shown", "broken by both"
+    note += f" (plan {plan.value:.2f} {plan.unit})"
+    return Test(name, mc.value, plan.unit, status, mc.sigma, None, limit.limit, note, limit.source)
+
+
+def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Profile) -> list[Test]:
+    """Warnings about the Monte Carlo dose itself."""
+    high = mc > 0.5 * mc.max()
+    if not high.any():
+        raise InputError("Monte Carlo dose", "is zero everywhere")
+    sigma = 100 * float(np.sqrt(np.mean((mc_sigma[high] / mc[high]) ** 2)))
+    voxel = 10 * max(grid.spacing)
+    tests = []
+    for name, value, unit, most in (
+        ("transport sigma, rms above half the maximum", sigma, "%", profile.max_sigma_percent),
+        ("longest voxel side", voxel, "mm", profile.max_voxel_mm),
+    ):
+        # to 1e-6, so that a side of 2 mm is not above 2 mm by rounding
+        status = "pass" if value <= most * (1 + 1e-6) else "warn"
+        tests.append(Test(name, value, unit, status, tolerance=most, source=profile.source))
+    return tests
+
+
+def _row(structure: Structure, plan: MetricValue, mc: MetricValue) -> Row:
+    known = plan.value is not None and mc.value is not None
+    difference = mc.value - plan.value if known else None
+    note = plan.note or mc.note
+    return Row(
+        structure.name,
+        structure.is_target,
+        plan.name,
+        plan.unit,
+        plan.value,
+        mc.value,
+        mc.sigma,
+        difference,
+        note,
+    )
+
+
+def _status(value: float, tolerance: float, action: float) -> str:
+    """Status of a value that is better the smaller."""
+    return "pass" if value <= tolerance else "warn" if value <= action else "fail"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _plain(item: Test | Row) -> dict:
+    """Fields of a flat dataclass, not-finite numbers as None."""
+    return {k: _finite(v) if isinstance(v, float) else v for k, v in vars(item).items()}
