@@ -231,7 +231,7 @@ def interpolate_elements(known: dict[int, dict[str, np.ndarray]]) -> dict[int, d
     sections over Z^2 logarithmically in Z.
     """
     found = {}
-    for z in range(6, max(known)):  # below carbon elements differ too much
+    for z in range(max(6, min(known)), max(known)):  # below carbon elements differ too much
         if z in known:
             continue
         low, high, part = between(z, sorted(known))
