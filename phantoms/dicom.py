@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -148,6 +149,11 @@ def optional(dataset: Dataset, keyword: str, where: str | Path) -> Any:
 
 def require_floats(dataset: Dataset, keyword: str, count: int | None, where: str | Path) -> np.ndarray:
     """Return a numeric attribute as (count,) float64, all finite; `count` None accepts any number."""
+    raw = dataset.get_item(keyword) if keyword in dataset else None
+    text = getattr(raw, "value", None)
+    if isinstance(raw, RawDataElement) and raw.VR == "DS" and text:
+        # Contours have 1e6 decimal strings: parsed at once, six times faster than one by one.
+        return _floats(text.rstrip(b"\0 ").split(b"\\"), keyword, count, where)
     return _floats(require(dataset, keyword, where), keyword, count, where)
 
 

@@ -127,7 +127,14 @@ def _compressed(data):
 
 
 TILTED = [1, 0, 0, 0, round(np.cos(0.1), 12), round(np.sin(0.1), 12)]
-TURNED = [round(np.cos(0.1), 12), round(np.sin(0.1), 12), 0, -round(np.sin(0.1), 12), round(np.cos(0.1), 12), 0]
+TURNED = [
+    round(np.cos(0.1), 12),
+    round(np.sin(0.1), 12),
+    0,
+    -round(np.sin(0.1), 12),
+    round(np.cos(0.1), 12),
+    0,
+]
 
 BROKEN_SLICE = {  # one slice of the series: (what is done to it, what the message must say)
     "other frame of reference": (_set(FrameOfReferenceUID="1.2.3"), "another frame of reference"),

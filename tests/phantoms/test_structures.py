@@ -123,7 +123,8 @@ def test_a_contour_drawn_twice_counts_once(tmp_path):
 
 def test_single_contour_takes_the_spacing_of_the_others(tmp_path):
     path = write_structures(
-        tmp_path, [Contours("A", [rectangle((0, 1), (0, 1), 0.0)]), Contours("B", [circle(1, z) for z in PLANES])]
+        tmp_path,
+        [Contours("A", [rectangle((0, 1), (0, 1), 0.0)]), Contours("B", [circle(1, z) for z in PLANES])],
     )
     assert volume(read_structures(path)["A"]) == pytest.approx(0.1, rel=1e-4)
 
@@ -141,7 +142,8 @@ def test_vertices_on_voxel_centres_count_each_voxel_once(tmp_path):
 
 def test_attributes_are_read(tmp_path):
     path = write_structures(
-        tmp_path, [Contours("PTV 1", [circle(1, z) for z in PLANES], "PTV", physical={"REL_MASS_DENSITY": 1.2})]
+        tmp_path,
+        [Contours("PTV 1", [circle(1, z) for z in PLANES], "PTV", physical={"REL_MASS_DENSITY": 1.2})],
     )
     found, uids = read_structures(path), Uids()
     roi = found["PTV 1"]
@@ -249,7 +251,9 @@ def test_a_plan_is_not_a_structure_set(tmp_path):
 
 def test_truncation_anywhere_is_noticed(tmp_path):
     """A cut RTSTRUCT must not silently lose structures, wherever it was cut."""
-    path = write_structures(tmp_path, [Contours(name, [circle(1, z, n=10) for z in PLANES[:3]]) for name in "AB"])
+    path = write_structures(
+        tmp_path, [Contours(name, [circle(1, z, n=10) for z in PLANES[:3]]) for name in "AB"]
+    )
     content = path.read_bytes()
     whole = len(content)
     for length in range(140, whole, 61):
@@ -273,4 +277,6 @@ def test_spine_structures(shared):
     assert structures.external().name == "BODY" and len(structures.rois) == 9
     grid = Grid((112, 101, 122), (0.3, 0.3, 0.3), (9.43018, -31.1319, -18.50437))
     # the case's README: PTV_L1 has 40.9 cc as voxels whose centre lies inside
-    assert mask_by_centre(structures["PTV_L1"], grid).sum() * grid.voxel_volume == pytest.approx(40.9, abs=0.05)
+    assert mask_by_centre(structures["PTV_L1"], grid).sum() * grid.voxel_volume == pytest.approx(
+        40.9, abs=0.05
+    )

@@ -1,0 +1,118 @@
+"""Materials: the shipped table is sound and agrees with NIST; broken tables are refused."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from phantoms.errors import InputError
+from phantoms.materials import Material, bragg_mean_excitation, load_elements, load_materials
+
+MATERIALS = load_materials()
+
+
+def fractions(material: Material) -> dict[str, float]:
+    symbols = {element.number: symbol for symbol, element in load_elements().items()}
+    return {symbols[number]: weight for number, weight in material.composition}
+
+
+@pytest.mark.parametrize("name", MATERIALS)
+def test_every_row_is_sound(name):
+    material = MATERIALS[name]
+    assert sum(weight for _, weight in material.composition) == pytest.approx(1, abs=1e-12)
+    assert 0 < material.density < 23 and 18 < material.mean_excitation < 850 and material.source
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("water", "water"),
+        ("air", "air"),
+        ("lung_icru44", "lung"),
+        ("soft_tissue_icru4", "tissue4"),
+        ("soft_tissue_icru44", "tissue"),
+        ("cortical_bone_icru44", "bone"),
+        ("adipose_icru44", "adipose"),
+        ("muscle_icru44", "muscle"),
+        ("blood_icru44", "blood"),
+        ("brain_icru44", "brain"),
+        ("breast_icru44", "breast"),
+        ("eye_lens_icru44", "eye"),
+        ("ovary_icru44", "ovary"),
+        ("pmma", "pmma"),
+        ("polystyrene", "polystyrene"),
+    ],
+)
+def test_compositions_give_the_attenuation_nist_tabulates(shared, name, table):
+    """mu/rho of the mixture from NIST's elements equals NIST's own table of the compound, to its digits."""
+    folder = shared / "data" / "physics" / "nist-xaamdi"
+    energies = (0.02, 0.05, 0.1, 1.0, 10.0)
+    expected = _mu(folder / f"{table}.csv", energies)
+    found = sum(
+        weight * _mu(folder / "elements" / f"z{number:02d}.csv", energies)
+        for number, weight in MATERIALS[name].composition
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def _mu(path, energies):
+    with open(path) as file:
+        rows = [[float(cell) for cell in row[:2]] for row in csv.reader(file) if _is_number(row[0])]
+    return np.array([next(mu for e, mu in rows if e == pytest.approx(energy)) for energy in energies])
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["cortical_bone_icru44", "muscle_icru44", "adipose_icru44", "lung_icru44"])
+def test_bragg_additivity_reproduces_the_tabulated_tissues(name):
+    material = MATERIALS[name]
+    assert bragg_mean_excitation(fractions(material)) == pytest.approx(material.mean_excitation, rel=0.01)
+
+
+def test_bragg_additivity_of_air_and_of_an_element():
+    assert bragg_mean_excitation(fractions(MATERIALS["air"]), "gas") == pytest.approx(85.7, rel=0.005)
+    assert bragg_mean_excitation({"Ti": 1.0}) == pytest.approx(233)
+    assert bragg_mean_excitation({"Ti": 1.0}, "alloy") == pytest.approx(233)
+
+
+def test_fractions_are_normalised(tmp_path):
+    path = tmp_path / "materials.toml"
+    path.write_text("[a]\ndensity = 1\ncomposition = { H = 0.1, O = 0.9005 }\n")
+    assert sum(weight for _, weight in load_materials(path)["a"].composition) == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[a]\ndensity = 1\ncomposition = { H = 0.1, O = 0.8 }", "sum to 0.9000"),
+        ("[a]\ndensity = 1\ncomposition = { Xx = 1 }", "unknown element Xx"),
+        ("[a]\ndensity = 0\ncomposition = { H = 1 }", "density 0"),
+        ("[a]\ndensity = nan\ncomposition = { H = 1 }", "density nan"),
+        ("[a]\ncomposition = { H = 1 }", "density None"),
+        ("[a]\ndensity = 1", "mass fractions"),
+        ("[a]\ndensity = 1\ncomposition = { H = 1, O = -0.1 }", "mass fractions"),
+        ("[a]\ndensity = 1\ncomposition = { H = 1 }\nmean_excitation = -3", "mean_excitation"),
+        ("[a]\ndensity = 1\ncomposition = { H = 1 }\nstate = 'plasma'", "unknown state"),
+        ("[a]\ndensity = 1\ncomposition = { H = 1 }\nI = 3", "unknown key I"),
+        ("a = 1", "not a table"),
+        ("[a", "not valid TOML"),
+    ],
+)
+def test_broken_tables_are_refused(tmp_path, text, message):
+    path = tmp_path / "materials.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_materials(path)
+
+
+def test_an_absent_table_is_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_materials(tmp_path / "absent.toml")
