@@ -1,0 +1,436 @@
+"""A plan beside its Monte Carlo check: everything a report shows, in one immutable value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mc.dose import Dose
+from mc.source.plan import Plan
+from phantoms.ct import CT
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from phantoms.phantom import Phantom
+from phantoms.polygons import mask_by_centre, volume, volume_fraction
+from phantoms.structures import StructureSet
+from validation.dvh import Dvh
+from validation.gamma import parse_criterion
+from validation.numbers import plain
+from validation.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
+from validation.rtdose import PlanDose
+from validation.spots import PointDose, RegionDifference, isocentre_dose, region_differences
+from validation.verdict import TABLE_METRICS, Row, Structure, Verdict, judge
+
+SCHEMA = "mcverify result"
+SCHEMA_VERSION = 1
+ALSO_SHOWN = ("3%/2mm", "2%/2mm", "2%/1mm")  # gamma criteria beside those of the profile
+CORD_METRICS = ("D0.35cc",)  # beside TABLE_METRICS, whether the profile has a limit on it or not
+WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
+CURVE_POINTS = 241
+CURVE_DRAWS = 20  # resampled doses for the sigma of a DVH curve, then known to 16 %
+SEED = 30_000
+
+
+@dataclass(frozen=True, eq=False)
+class DvhCurves:
+    """Cumulative DVH of one structure in both doses; arrays are (n,).
+
+    Parameters
+    ----------
+    structure : str
+    target : bool
+    volume_cm3 : float
+        Within the dose grid.
+    in_grid_percent : float
+        Share of the contoured volume that lies within the dose grid.
+    dose_gy, plan_percent, mc_percent, mc_sigma_percent : array
+        Percent of the structure's volume that receives at least `dose_gy`; the sigma takes the transport
+        noise of different voxels as independent.
+    """
+
+    structure: str
+    target: bool
+    volume_cm3: float
+    in_grid_percent: float
+    dose_gy: np.ndarray
+    plan_percent: np.ndarray
+    mc_percent: np.ndarray
+    mc_sigma_percent: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A plan beside its Monte Carlo check.
+
+    Parameters
+    ----------
+    created : str
+        Date and time, ISO 8601.
+    plan, plan_dose, ct, phantom, profile
+        As they were compared; `plan_dose` is of the whole course.
+    mc : Dose
+        On the grid of `plan_dose`; its provenance says whether it was resampled to get there.
+    mc_voxel_mm : (float, float, float)
+        Voxel (x, y, z) of the Monte Carlo run itself.
+    prescription : float or None
+        Of the course [Gy]; the highest where there are several.
+    body : (nz, ny, nx) bool
+    body_name : str
+    structures : tuple of Structure
+        Those evaluated.
+    verdict : Verdict
+    curves : tuple of DvhCurves
+    organs : tuple of Organ
+        By which organs at risk are known.
+    regions : tuple of RegionDifference
+    isocentres : tuple of PointDose
+    not_evaluated : tuple of (str, str)
+        Structures left out, and why.
+    quality : dict
+        What the run says of itself (`mc.run.simulate`).
+    calibration : dict of str to dict
+        By beam quality: the record of its calibration (`mc.plan_dose`).
+    warnings : tuple of str
+    """
+
+    created: str
+    plan: Plan
+    plan_dose: PlanDose
+    mc: Dose
+    mc_voxel_mm: tuple[float, float, float]
+    ct: CT
+    phantom: Phantom
+    profile: Profile
+    prescription: float | None
+    body: np.ndarray = field(repr=False)
+    body_name: str
+    structures: tuple[Structure, ...] = field(repr=False)
+    verdict: Verdict
+    curves: tuple[DvhCurves, ...] = field(repr=False)
+    organs: tuple[Organ, ...]
+    regions: tuple[RegionDifference, ...]
+    isocentres: tuple[PointDose, ...]
+    not_evaluated: tuple[tuple[str, str], ...]
+    quality: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def patient(self) -> str:
+        """Pseudonym of the patient: the first 8 hexadecimal digits of the SHA-256 of the Patient ID."""
+        name = self.plan.patient_id or self.plan_dose.patient_id
+        return hashlib.sha256(name.encode()).hexdigest()[:8] if name else "not stated"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but volumes, ready for strict JSON: None for what could not be told."""
+        plan, grid = self.plan, self.plan_dose.grid
+        return plain(
+            {
+                "schema": SCHEMA,
+                "schema_version": SCHEMA_VERSION,
+                "created": self.created,
+                "not_a_medical_device": True,
+                "patient_pseudonym": self.patient,
+                "plan": {
+                    "label": plan.label,
+                    "uid": plan.uid,
+                    "planning_system": plan.tps,
+                    "machine": plan.machine,
+                    "patient_position": plan.patient_position,
+                    "fractions": plan.fractions,
+                    "prescriptions": [
+                        {"dose_gy": p.dose, "description": p.description} for p in plan.prescriptions
+                    ],
+                    "prescription_gy": self.prescription,
+                    "beams": [
+                        {
+                            "number": beam.number,
+                            "name": beam.name,
+                            "energy_mv": beam.energy,
+                            "fluence_mode": beam.fluence_mode,
+                            "mu_per_fraction": beam.mu,
+                            "gantry_deg": beam.gantry,
+                            "collimator_deg": beam.collimator,
+                            "couch_deg": beam.couch,
+                            "jaws_mm": [10 * jaw for jaw in beam.jaws],
+                            "isocentre_mm": [10 * c for c in beam.isocentre],
+                        }
+                        for beam in plan.beams
+                    ],
+                },
+                "dose_grid": {
+                    "shape_zyx": grid.shape,
+                    "spacing_mm_zyx": [10 * d for d in grid.spacing],
+                    "origin_mm_zyx": [10 * c for c in grid.origin],
+                },
+                "monte_carlo_voxel_mm_xyz": self.mc_voxel_mm,
+                "verdict": self.verdict.to_dict(),
+                "dvh_curves": self.curves,
+                "regions": self.regions,
+                "isocentres": self.isocentres,
+                "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
+                "quality": self.quality,
+                "calibration": self.calibration,
+                "provenance": self.mc.provenance,
+                "phantom_audit": self.phantom.audit,
+                "warnings": self.warnings,
+            }
+        )
+
+
+def compare(
+    *,
+    plan: Plan,
+    plan_dose: PlanDose,
+    mc_dose: Dose,
+    structures: StructureSet,
+    ct: CT,
+    phantom: Phantom,
+    profile: Profile,
+    quality: Mapping[str, Any],
+    calibration: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+    on_stage: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Compare a Monte Carlo dose with the plan's: DVH, gamma, verdict, and what the report needs beside.
+
+    The plan is the reference of gamma and Monte Carlo is evaluated (see `validation.gamma.gamma`).
+    Where the voxels of both grids coincide the Monte Carlo dose is cropped to the plan's; where they do
+    not, DVH and gamma read it on its own grid and only maps and point doses interpolate it.
+
+    Parameters
+    ----------
+    plan : Plan
+    plan_dose : PlanDose
+        Of the whole course (`validation.rtdose.course_dose`).
+    mc_dose : Dose
+        Of the whole course.
+    structures : StructureSet
+    ct : CT
+    phantom : Phantom
+        Its audit names the body outline that was used.
+    profile : Profile
+    quality : dict
+        `mc.run.Simulation.quality`.
+    calibration : dict of str to dict
+        Calibration by beam quality, as in the provenance of `mc.plan_dose`.
+    warnings : sequence of str
+        What reading and running had to say; those of plan and phantom are added.
+    on_stage : callable
+        Told in a few words what comes next.
+    """
+    if plan_dose.summation not in ("PLAN", "BEAM"):
+        raise InputError(plan_dose.path, f"is a {plan_dose.summation} dose, not of the whole course")
+    grid = plan_dose.grid
+    on_plan = mc_dose.crop_to(grid)
+    judged = mc_dose if "resampled" in on_plan.provenance else on_plan
+    notes: list[str] = []
+    if missing := on_plan.provenance.get("voxels_without_dose"):
+        notes.append(f"{missing} voxels of the RTDOSE lie outside the Monte Carlo dose, taken as 0 Gy there")
+
+    on_stage("structures")
+    outline = structures.external(phantom.audit.get("body", {}).get("roi"))
+    body = mask_by_centre(outline, grid)
+    if not body.any():
+        raise InputError(f"structure {outline.name}", "holds no voxel of the RTDOSE grid")
+    evaluated, shares, not_evaluated = _voxelise(structures, grid, judged.grid)
+    notes += [
+        f"structure {name}: only {100 * share:.0f} % of its volume lies within the RTDOSE grid"
+        for name, share in shares.items()
+        if share < WHOLE
+    ]
+    prescription = _prescription(plan, notes)
+    # profiles need not name organs; then the default profile's names tell which structure is the cord
+    organs = profile.organs or load_profile(DEFAULT).organs
+
+    on_stage("gamma, DVH and limits")
+    verdict = judge(
+        plan_dose.dose,
+        grid,
+        judged.mean,
+        judged.sigma,
+        judged.grid,
+        list(evaluated),
+        body,
+        _with_shown_gamma(profile),
+        prescription,
+        plan.fractions,
+    )
+    curves, more = _dvhs(plan_dose, judged, evaluated, shares, profile, organs)
+    verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more))
+
+    on_stage("statistics")
+    isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
+    if len(isocentres) > 1:
+        notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
+    folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
+    return Comparison(
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        plan=plan,
+        plan_dose=plan_dose,
+        mc=on_plan,
+        mc_voxel_mm=tuple(10 * d for d in judged.grid.spacing[::-1]),
+        ct=ct,
+        phantom=phantom,
+        profile=profile,
+        prescription=prescription,
+        body=body,
+        body_name=outline.name,
+        structures=evaluated,
+        verdict=verdict,
+        curves=curves,
+        organs=organs,
+        regions=region_differences(plan_dose.dose, on_plan, body),
+        isocentres=tuple(isocentre_dose(place, plan_dose, on_plan, body) for place in isocentres),
+        not_evaluated=not_evaluated,
+        quality=dict(quality),
+        calibration=dict(calibration),
+        warnings=_collect([*warnings, *plan.warnings, *phantom.audit.get("warnings", []), *notes], folders),
+    )
+
+
+def _label(roi, structures: StructureSet) -> str:
+    """Name of a structure, with its number where another has the same name."""
+    return roi.name if structures.names().count(roi.name) == 1 else f"{roi.name} (ROI {roi.number})"
+
+
+def _voxelise(
+    structures: StructureSet, grid: Grid, mc_grid: Grid
+) -> tuple[tuple[Structure, ...], dict[str, float], tuple[tuple[str, str], ...]]:
+    """Structures on both grids, the share of each on the plan's, and those left out with the reason."""
+    evaluated, shares, left_out = [], {}, []
+    for roi in structures.rois:
+        if roi.type in ("EXTERNAL", "SUPPORT"):
+            continue
+        name = _label(roi, structures)
+        if roi.is_empty or roi.problem:
+            left_out.append((name, roi.problem or "has no contours"))
+            continue
+        fraction = volume_fraction(roi, grid)
+        same = grid.matches(mc_grid)
+        mc_fraction = None if same else volume_fraction(roi, mc_grid)
+        if not fraction.any() or not (same or mc_fraction.any()):
+            left_out.append((name, "lies outside the dose grid"))
+            continue
+        evaluated.append(Structure(name, roi.type, fraction, mc_fraction))
+        inside, whole = float(fraction.sum(dtype=float)) * grid.voxel_volume, volume(roi)
+        shares[name] = min(1.0, inside / whole) if whole > 0 else 1.0
+    return tuple(evaluated), shares, tuple(left_out)
+
+
+def _prescription(plan: Plan, notes: list[str]) -> float | None:
+    doses = [prescription.dose for prescription in plan.prescriptions if prescription.dose > 0]
+    if not doses:
+        notes.append("the plan states no prescription dose: percentages are of the plan's maximum dose")
+        return None
+    if len(set(doses)) > 1:
+        listed = ", ".join(f"{dose:g}" for dose in doses)
+        notes.append(f"the plan prescribes {listed} Gy: percentages are of the highest")
+    return max(doses)
+
+
+def _with_shown_gamma(profile: Profile) -> Profile:
+    """`profile` with `ALSO_SHOWN`, without limits, at its own threshold."""
+    threshold = profile.gamma[0].criterion.threshold_percent if profile.gamma else 10.0
+    known = [limit.criterion for limit in profile.gamma]
+    shown = [parse_criterion(text, threshold_percent=threshold) for text in ALSO_SHOWN]
+    more = tuple(GammaLimit(c, None, None, "reported only") for c in shown if c not in known)
+    return replace(profile, gamma=profile.gamma + more)
+
+
+def _dvhs(
+    plan_dose: PlanDose,
+    mc: Dose,
+    structures: Sequence[Structure],
+    shares: Mapping[str, float],
+    profile: Profile,
+    organs: Sequence[Organ],
+) -> tuple[tuple[DvhCurves, ...], tuple[Row, ...]]:
+    """Curves of every structure, and the organs' metrics beyond `TABLE_METRICS`."""
+    curves, rows = [], []
+    top = 1.03 * max(
+        max((float(plan_dose.dose[s.fraction > 0].max()) for s in structures), default=0.0),
+        max((float(mc.mean[_mc_fraction(s) > 0].max()) for s in structures), default=0.0),
+    )
+    axis = np.linspace(0.0, top or 1.0, CURVE_POINTS)
+    for s in structures:
+        fraction = _mc_fraction(s)
+        dvh = Dvh(plan_dose.dose, s.fraction, plan_dose.grid.voxel_volume)
+        mc_dvh = Dvh(mc.mean, fraction, mc.grid.voxel_volume, mc.sigma)
+        sigma = _curve_sigma(mc, fraction, axis)
+        curves.append(
+            DvhCurves(
+                s.name,
+                s.is_target,
+                dvh.volume,
+                100 * shares[s.name],
+                axis,
+                dvh.curve(axis),
+                mc_dvh.curve(axis),
+                sigma,
+            )
+        )
+        for metric in _organ_metrics(s.name, profile, organs):
+            planned, found = dvh.metric(metric), mc_dvh.metric(metric)
+            known = planned.value is not None and found.value is not None
+            rows.append(
+                Row(
+                    s.name,
+                    s.is_target,
+                    metric,
+                    planned.unit,
+                    planned.value,
+                    found.value,
+                    found.sigma,
+                    found.value - planned.value if known else None,
+                    planned.note or found.note,
+                )
+            )
+    return tuple(curves), tuple(rows)
+
+
+def _mc_fraction(structure: Structure) -> np.ndarray:
+    return structure.fraction if structure.mc_fraction is None else structure.mc_fraction
+
+
+def _curve_sigma(mc: Dose, fraction: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """One sigma of a DVH curve at the doses `axis` (n,), by resampling the transport noise, (n,)."""
+    inside = fraction > 0
+    mean, sigma, part = mc.mean[inside], mc.sigma[inside], fraction[inside]
+    random = np.random.default_rng(SEED)
+    drawn = [
+        Dvh(mean + sigma * random.standard_normal(mean.size), part, mc.grid.voxel_volume).curve(axis)
+        for _ in range(CURVE_DRAWS)
+    ]
+    return np.std(drawn, axis=0, ddof=1)
+
+
+def _organ_metrics(name: str, profile: Profile, organs: Sequence[Organ]) -> list[str]:
+    """Metrics of an organ beyond `TABLE_METRICS`: those with a limit, and the cord's."""
+    matched = {organ.name for organ in organs if organ.matches(name)}
+    metrics = [limit.metric for limit in profile.constraints if limit.organ in matched]
+    if "cord" in matched:
+        metrics += CORD_METRICS
+    return [metric for metric in dict.fromkeys(metrics) if metric not in TABLE_METRICS]
+
+
+def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows of one structure together, in the order in which the structures come first."""
+    order = list(dict.fromkeys(row.structure for row in rows))
+    return tuple(sorted(rows, key=lambda row: order.index(row.structure)))
+
+
+def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
+    """Each warning once, without the folders of the case, whose names may tell who the patient is."""
+    cleaned = []
+    for text in warnings:
+        for folder in folders:
+            text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
+        cleaned.append(text)
+    return tuple(dict.fromkeys(cleaned))
