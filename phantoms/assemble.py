@@ -139,6 +139,14 @@ def check_frames(ct: CT, structures: StructureSet) -> None:
         )
 
 
+def patient_rois(
+    structures: StructureSet, overrides: Iterable[Override] = (), external: str | None = None
+) -> list[ROI]:
+    """Return the structures that transport must cover: body outline, supports and overridden ones."""
+    overridden = [structures[override.roi] for override in overrides]
+    return [structures.external(external), *structures.of_type("SUPPORT"), *overridden]
+
+
 def patient_extent(ct_grid: Grid, rois: Iterable[ROI]) -> tuple[np.ndarray, np.ndarray]:
     """Return the box around structures, cut to the CT.
 
@@ -146,7 +154,7 @@ def patient_extent(ct_grid: Grid, rois: Iterable[ROI]) -> tuple[np.ndarray, np.n
     ----------
     ct_grid : Grid
     rois : iterable of ROI
-        The body outline, supports and overridden structures.
+        See `patient_rois`.
 
     Returns
     -------

@@ -124,7 +124,9 @@ def _structures_of(
             raise InputError(plan_file, "names no structure set, and the folder holds several")
         warnings.append(f"{plan_file.name} names no structure set: the only one in the folder is taken")
         return next(iter(structures))
-    found = [path for path, header in structures.items() if str(header.get("SOPInstanceUID")) in wanted]
+    found = [
+        path for path, header in structures.items() if optional_text(header, "SOPInstanceUID", path) in wanted
+    ]
     if not found:
         names = ", ".join(path.name for path in structures)
         raise InputError(

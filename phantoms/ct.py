@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset
 
 from phantoms.dicom import (
@@ -35,6 +36,12 @@ PATIENT_POSITIONS = ("HFS", "HFP", "FFS", "FFP", "HFDL", "HFDR", "FFDL", "FFDR")
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 LPS = "xyz"
+UNCOMPRESSED = (  # transfer syntaxes
+    pydicom.uid.ImplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRLittleEndian,
+    pydicom.uid.DeflatedExplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRBigEndian,
+)
 
 MAX_ROTATION = 5e-4  # of an image axis from the patient axis [rad]: 0.1 mm at 20 cm
 SAME_POSITION_MM = 0.01  # slices closer than this are duplicates
@@ -130,19 +137,19 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
 
 def _collect(source: str | Path | Iterable[str | Path], series_uid: str | None) -> tuple[list[_Slice], str]:
     """Read the CT images of one series, without localizers."""
-    in_folder = isinstance(source, str | Path)
-    if in_folder:
+    if isinstance(source, str | Path):
         where = str(source)
-        paths = [path for path in list_dicom_files(source) if _is_ct(read_dataset(path, header_only=True))]
+        headers = {path: read_dataset(path, header_only=True) for path in list_dicom_files(source)}
+        headers = {path: header for path, header in headers.items() if _is_ct(header, path)}
     else:
         paths = [Path(path) for path in source]
         where = str(paths[0].parent) if paths else "CT series"
-    if not paths:
+        headers = {path: read_dataset(path, header_only=True) for path in paths}
+    if not headers:
         raise InputError(where, "holds no CT images")
     by_series: dict[str, list[_Slice]] = {}
-    for path in paths:
-        header = read_dataset(path, header_only=True)
-        if not _is_ct(header):
+    for path, header in headers.items():
+        if not _is_ct(header, path):
             raise InputError(path, f"is not a CT image (modality {optional_text(header, 'Modality', path)})")
         uid = require_text(header, "SeriesInstanceUID", path)
         if series_uid not in (None, uid) or _is_localizer(header, path):
@@ -156,8 +163,9 @@ def _collect(source: str | Path | Iterable[str | Path], series_uid: str | None) 
     return next(iter(by_series.values())), where
 
 
-def _is_ct(dataset: Dataset) -> bool:
-    return str(dataset.get("SOPClassUID")) in (CT_IMAGE, ENHANCED_CT_IMAGE) or dataset.get("Modality") == "CT"
+def _is_ct(dataset: Dataset, path: Path) -> bool:
+    sop_class = require_text(dataset, "SOPClassUID", path)
+    return sop_class in (CT_IMAGE, ENHANCED_CT_IMAGE) or optional_text(dataset, "Modality", path) == "CT"
 
 
 def _is_localizer(dataset: Dataset, path: Path) -> bool:
@@ -192,11 +200,14 @@ def _check_uniform(slices: list[_Slice], where: str) -> None:
         if uid in seen:
             raise InputError(item.path, f"is the same image as {seen[uid]}", "remove the copy")
         seen[uid] = item.path
-        for keyword, what in (("FrameOfReferenceUID", "frame of reference"), ("PatientID", "patient")):
-            if item.dataset.get(keyword) != first.dataset.get(keyword):
+        for keyword, what in (
+            ("FrameOfReferenceUID", "frame of reference"),
+            ("PatientID", "patient"),
+            ("PatientPosition", "patient position"),
+        ):
+            values = [optional_text(one.dataset, keyword, one.path) for one in (item, first)]
+            if values[0] != values[1]:
                 raise InputError(item.path, f"has another {what} than {first.path.name}")
-        if item.dataset.get("PatientPosition") != first.dataset.get("PatientPosition"):
-            raise InputError(item.path, f"has another patient position than {first.path.name}")
         if item.shape != first.shape:
             raise InputError(item.path, f"is {item.shape} pixels, {first.path.name} is {first.shape}")
         if not np.allclose(item.spacing, first.spacing, rtol=1e-4):
@@ -286,12 +297,11 @@ def _read_hu(item: _Slice) -> np.ndarray:
     try:
         pixels = dataset.pixel_array
     except Exception as error:
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
-        if syntax is not None and syntax.is_compressed:
-            name = getattr(syntax, "name", syntax)
-            raise InputError(
-                path, f"is compressed ({name}) and cannot be decoded", "export uncompressed"
-            ) from None
+        syntax = str(dataset.file_meta.get("TransferSyntaxUID"))
+        if syntax not in UNCOMPRESSED:
+            name = pydicom.uid.UID(syntax).name
+            remedy = "export the CT uncompressed"
+            raise InputError(path, f"is compressed ({name}) and cannot be decoded", remedy) from None
         raise InputError(path, f"pixel data cannot be read: {error}") from None
     if pixels.shape != item.shape:
         raise InputError(path, f"has pixel data of shape {pixels.shape}, not {item.shape}")

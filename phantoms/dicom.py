@@ -83,6 +83,7 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, force=True, stop_before_pixels=header_only)
+            truncated = not header_only and _is_truncated(dataset, path, size)
     except InputError:
         raise
     except OSError as error:
@@ -91,9 +92,9 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
         raise InputError(path, *TRUNCATED) from None  # pydicom: "No tag to read at file position"
     except Exception as error:
         raise InputError(path, f"cannot be read as DICOM: {error}") from None
-    if not header_only and _is_truncated(dataset, path, size):
+    if truncated:
         raise InputError(path, *TRUNCATED)
-    if not dataset.get("SOPClassUID"):
+    if optional(dataset, "SOPClassUID", path) is None:
         raise InputError(path, "is not a DICOM object: SOP Class UID is missing")
     if "TransferSyntaxUID" not in dataset.file_meta:  # a file without preamble: as pydicom found it
         implicit, little_endian = dataset.original_encoding

@@ -181,14 +181,8 @@ def read_structures(path: str | Path) -> StructureSet:
     named = {require_int(item, "ROINumber", path): item for item in dataset.StructureSetROISequence}
     if len(named) < len(dataset.StructureSetROISequence):
         raise InputError(path, "two structures have the same ROI Number (3006,0022)")
-    drawn = {
-        require_int(item, "ReferencedROINumber", path): item
-        for item in items(dataset, "ROIContourSequence", path)
-    }
-    observed = {
-        require_int(item, "ReferencedROINumber", path): item
-        for item in items(dataset, "RTROIObservationsSequence", path)
-    }
+    drawn = _by_number(dataset, "ROIContourSequence", path)
+    observed = _by_number(dataset, "RTROIObservationsSequence", path)
     if "ROIContourSequence" not in dataset or "RTROIObservationsSequence" not in dataset:
         raise InputError(path, "holds no contours or no ROI observations", "export it again")
     contours = {number: _read_contours(item, path) for number, item in drawn.items()}
@@ -213,6 +207,17 @@ def read_structures(path: str | Path) -> StructureSet:
         source=str(path),
         warnings=tuple(warning for roi in rois for warning in roi.warnings),
     )
+
+
+def _by_number(dataset: Dataset, keyword: str, path: Path) -> dict[int, Dataset]:
+    """Return the items of a sequence by the ROI number they refer to."""
+    found: dict[int, Dataset] = {}
+    for item in items(dataset, keyword, path):
+        number = require_int(item, "ReferencedROINumber", path)
+        if number in found:
+            raise InputError(path, f"describes the contours or type of structure number {number} twice")
+        found[number] = item
+    return found
 
 
 def _read_contours(item: Dataset, path: Path) -> tuple[list[np.ndarray], str]:

@@ -318,11 +318,10 @@ def _jaws(devices: dict[str, np.ndarray], where: str) -> tuple[float, float, flo
 
 def _moves(points: tuple[ControlPoint, ...]) -> bool:
     """Whether anything but the dose changes between control points."""
-    first = points[0]
+    first = _state(points[0])
     return any(
-        (point.jaws is None) != (first.jaws is None)
-        or not np.allclose(_state(point), _state(first), rtol=0, atol=SAME)
-        for point in points[1:]
+        state.shape != first.shape or not np.allclose(state, first, rtol=0, atol=SAME)
+        for state in map(_state, points[1:])
     )
 
 

@@ -254,6 +254,12 @@ def _moving_jaws(data):
     last.BeamLimitingDevicePositionSequence[0].LeafJawPositions = [-20, 20]
 
 
+def _late_mlc(data):
+    add_mlc(data, 9.0, BOUNDARIES)
+    first, last = data.BeamSequence[0].ControlPointSequence
+    last.BeamLimitingDevicePositionSequence = [first.BeamLimitingDevicePositionSequence.pop(2)]
+
+
 def _one_jaw(data):
     del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[1]
 
@@ -301,6 +307,7 @@ BROKEN = {
     "arc": (point_edit(1, GantryAngle=10), "arc or a dynamic beam"),
     "moving couch": (point_edit(1, PatientSupportAngle=10), "arc or a dynamic beam"),
     "moving jaws": (_moving_jaws, "arc or a dynamic beam"),
+    "leaves appear late": (_late_mlc, "arc or a dynamic beam"),
     "mlc": (lambda d: add_mlc(d, 1.0, BOUNDARIES), "shaped by the MLC .10 MLCX leaf pairs"),
     "mlc too short": (_short_mlc, "shaped by the MLC"),
     "mlc miscounted": (_leaf_count, "80 leaf positions for 2 leaf pairs"),

@@ -214,6 +214,10 @@ def _same_number(data):
     data.StructureSetROISequence[1].ROINumber = 1
 
 
+def _described_twice(data):
+    data.ROIContourSequence[1].ReferencedROINumber = 1
+
+
 def _odd_coordinates(data):
     data.ROIContourSequence[0].ContourSequence[0].ContourData = ["1", "2", "3", "4"]
 
@@ -233,6 +237,7 @@ def _nan(data):
         (_drop("SOPClassUID"), "not a DICOM object"),
         (_other_frame, "2 frames of reference"),
         (_same_number, "same ROI Number"),
+        (_described_twice, "number 1 twice"),
         (_odd_coordinates, "4 coordinates"),
         (_nan, "not finite"),
     ],
