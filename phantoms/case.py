@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-
-from phantoms.dicom import items, list_dicom_files, optional_text, read_dataset, require_text
+from phantoms.dicom import Dataset, items, list_dicom_files, optional_text, read_dataset, require_text
 from phantoms.errors import InputError
 
 CASE_FILE = "case.toml"

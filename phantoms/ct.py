@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
 
 from phantoms.dicom import (
     MM_PER_CM,
+    Dataset,
     list_dicom_files,
     optional,
     optional_float,
     optional_text,
     read_dataset,
-    require,
+    read_pixels,
     require_float,
     require_floats,
     require_int,
@@ -36,12 +35,6 @@ PATIENT_POSITIONS = ("HFS", "HFP", "FFS", "FFP", "HFDL", "HFDR", "FFDL", "FFDR")
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 LPS = "xyz"
-UNCOMPRESSED = (  # transfer syntaxes
-    pydicom.uid.ImplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRLittleEndian,
-    pydicom.uid.DeflatedExplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRBigEndian,
-)
 
 MAX_ROTATION = 5e-4  # of an image axis from the patient axis [rad]: 0.1 mm at 20 cm
 SAME_POSITION_MM = 0.01  # slices closer than this are duplicates
@@ -293,16 +286,7 @@ def _read_hu(item: _Slice) -> np.ndarray:
         raise InputError(path, f"pixel values are {kind}, not HU", "export the planning CT")
     if require_text(dataset, "PhotometricInterpretation", path) != "MONOCHROME2":
         raise InputError(path, "is not a MONOCHROME2 image")
-    require(dataset, "PixelData", path)
-    try:
-        pixels = dataset.pixel_array
-    except Exception as error:
-        syntax = str(dataset.file_meta.get("TransferSyntaxUID"))
-        if syntax not in UNCOMPRESSED:
-            name = pydicom.uid.UID(syntax).name
-            remedy = "export the CT uncompressed"
-            raise InputError(path, f"is compressed ({name}) and cannot be decoded", remedy) from None
-        raise InputError(path, f"pixel data cannot be read: {error}") from None
+    pixels = read_pixels(dataset, path)
     if pixels.shape != item.shape:
         raise InputError(path, f"has pixel data of shape {pixels.shape}, not {item.shape}")
     hu = (pixels * slope + intercept).astype(np.float32)

@@ -1,7 +1,7 @@
 """Reading DICOM files safely: every defect of a file ends in an InputError that names it.
 
-The DICOM doors (`phantoms.ct`, `phantoms.structures`, `mc.source.rtplan`, `validation.rtdose`) read
-their files and attributes through this module, so that a broken file is refused in one way only.
+The one door to pydicom for reading: `phantoms.ct`, `phantoms.structures`, `phantoms.case` and
+`mc.source.rtplan` read files and attributes through it, so that a broken file is refused in one way only.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ from phantoms.errors import InputError
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MM_PER_CM = 10.0
-# (0008,0016) SOP Class UID, as the eight bytes that every DICOM object carries near its beginning
+# The tag of SOP Class UID (0008,0016), which every DICOM object carries near its beginning, in both byte orders
 SOP_CLASS_TAGS = (b"\x08\x00\x16\x00", b"\x00\x08\x00\x16")
-
+UNCOMPRESSED = (  # transfer syntaxes
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+)
 TRUNCATED = "the file is cut short", "copy or export it again"
 
 
@@ -125,6 +130,19 @@ def _is_truncated(dataset: Dataset, path: Path, size: int) -> bool:
     with open(path, "rb") as file:
         file.seek(min(end, size), io.SEEK_SET)
         return end > size or file.read().strip(b"\0") != b""
+
+
+def read_pixels(dataset: Dataset, path: str | Path) -> np.ndarray:
+    """Return the stored pixel values of an image, decoded."""
+    require(dataset, "PixelData", path)
+    try:
+        return dataset.pixel_array
+    except Exception as error:
+        syntax = str(dataset.file_meta.get("TransferSyntaxUID"))
+        if syntax not in UNCOMPRESSED:
+            problem = f"is compressed ({pydicom.uid.UID(syntax).name}) and cannot be decoded"
+            raise InputError(path, problem, "export it uncompressed") from None
+        raise InputError(path, f"pixel data cannot be read: {error}") from None
 
 
 def require(dataset: Dataset, keyword: str, where: str | Path) -> Any:

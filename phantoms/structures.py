@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from phantoms.dicom import (
     MM_PER_CM,
+    Dataset,
     items,
     optional,
     optional_float,

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from mc.source.plan import (
     TABLE_TO_PATIENT,
@@ -23,6 +22,7 @@ from mc.source.plan import (
 )
 from phantoms.dicom import (
     MM_PER_CM,
+    Dataset,
     items,
     optional,
     optional_float,
