@@ -27,7 +27,7 @@ from phantoms.errors import InputError
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MM_PER_CM = 10.0
-# The tag of SOP Class UID (0008,0016), which every DICOM object carries near its beginning, in both byte orders
+# The tag of SOP Class UID (0008,0016), near the beginning of every DICOM object, in both byte orders
 SOP_CLASS_TAGS = (b"\x08\x00\x16\x00", b"\x00\x08\x00\x16")
 UNCOMPRESSED = (  # transfer syntaxes
     ImplicitVRLittleEndian,
