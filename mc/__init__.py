@@ -1,1 +1,3 @@
 """The engine: source in, dose out."""
+
+__version__ = "0.1.0"

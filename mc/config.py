@@ -18,4 +18,3 @@ class Physics:
     photon_cut: float = 0.05
     range_fraction: float = 0.2  # longest step as a fraction of the residual range
     k1_max: float = 0.2  # largest scattering strength of one step
-    seed: int = 1

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from mc.jit import njit
 
 from mc.constants import ELECTRON_MASS
+from mc.jit import njit
 from mc.rng import uniform
 
 # Each grid: exponent of its first node, exponent of its last node, nodes per octave.
 ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE = -7, 5, 64  # kinetic energy, 7.8 keV to 32 MeV
 X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE = -8, 9, 16  # momentum transfer sin(theta/2)/lambda [1/Angstrom]
-RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE = -16, 7, 32  # range [g/cm2]
 BREMS_PER_OCTAVE = 8  # kinetic energy, over the exponents of the energy grid
 ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -32, -2, 2  # elastic screening parameter
 K1_MIN_EXP, K1_MAX_EXP, K1_PER_OCTAVE = -12, 0, 8  # mean 1 - cos(theta) of one multiple-scattering event

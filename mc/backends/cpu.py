@@ -50,7 +50,8 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, sta
 
 @njit(parallel=True, cache=True)
 def run_phase_space(
-    particles, starts, first_history, rotation, origin, scale, beam, replica, seed, geo, tables, cuts, tally, rows
+    particles, starts, first_history, rotation, origin, scale, beam, replica, seed,
+    geo, tables, cuts, tally, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
 

@@ -11,8 +11,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from mc.jit import njit
 
+from mc.jit import njit
 from mc.tables import Tables
 from phantoms.phantom import Phantom
 
@@ -69,7 +69,8 @@ def build_voxels(phantom: Phantom, tables: Tables) -> Voxels:
         nx, ny, nz, x0, y0, z0, dx, dy, dz,
         phantom.density.ravel(), medium.ravel(), min(dx, dy, dz),
         mx, my, mz,
-        block_density.ravel(), block_set.ravel().astype(np.int32), np.ascontiguousarray(attenuation, np.float32),
+        block_density.ravel(), block_set.ravel().astype(np.int32),
+        np.ascontiguousarray(attenuation, np.float32),
     )  # fmt: skip
 
 
@@ -96,9 +97,9 @@ def _beside_jump(density: np.ndarray) -> np.ndarray:
 @njit
 def locate(geometry, x, y, z):
     """Cell of a point, clipped to the grid."""
-    ix = min(max(int(math.floor((x - geometry.x0) / geometry.dx)), 0), geometry.nx - 1)
-    iy = min(max(int(math.floor((y - geometry.y0) / geometry.dy)), 0), geometry.ny - 1)
-    iz = min(max(int(math.floor((z - geometry.z0) / geometry.dz)), 0), geometry.nz - 1)
+    ix = min(max(math.floor((x - geometry.x0) / geometry.dx), 0), geometry.nx - 1)
+    iy = min(max(math.floor((y - geometry.y0) / geometry.dy), 0), geometry.ny - 1)
+    iz = min(max(math.floor((z - geometry.z0) / geometry.dz), 0), geometry.nz - 1)
     return ix, iy, iz
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from mc.jit import njit
-
 from mc.rng import uniform
 from mc.sampling import BREMS_PER_OCTAVE, ENERGY_MAX_EXP, ENERGY_MIN_EXP, dipole_cosine, octave_position
 

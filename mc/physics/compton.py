@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from mc.jit import njit
-
 from mc.constants import ELECTRON_MASS, HC
+from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 

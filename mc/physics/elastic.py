@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 from mc.jit import njit
-
 from mc.rng import uniform
 from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, octave_position
 

@@ -13,7 +13,6 @@ step would. Columns of the table `slowing`:
 from __future__ import annotations
 
 from mc.jit import njit
-
 from mc.sampling import energy_position
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mc.jit import njit
-
 from mc.constants import ELECTRON_MASS
+from mc.jit import njit
 from mc.rng import uniform
 
 

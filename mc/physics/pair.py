@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from mc.jit import njit
-
 from mc.constants import ELECTRON_MASS, FINE_STRUCTURE
+from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import dipole_cosine
 

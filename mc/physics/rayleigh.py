@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mc.jit import njit
-
 from mc.constants import HC
+from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 

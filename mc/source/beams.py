@@ -57,4 +57,13 @@ def sample_beam(beam, rng):
         cosine = beam.distance / math.sqrt(x * x + y * y + beam.distance * beam.distance)
         a, rng = uniform(rng)
         if a <= cosine * cosine * cosine:
-            return energy, x, y, beam.surface, x / beam.distance * cosine, y / beam.distance * cosine, cosine, rng
+            return (
+                energy,
+                x,
+                y,
+                beam.surface,
+                x / beam.distance * cosine,
+                y / beam.distance * cosine,
+                cosine,
+                rng,
+            )

@@ -16,9 +16,6 @@ from mc.sampling import (
     ENERGY_MIN,
     ENERGY_MIN_EXP,
     ENERGY_PER_OCTAVE,
-    RANGE_MAX_EXP,
-    RANGE_MIN_EXP,
-    RANGE_PER_OCTAVE,
     X_MAX_EXP,
     X_MIN_EXP,
     X_PER_OCTAVE,
@@ -29,6 +26,7 @@ from mc.tables.elements import Element, data_bytes, load_elements
 from mc.tables.medium import Atom, Medium
 from mc.tables.photons import cumulative_form_factor, photon_cross_sections, scattering_function
 from mc.tables.scattering import eta_index
+from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table
 from phantoms.errors import InputError
 from phantoms.materials import Material
 
@@ -67,8 +65,10 @@ class Tables(NamedTuple):
         Largest hard cross section of all materials at this or any lower energy [cm2/g].
     stopping : (nm, 2, ne, 2) float32
         Restricted stopping power L and unrestricted collision stopping power [MeV cm2/g].
-    range_guide : (nm, 2, n_guide) int32
-        Last energy node whose range does not exceed the guide's range node.
+    slowing : (nm, 2, ne - 1, 6) float64
+        The same relation laid out for the kernel, and the strength of a full step: `mc.tables.slowing`.
+    gs_quantiles, gs_widths : (n_eta, n_k1, nq), (n_eta, n_k1) float32
+        Universal Goudsmit-Saunderson table.
     brems : (nm, nb, 65) float32
         Equally probable x of hard photons, k = kc (E/kc)^x.
     z_pair : (nm,) float32
@@ -83,7 +83,9 @@ class Tables(NamedTuple):
     hard: np.ndarray
     hard_majorant: np.ndarray
     stopping: np.ndarray
-    range_guide: np.ndarray
+    slowing: np.ndarray
+    gs_quantiles: np.ndarray
+    gs_widths: np.ndarray
     brems: np.ndarray
     z_pair: np.ndarray
 
@@ -129,8 +131,10 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     largest = np.maximum.accumulate(columns["hard"][..., 0].max(axis=0), axis=-1)
     columns["hard_majorant"] = largest * MAJORANT_MARGIN
+    columns["slowing"] = slowing_table(columns["range_k1"], physics)
+    columns["gs_quantiles"], columns["gs_widths"] = goudsmit_saunderson()
     types = {name: np.float32 for name in Tables._fields}
-    types |= {"coherent": np.float64, "range_k1": np.float64, "range_guide": np.int32}
+    types |= dict.fromkeys(("coherent", "range_k1", "slowing"), np.float64)
     return Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
 
 
@@ -140,7 +144,8 @@ def tables_hash(materials: Sequence[Material], physics: Physics) -> str:
     for material in materials:
         facts = (material.name, material.density, material.composition, material.mean_excitation)
         digest.update(repr(facts).encode())
-    digest.update(repr((physics.electron_cut, physics.photon_cut)).encode())
+    digest.update(GOUDSMIT_SAUNDERSON.read_bytes())
+    digest.update(repr(physics).encode())
     return digest.hexdigest()
 
 
@@ -198,7 +203,6 @@ def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
         "eta_index": eta_index(kappa_2[nodes] / kappa_1[nodes]),
         "hard": np.stack([hard, *steps], axis=-1),
         "stopping": np.stack([stopping[nodes], medium.collision_stopping(positron)[nodes]], axis=-1),
-        "range_guide": _range_guide(distance[nodes]),
     }
 
 
@@ -219,9 +223,3 @@ def _integrate(values: np.ndarray) -> np.ndarray:
     """Integral of values at the Gauss-Legendre points, from the start to the end of every panel."""
     panels = np.sum(values.reshape(-1, len(GAUSS_WEIGHTS)) * GAUSS_WEIGHTS, axis=1)
     return np.append(0.0, np.cumsum(panels * 0.5 * np.diff(_panel_edges())))
-
-
-def _range_guide(distance: np.ndarray) -> np.ndarray:
-    """Last node whose range does not exceed each node of the range grid; 0 where there is none."""
-    guide = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
-    return np.maximum(np.searchsorted(distance, guide, side="right") - 1, 0)

@@ -16,8 +16,6 @@ import math
 from types import ModuleType
 
 from mc.jit import njit
-
-from mc.constants import ELECTRON_MASS
 from mc.physics.annihilation import sample_annihilation
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.elastic import sample_elastic
@@ -90,7 +88,7 @@ def make_electron(geometry: ModuleType, jump: float):
     def transport_electron(
         kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng
     ):
-        """Follow one electron or positron until it stops or escapes. Returns the stack's depth and the rng."""
+        """Follow one electron or positron until it stops or escapes. Returns stack depth and rng."""
         charge = kind - 1
         slowing = tables.slowing
         cell = locate(geo, x, y, z)

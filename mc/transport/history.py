@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import NamedTuple
 
 from mc.jit import njit
-
 from mc.transport.electron import make_electron
 from mc.transport.particle import PHOTON
 from mc.transport.photon import make_photon

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mc.jit import njit
-
 from mc.constants import ELECTRON_MASS
+from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import azimuth, rotate
 from mc.transport.scoring import OVERFLOWS, quanta, score

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from types import ModuleType
 
-from mc.jit import njit
-
 from mc.constants import ELECTRON_MASS
+from mc.jit import njit
 from mc.physics.compton import sample_compton
 from mc.physics.pair import sample_pair
 from mc.physics.photoelectric import sample_photoelectron

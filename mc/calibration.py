@@ -1,0 +1,252 @@
+"""Absolute dose: Gy per source history in a machine's reference condition.
+
+The reference field is transported into a water tank and the dose on the axis read at the reference depth
+from a fit of ln D, quadratic in depth, to the central square. A plan's dose is then
+
+    D = MU x (dose per MU) x D(per history, plan) / D(per history, reference).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from mc import __version__
+from mc.config import Physics
+from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
+from mc.run import PlacedBeam, Progress, Spread, StopRule, group_count, simulate
+from mc.source.phase_space import open_phase_space
+from mc.tables import tables_hash
+from phantoms.errors import InputError
+from phantoms.phantom import Phantom
+from phantoms.recipes import water_tank
+
+WIDTH = 30.0  # least width and depth of the tank [cm]
+DEPTH_STEP = 0.5  # voxel in depth [cm]
+FIT_HALF_WIDTH = 4.0  # of the depths around the reference depth that are fitted [cm]
+SIGMA = 0.003  # relative transport sigma asked of a calibration
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration and how it was come by.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    latent : float
+        Relative one sigma that the phase space's finite number of histories leaves.
+    origin : str
+        "machine file", "cache" or "computed".
+    quality : dict
+        Of the simulation; empty if none was run.
+    """
+
+    calibration: Calibration
+    latent: float | None
+    origin: str
+    quality: dict
+
+    @property
+    def relative_sigma(self) -> float:
+        """Relative transport sigma."""
+        return self.calibration.sigma / self.calibration.gy_per_history
+
+
+class ReferenceDose:
+    """Dose at the reference point, batch by batch, with its two sigmas.
+
+    The fit is linear in ln D, so a small change of the depth dose d_k moves the fitted dose by the
+    weighted relative changes w_k d_k/D_k: a linear functional, whose spread over batches is that of any
+    voxel (`mc.run.Spread`).
+    """
+
+    def __init__(self, phantom: Phantom, depth: float, averaging: float, groups: int) -> None:
+        grid = phantom.grid
+        z = grid.centres(0)
+        half = min(FIT_HALF_WIDTH, 0.6 * depth)
+        self._rows = np.abs(z - depth) <= half + 1e-6
+        inside = [np.abs(grid.centres(axis)) < 0.5 * averaging for axis in (1, 2)]
+        self._square = np.ix_(self._rows, *inside)
+        powers = np.vander(z[self._rows] - depth, 3)
+        self._weights = np.linalg.pinv(powers)[2]
+        self._powers = powers
+        self._batches: list[np.ndarray] = []
+        self._groups = groups
+
+    def add(self, batch: np.ndarray) -> None:
+        """Take in the dose of a batch, (nz, ny, nx) [Gy]."""
+        self._batches.append(batch[self._square].mean(axis=(1, 2)))
+
+    def result(self) -> tuple[float, float, float | None]:
+        """Dose of a pass at the reference point, relative transport sigma, relative latent sigma."""
+        curve = np.sum(self._batches, axis=0) * (self._groups / len(self._batches))
+        if not (curve > 0).all():
+            return 0.0, np.inf, None
+        dose = float(np.exp(self._weights @ np.log(curve)))
+        spread = Spread(1, self._groups)
+        for batch in self._batches:
+            spread.add(np.atleast_1d(self._weights @ (batch / curve)))
+        transport, latent = spread.variances()
+        return dose, float(np.sqrt(transport[0])), None if latent is None else float(np.sqrt(latent[0]))
+
+
+def calibrate(
+    machine: Machine,
+    quality: BeamQuality,
+    physics: Physics,
+    *,
+    uncertainty: float = SIGMA,
+    max_time: float | None = None,
+    seed: int = 1,
+    threads: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Calibrated:
+    """Run the reference condition of a beam quality.
+
+    Parameters
+    ----------
+    uncertainty : float
+        Relative transport sigma of the reference dose at which to stop.
+    max_time : float, optional
+        [s]
+
+    Raises
+    ------
+    InputError
+        If the reference condition cannot be run.
+    """
+    reference = quality.reference
+    if reference.medium != "water":
+        raise InputError(machine.path, f"reference medium {reference.medium} is not supported", "use water")
+    file = reference_phase_space(quality)
+    space = open_phase_space(file.file)
+    phantom = reference_phantom(quality)
+    origin = np.array([0.0, 0.0, -reference.ssd_cm - file.target_z_cm])
+    beam = PlacedBeam(0, space, np.eye(3), origin, 1.0)
+    dose: list[ReferenceDose] = []
+
+    def on_batch(batch: np.ndarray) -> bool:
+        dose[0].add(batch)
+        _, sigma, latent = dose[0].result()
+        return latent is not None and sigma <= uncertainty
+
+    def report(progress: Progress) -> None:
+        _, sigma, latent = dose[0].result()
+        if latent is not None:
+            progress.uncertainty = sigma
+            progress.share_done = max(progress.share_done, min(1.0, (uncertainty / sigma) ** 2))
+        on_progress(progress)
+
+    dose.append(ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([space])))
+    run = simulate(
+        phantom,
+        [beam],
+        physics,
+        StopRule(uncertainty=None, max_time=max_time),
+        seed=seed,
+        threads=threads,
+        on_progress=report,
+        on_batch=on_batch,
+    )
+    gy, sigma, latent = dose[0].result()
+    if gy <= 0.0:
+        raise InputError(file.file, "gives no dose at the reference point", "check the reference condition")
+    result = Calibration(
+        gy_per_history=gy,
+        sigma=gy * sigma,
+        phase_space_sha256=space.sha256,
+        version=__version__,
+        table_hash=run.quality["tables_sha256"],
+    )
+    return Calibrated(result, latent, "computed", run.quality)
+
+
+def reference_phantom(quality: BeamQuality) -> Phantom:
+    """The water tank of the reference condition: surface at z = 0, voxels a third of the averaging square."""
+    reference = quality.reference
+    step = reference.averaging_cm / 3.0
+    across = max(WIDTH, 1.5 * max(reference.field_cm))
+    columns = 2 * int(np.ceil(0.5 * across / step)) + 1
+    depth = DEPTH_STEP * np.ceil(max(WIDTH, reference.depth_cm + 10.0) / DEPTH_STEP)
+    return water_tank((depth, columns * step, columns * step), (DEPTH_STEP, step, step))
+
+
+def find_calibration(
+    machine: Machine, quality: BeamQuality, physics: Physics, **options
+) -> tuple[Calibrated, list[str]]:
+    """The calibration of a beam quality: from the machine file, from the user's cache, or computed.
+
+    Parameters
+    ----------
+    options
+        Passed on to `calibrate`.
+
+    Returns
+    -------
+    Calibrated
+    warnings : list of str
+
+    Raises
+    ------
+    InputError
+        If the machine file's calibration was made with another phase space.
+    """
+    space = open_phase_space(reference_phase_space(quality).file)
+    tables = tables_hash(reference_phantom(quality).materials, physics)
+    stated = quality.calibration
+    if stated is not None:
+        if stated.phase_space_sha256 != space.sha256:
+            raise InputError(
+                machine.path,
+                f"its calibration of {quality.label} was made with another phase space than "
+                f"{space.data_path.name}",
+                "run `mcverify calibrate` on this machine file and enter the new calibration",
+            )
+        warnings = []
+        if stated.table_hash != tables:
+            warnings.append(
+                f"the machine file's calibration of {quality.label} was made by version {stated.version} "
+                "with other cross-section tables or cut-offs; `mcverify calibrate` makes a new one"
+            )
+        return Calibrated(stated, None, "machine file", {}), warnings
+    path = _cache_file(quality, space.sha256, tables)
+    cached = _from_cache(path)
+    if cached is not None:
+        return cached, []
+    computed = calibrate(machine, quality, physics, **options)
+    _to_cache(path, computed)
+    return computed, []
+
+
+def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
+    key = sha256(repr((phase_space, tables, __version__, asdict(quality.reference))).encode())
+    return Path(platformdirs.user_cache_dir("mcverify")) / "calibrations" / f"{key.hexdigest()[:32]}.json"
+
+
+def _from_cache(path: Path) -> Calibrated | None:
+    """A cached calibration; None if there is none or it cannot be read."""
+    try:
+        stored = json.loads(path.read_text())
+        return Calibrated(Calibration(**stored["calibration"]), stored["latent"], "cache", {})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _to_cache(path: Path, computed: Calibrated) -> None:
+    """Keep a calibration for the next run; a cache that cannot be written is no fault."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(
+            json.dumps({"calibration": asdict(computed.calibration), "latent": computed.latent})
+        )
+        partial.replace(path)
+    except OSError:
+        pass

@@ -1,0 +1,241 @@
+"""From a clinic's export to the Monte Carlo dose of its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mc import parallel
+from mc.calibration import Calibrated, find_calibration
+from mc.config import Physics
+from mc.dose import Dose
+from mc.machine import Machine, find_machine, phase_space_for
+from mc.provenance import provenance
+from mc.run import PlacedBeam, Progress, StopRule, simulate
+from mc.source.phase_space import PhaseSpace, open_phase_space
+from mc.source.plan import Beam, Plan, beam_to_patient
+from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
+from phantoms.ct import CT
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from phantoms.hu import load_calibration
+from phantoms.overrides import CaseFile
+from phantoms.phantom import Phantom
+from phantoms.polygons import mask_by_centre
+from phantoms.structures import ROI, StructureSet
+
+DEFAULT_CURVE = "opentps-4"
+LATENT_FACTOR = 1.0  # of the target uncertainty: a latent sigma beyond it is warned of
+
+
+@dataclass(frozen=True, eq=False)
+class PlanDose:
+    """The Monte Carlo dose of a plan, and what it was made from.
+
+    Parameters
+    ----------
+    dose : Dose
+        Course dose on the RTDOSE grid, or on the transport grid where another voxel size was asked for.
+    phantom : Phantom
+    machine : Machine
+    calibrations : mapping of str to Calibrated
+        By beam quality.
+    quality : dict
+        See `mc.run.simulate`.
+    warnings : tuple of str
+    """
+
+    dose: Dose
+    phantom: Phantom
+    machine: Machine
+    calibrations: dict[str, Calibrated]
+    quality: dict
+    warnings: tuple[str, ...]
+
+
+def plan_dose(
+    plan: Plan,
+    ct: CT,
+    structures: StructureSet,
+    dose_grid: Grid,
+    *,
+    machine_file: Path | None = None,
+    case_file: CaseFile | None = None,
+    voxel: float | None = None,
+    physics: Physics | None = None,
+    stop: StopRule | None = None,
+    seed: int = 1,
+    threads: int | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    world: parallel.World | None = None,
+) -> PlanDose:
+    """Compute the dose of a plan by Monte Carlo.
+
+    Parameters
+    ----------
+    plan, ct, structures
+        Matched already (`phantoms.case.find_case`).
+    dose_grid : Grid
+        Of the planning system's dose.
+    machine_file : Path, optional
+        Otherwise the file of the plan's machine name is looked for.
+    case_file : CaseFile, optional
+        Calibration curve, overrides, body outline.
+    voxel : float, optional
+        Side of the transport voxels [cm]; those of `dose_grid` if not given.
+    on_stage : callable
+        Told in a few words what begins.
+
+    Raises
+    ------
+    InputError
+        If the machine cannot deliver the plan, or anything does not fit together.
+    """
+    case_file, physics = case_file or CaseFile(), physics or Physics()
+    stop = stop or StopRule()
+    machine = find_machine(plan.machine, machine_file)
+    warnings = [*plan.warnings]
+
+    on_stage("phase spaces")
+    files = [_phase_space_file(machine, beam) for beam in plan.beams]
+    spaces = {file.file: open_phase_space(file.file) for file in files}
+    for space in spaces.values():
+        warnings += space.warnings
+
+    on_stage("phantom")
+    phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append)
+    if case_file.calibration is None:
+        warnings.append(f"no CT calibration was chosen; the curve {DEFAULT_CURVE} was taken")
+
+    on_stage("calibration")
+    calibrations: dict[str, Calibrated] = {}
+    for beam in plan.beams:
+        quality = machine.quality(beam.energy, beam.fluence_mode)
+        if quality.label not in calibrations:
+            found, told = find_calibration(
+                machine, quality, physics, seed=seed, threads=threads, on_progress=on_progress
+            )
+            calibrations[quality.label] = found
+            warnings += told
+
+    on_stage("transport")
+    placed = [
+        _place(plan, beam, machine, file, spaces[file.file], calibrations)
+        for beam, file in zip(plan.beams, files, strict=True)
+    ]
+    run = simulate(
+        phantom,
+        placed,
+        physics,
+        stop,
+        scored=scored,
+        seed=seed,
+        threads=threads,
+        on_progress=on_progress,
+        world=world,
+    )
+    warnings += _quality_warnings(run.quality, stop)
+    dose = run.dose if voxel is not None else run.dose.crop_to(dose_grid)
+    record = {
+        **provenance(),
+        "plan_uid": plan.uid,
+        "machine": machine.name,
+        "machine_sha256": machine.sha256,
+        "physics": asdict(physics),
+        "stop": asdict(stop),
+        "quality": run.quality,
+        "phase_spaces": {path.name: space.sha256 for path, space in spaces.items()},
+        "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
+        "quantity": "dose to medium, whole course",
+    }
+    return PlanDose(
+        replace(dose, provenance={**dose.provenance, **record}),
+        phantom,
+        machine,
+        calibrations,
+        run.quality,
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+def patient_phantom(
+    ct: CT,
+    structures: StructureSet,
+    dose_grid: Grid,
+    case_file: CaseFile,
+    voxel: float | None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[Phantom, np.ndarray]:
+    """The phantom of a case, and where in it dose is kept: in the body, supports and overrides.
+
+    `warn` is told every warning.
+    """
+    outline = structures.external(case_file.external)
+    others: list[ROI] = structures.of_type("SUPPORT")
+    others += [structures[override.roi] for override in case_file.overrides]
+    grid = transport_grid(ct.grid, dose_grid, patient_extent(ct.grid, [outline, *others]), voxel)
+    curve = load_calibration(case_file.calibration or DEFAULT_CURVE)
+    phantom = build_phantom(ct, structures, curve, grid, case_file.overrides, case_file.external)
+    for warning in (*phantom.audit["warnings"], *coverage_warnings(ct.grid, dose_grid)):
+        warn(warning)
+    scored = mask_by_centre(outline, grid)
+    for roi in others:
+        scored |= mask_by_centre(roi, grid)
+    return phantom, scored
+
+
+def _phase_space_file(machine: Machine, beam: Beam):
+    """The machine's phase space of a beam's energy and field."""
+    if abs(beam.sad - machine.sad_cm) > 0.05:
+        raise InputError(
+            machine.path,
+            f"has the isocentre at {machine.sad_cm} cm, beam {beam.number} of the plan at {beam.sad} cm",
+        )
+    return phase_space_for(machine.quality(beam.energy, beam.fluence_mode), beam.jaws)
+
+
+def _place(
+    plan: Plan,
+    beam: Beam,
+    machine: Machine,
+    file,
+    space: PhaseSpace,
+    calibrations: dict[str, Calibrated],
+) -> PlacedBeam:
+    """Aim a phase space as the plan says, weighted to the course's dose."""
+    rotation, target = beam_to_patient(beam, plan.patient_position)
+    quality = machine.quality(beam.energy, beam.fluence_mode)
+    per_history = calibrations[quality.label].calibration.gy_per_history
+    weight = beam.mu * plan.fractions * quality.reference.dose_per_mu_gy / per_history
+    return PlacedBeam(beam.number, space, rotation, target - file.target_z_cm * rotation[:, 2], weight)
+
+
+def _calibration_record(found: Calibrated) -> dict:
+    return {**asdict(found.calibration), "latent": found.latent, "origin": found.origin}
+
+
+def _quality_warnings(quality: dict, stop: StopRule) -> Sequence[str]:
+    """What of the Monte Carlo a physicist must know before reading on."""
+    warnings = []
+    latent = quality["latent_uncertainty"]
+    target = stop.uncertainty or quality["transport_uncertainty"]
+    if np.isfinite(latent) and latent > LATENT_FACTOR * target:
+        warnings.append(
+            f"the phase space's finite number of histories leaves {latent:.1%} (latent sigma), more than the "
+            f"{target:.1%} asked for; no further transport of the same file can lower it"
+        )
+    if stop.uncertainty and quality["transport_uncertainty"] > stop.uncertainty:
+        warnings.append(
+            f"stopped by {quality['stopped_by']} at {quality['transport_uncertainty']:.1%} transport sigma, "
+            f"short of the {stop.uncertainty:.1%} asked for"
+        )
+    if abs(quality["energy_balance"] - 1.0) > 1e-6:
+        warnings.append(f"energy balance is off: {quality['energy_balance']:.8f}")
+    for name in ("lost_particles", "stack_overflows"):
+        if quality[name]:
+            warnings.append(f"{quality[name]} {name.replace('_', ' ')}")
+    return warnings

@@ -1,0 +1,417 @@
+"""From sources to a dose: batches, the two sigmas, stop rules.
+
+**Passes and groups.** A pass transports every original history of the phase spaces once, for every beam.
+It is cut into groups of whole histories, and a batch is one group in one pass. Passes differ only in
+their random numbers, so their spread is the transport variance T of one pass. Groups differ in their
+histories as well, so their spread is the total variance V of one pass. After P passes
+
+    transport variance = T / P          (falls with every pass)
+    latent variance    = V - T          (what the finite file leaves, however often it is reused)
+
+The number of histories that left a particle in the file is itself random; its variance is added to the
+latent part. A phase-space particle is never taken for an independent history.
+
+The dose is bit-identical for any number of threads and ranks: random streams are named by history, each
+batch is tallied in integers, and batches are folded in their fixed order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mc import parallel
+from mc.backends import cpu
+from mc.config import Physics
+from mc.constants import MEV_PER_G_TO_GY
+from mc.dose import Dose
+from mc.geometry.voxels import build_voxels
+from mc.source.phase_space import PhaseSpace
+from mc.tables import build_tables, tables_hash
+from mc.transport.history import Cuts
+from mc.transport.scoring import (
+    EMITTED,
+    ESCAPED,
+    FLIGHTS,
+    HISTORIES,
+    LOST,
+    MISSED,
+    N_COUNTERS,
+    OVERFLOWS,
+    PARTICLES,
+    QUANTUM,
+    STEPS,
+)
+from phantoms.errors import InputError
+from phantoms.phantom import Phantom
+
+GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
+LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
+KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedBeam:
+    """A phase space aimed at the patient.
+
+    Parameters
+    ----------
+    number : int
+        Names the beam in the random streams and in messages.
+    phase_space : PhaseSpace
+    rotation, origin : (3, 3), (3,) float64
+        From phase-space to patient coordinates, x, y, z [cm].
+    weight : float
+        Dose of the beam is `weight` times the dose per original history.
+    """
+
+    number: int
+    phase_space: PhaseSpace
+    rotation: np.ndarray
+    origin: np.ndarray
+    weight: float
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When to stop: whichever comes first. `uncertainty` is a fraction, `max_time` in seconds."""
+
+    uncertainty: float | None = 0.01
+    histories: int | None = None
+    max_time: float | None = None
+
+
+@dataclass
+class Progress:
+    """How far a run has come; handed to the caller after every batch."""
+
+    batches: int = 0
+    passes: float = 0.0
+    histories: int = 0
+    uncertainty: float | None = None
+    share_done: float = 0.0
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What came of a run: the dose, and how it came about (see `quality`)."""
+
+    dose: Dose
+    quality: dict = field(default_factory=dict)
+
+
+class Spread:
+    """Sums over batches from which mean, transport and latent variance follow. Arrays are (voxels,)."""
+
+    def __init__(self, voxels: int, groups: int) -> None:
+        self.groups = groups
+        self.batches = 0
+        self.sum = np.zeros(voxels)
+        self.square_of_batches = np.zeros(voxels)
+        self.square_of_passes = np.zeros(voxels)
+        self._pass = np.zeros(voxels)
+
+    @property
+    def whole_passes(self) -> int:
+        return self.batches // self.groups
+
+    def add(self, batch: np.ndarray) -> None:
+        """Fold in the next batch."""
+        self.sum += batch
+        self.square_of_batches += batch * batch
+        self._pass += batch
+        self.batches += 1
+        if self.batches % self.groups == 0:
+            self.square_of_passes += self._pass * self._pass
+            self._pass[:] = 0.0
+
+    def mean(self) -> np.ndarray:
+        """Mean of one pass."""
+        return self.sum * (self.groups / self.batches)
+
+    def variances(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Transport variance of the mean, and latent variance; None if too few passes tell them apart.
+
+        Without two whole passes the spread of the batches, which holds both, counts as transport.
+        """
+        passes = self.batches / self.groups
+        square = self.square_of_batches - self.sum * self.sum / self.batches
+        per_pass = self.groups * np.maximum(square, 0.0) / max(1, self.batches - 1)
+        whole = self.whole_passes
+        if whole < 2:
+            return per_pass / passes, None
+        whole_mean = (self.sum - self._pass) / whole
+        transport = (self.square_of_passes - whole * whole_mean**2) / (whole - 1)
+        transport = np.maximum(transport, 0.0)
+        # Within a pass the groups spread about that pass's own mean.
+        square = self.square_of_batches - self.square_of_passes / self.groups - self._pass**2 / self.groups
+        within = np.maximum(square, 0.0) / (whole * (self.groups - 1))
+        total = self.groups * within
+        return transport / passes, np.maximum(total - transport, 0.0)
+
+
+def group_count(phase_spaces: Sequence[PhaseSpace]) -> int:
+    """Number of groups a pass is cut into."""
+    largest = max(len(space) for space in phase_spaces)
+    return max(GROUPS, -(-largest // LARGEST_BATCH))
+
+
+class _Records:
+    """Groups of phase spaces as kernel arrays, kept in memory while they are small."""
+
+    def __init__(self) -> None:
+        self._kept: dict = {}
+
+    def load(self, space: PhaseSpace, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Histories `first` to `last` of a file: (n, 9) float32 particles, (histories + 1,) starts."""
+        key = (space.data_path, first, last)
+        if key in self._kept:
+            return self._kept[key]
+        starts = np.asarray(space.history_starts[first : last + 1])
+        read = space.read(int(starts[0]), int(starts[-1]))
+        columns = (read.kind - 1, read.energy, read.x, read.y, read.z, read.u, read.v, read.w, read.weight)
+        loaded = np.stack(columns, axis=1).astype(np.float32), starts - starts[0]
+        if len(space) <= KEPT_PARTICLES:
+            self._kept[key] = loaded
+        return loaded
+
+
+def simulate(
+    phantom: Phantom,
+    beams: Sequence[PlacedBeam],
+    physics: Physics,
+    stop: StopRule,
+    *,
+    scored: np.ndarray | None = None,
+    seed: int = 1,
+    threads: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_batch: Callable[[np.ndarray], bool] | None = None,
+    world: parallel.World | None = None,
+) -> Simulation:
+    """Transport beams through a phantom.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    beams : sequence of PlacedBeam
+    physics : Physics
+    stop : StopRule
+        Ctrl-C stops too, and keeps what is done.
+    scored : (nz, ny, nx) bool, optional
+        Where dose is kept; elsewhere (the air around the patient) it is 0 in the result.
+    seed : int
+        Names the random streams.
+    threads : int, optional
+        All cores if not given.
+    on_progress : callable
+        Called after every batch.
+    on_batch : callable, optional
+        Called with the dose of every batch, (nz, ny, nx), of which `quality["groups"]` make a pass [Gy];
+        if it returns True the run stops.
+    world : World, optional
+        The MPI ranks; found if not given.
+
+    Returns
+    -------
+    Simulation
+        The same on every rank.
+
+    Raises
+    ------
+    InputError
+        If no source particle reaches the phantom, or the run was stopped before its first two batches.
+    """
+    world = world or parallel.world()
+    started, cpu_started = time.monotonic(), time.process_time()
+    used_threads = cpu.set_threads(threads)
+    tables = build_tables(phantom.materials, physics)
+    geometry = build_voxels(phantom, tables)
+    cuts = Cuts(physics.electron_cut, physics.photon_cut)
+    groups = group_count([beam.phase_space for beam in beams])
+    scales, norm = _scales(beams)
+    per_pass = sum(beam.phase_space.header.orig_histories for beam in beams)
+
+    mass = phantom.density.ravel().astype(float) * phantom.grid.voxel_volume
+    to_gray = norm * MEV_PER_G_TO_GY / mass
+    if scored is not None:
+        to_gray = np.where(scored.ravel(), to_gray, 0.0)
+
+    records, spread = _Records(), Spread(mass.size, groups)
+    tally = np.zeros(mass.size, np.int64)
+    rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+    counters = np.zeros(N_COUNTERS, np.int64)
+    deposited = 0
+    progress, interrupted, reason = Progress(), False, ""
+    for replica, group in _batches(groups):
+        try:
+            tally[:] = 0
+            rows[:] = 0
+            for beam, scale in zip(beams, scales, strict=True):
+                _run_group(beam, scale, group, groups, replica, seed, geometry, tables, cuts, tally, rows,
+                           records, world)  # fmt: skip
+            world.sum_in_place(tally)
+            batch_counters = rows.sum(axis=0)
+            world.sum_in_place(batch_counters)
+        except KeyboardInterrupt:
+            interrupted = True
+        if world.broadcast(interrupted):
+            reason = "interrupted"
+            break
+        counters += batch_counters
+        deposited += int(tally.sum())
+        batch = tally * QUANTUM * to_gray
+        spread.add(batch)
+        enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
+        if spread.batches % groups == 0 and spread.whole_passes >= 2:
+            progress.uncertainty = _uncertainty(spread)
+        elapsed = world.broadcast(time.monotonic() - started)
+        _report(progress, spread, per_pass, elapsed, stop)
+        on_progress(progress)
+        reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
+        if reason:
+            break
+
+    if spread.batches < 2:
+        raise InputError("run", f"stopped ({reason}) before there was a dose", "give it more time")
+    if counters[EMITTED] == 0:
+        raise InputError(
+            "phase space", "no particle reaches the phantom", "check isocentre, gantry angle and the field"
+        )
+    dose = _dose(phantom, spread, beams)
+    quality = {
+        "stopped_by": reason,
+        "passes": spread.batches / groups,
+        "groups": groups,
+        "histories": round(per_pass * spread.batches / groups),
+        "recorded_histories": int(counters[HISTORIES]),
+        "particles": int(counters[PARTICLES]),
+        "phase_space_reuse": spread.batches / groups,
+        "transport_uncertainty": dose.relative_uncertainty(),
+        "latent_uncertainty": dose.relative_latent(),
+        "energy_balance": (deposited + int(counters[ESCAPED])) / max(1, int(counters[EMITTED])),
+        "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),
+        "lost_particles": int(counters[LOST]),
+        "stack_overflows": int(counters[OVERFLOWS]),
+        "electron_steps": int(counters[STEPS]),
+        "photon_flights": int(counters[FLIGHTS]),
+        "seed": seed,
+        "threads": used_threads,
+        "ranks": world.size,
+        "wall_seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
+        "tables_sha256": tables_hash(phantom.materials, physics),
+    }
+    return Simulation(dose, quality)
+
+
+def _batches(groups: int) -> Iterator[tuple[int, int]]:
+    """Replica and group of every batch, without end."""
+    replica = 0
+    while True:
+        for group in range(groups):
+            yield replica, group
+        replica += 1
+
+
+def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
+    """Factors on the particles' weights, about 1 at most, and what they were divided by.
+
+    Weights near 1 leave the integer tally its full resolution.
+    """
+    per_history = [beam.weight / beam.phase_space.header.orig_histories for beam in beams]
+    typical = [
+        scale * float(np.mean(beam.phase_space.read(0, min(1000, len(beam.phase_space))).weight))
+        for scale, beam in zip(per_history, beams, strict=True)
+    ]
+    norm = max(typical)
+    return [scale / norm for scale in per_history], norm
+
+
+def _run_group(
+    beam, scale, group, groups, replica, seed, geometry, tables, cuts, tally, rows, records, world
+) -> None:
+    """Transport this rank's part of one group of one beam."""
+    recorded = len(beam.phase_space.history_starts) - 1
+    first, last = group * recorded // groups, (group + 1) * recorded // groups
+    mine = first + (last - first) * world.rank // world.size
+    to = first + (last - first) * (world.rank + 1) // world.size
+    if to > mine:
+        particles, starts = records.load(beam.phase_space, mine, to)
+        cpu.run_phase_space(
+            particles, starts, mine, beam.rotation, beam.origin, scale, beam.number, replica, seed,
+            geometry, tables, cuts, tally, rows,
+        )  # fmt: skip
+
+
+def _uncertainty(spread: Spread, above: float = 0.5) -> float:
+    """Rms relative transport sigma of the voxels above a share of the maximum."""
+    mean = spread.mean()
+    high = mean > above * mean.max()
+    if not high.any():
+        return np.inf
+    return float(np.sqrt(np.mean(spread.variances()[0][high] / mean[high] ** 2)))
+
+
+def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, stop: StopRule) -> None:
+    """Bring the progress up to date; its share is that of the stop rule nearest to its end."""
+    progress.batches = spread.batches
+    progress.passes = spread.batches / spread.groups
+    progress.histories = round(per_pass * progress.passes)
+    progress.elapsed = elapsed
+    shares = [0.0]
+    if stop.histories:
+        shares.append(progress.histories / stop.histories)
+    if stop.max_time:
+        shares.append(elapsed / stop.max_time)
+    if stop.uncertainty and progress.uncertainty:
+        # variance falls as 1/passes since it was last computed
+        whole = progress.passes / spread.whole_passes if spread.whole_passes else 1.0
+        shares.append(stop.uncertainty**2 / (progress.uncertainty**2 / whole))
+    progress.share_done = min(1.0, max(shares))
+
+
+def _reason_to_stop(progress: Progress, stop: StopRule, spread: Spread) -> str:
+    whole = spread.batches % spread.groups == 0
+    if whole and stop.uncertainty and progress.uncertainty and progress.uncertainty <= stop.uncertainty:
+        return "uncertainty"
+    if stop.histories and progress.histories >= stop.histories and spread.batches >= 2:
+        return "histories"
+    if stop.max_time and progress.elapsed >= stop.max_time and spread.batches >= 2:
+        return "time"
+    return ""
+
+
+def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> Dose:
+    """Mean and sigmas as a Dose."""
+    mean = spread.mean()
+    transport, latent = spread.variances()
+    if latent is None:
+        latent_sigma = np.full_like(mean, np.nan)
+    else:
+        latent_sigma = np.sqrt(latent + mean**2 * _count_variance(beams))
+    shape = phantom.grid.shape
+    return Dose(
+        phantom.grid, mean.reshape(shape), np.sqrt(transport).reshape(shape), latent_sigma.reshape(shape)
+    )
+
+
+def _count_variance(beams: Sequence[PlacedBeam]) -> float:
+    """Relative variance from the random number of histories that left particles in the files.
+
+    Of N original histories a share p is recorded: binomial, relative variance (1 - p)/(N p). Beams that
+    share a file vary together.
+    """
+    weights: dict = {}
+    for beam in beams:
+        space = beam.phase_space
+        key = space.data_path
+        share = (len(space.history_starts) - 1) / space.header.orig_histories
+        variance = max(0.0, 1.0 - share) / (share * space.header.orig_histories)
+        weights[key] = (weights.get(key, (0.0, 0.0))[0] + beam.weight, variance)
+    total = sum(weight for weight, _ in weights.values())
+    return sum((weight / total) ** 2 * variance for weight, variance in weights.values())
