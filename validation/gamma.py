@@ -3,7 +3,7 @@
 Gamma of a reference voxel is the least distance, in units of the two criteria, to the
 surface of the evaluated dose (Low et al., Med Phys 25 (1998) 656, eq. 4-7). The evaluated
 dose is the continuous trilinear interpolation of its voxels and the minimum over it is found
-exactly, to 1e-4, in the spirit of the geometric method (Ju et al., Med Phys 35 (2008) 879)
+exactly, to 1e-5, in the spirit of the geometric method (Ju et al., Med Phys 35 (2008) 879)
 without its simplices: see `validation.gamma_search`.
 """
 

@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-TOLERANCE = 1e-4  # gamma found less the true minimum, at most
+TOLERANCE = 1e-5  # gamma found less the true minimum, at most
 STACK_DEPTH = 256  # boxes waiting; depth first, so one per halving: double precision ends near 160
 
 
@@ -42,8 +42,10 @@ def _clip(value, lower, upper):
 @njit
 def _least_quadratic(slope, curvature, lower, upper):
     """Minimum of slope * d + curvature * d^2 for d in [lower, upper]."""
-    d = _clip(-0.5 * slope / curvature, lower, upper)
-    return d * (slope + curvature * d)
+    if curvature > 0.0:
+        d = _clip(-0.5 * slope / curvature, lower, upper)
+        return d * (slope + curvature * d)
+    return min(lower * (slope + curvature * lower), upper * (slope + curvature * upper))
 
 
 @njit
@@ -173,12 +175,12 @@ def _minimum_in_cell(h, corner, size, best, stack):
         mixed_yx = (abs(yx) + abs(czyx) * wz) / (size[1] * size[2])
         steepest = abs(value) + abs(gz) * rz + abs(gy) * ry + abs(gx) * rx + rho
         twist = mixed_zy * mixed_zy + mixed_zx * mixed_zx + mixed_yx * mixed_yx
-        curvature = 1.0 - steepest * math.sqrt(2.0 * twist)
-        if curvature > 0.0:
-            fall = _least_quadratic(2 * (uz + found * hz), curvature, mz - rz - uz, mz + rz - uz)
-            fall += _least_quadratic(2 * (uy + found * hy), curvature, my - ry - uy, my + ry - uy)
-            fall += _least_quadratic(2 * (ux + found * hx), curvature, mx - rx - ux, mx + rx - ux)
-            bound = max(bound, value_there + fall)
+        # eigenvalues of a symmetric matrix without trace are at most sqrt(2/3) of its Frobenius norm
+        curvature = 1.0 - steepest * math.sqrt(4.0 / 3.0 * twist)
+        fall = _least_quadratic(2 * (uz + found * hz), curvature, mz - rz - uz, mz + rz - uz)
+        fall += _least_quadratic(2 * (uy + found * hy), curvature, my - ry - uy, my + ry - uy)
+        fall += _least_quadratic(2 * (ux + found * hx), curvature, mx - rx - ux, mx + rx - ux)
+        bound = max(bound, value_there + fall)
         good_enough = max(0.0, math.sqrt(best) - TOLERANCE)
         if bound >= good_enough * good_enough:
             continue
