@@ -1,0 +1,53 @@
+"""A finished figure, and what all figures share. Only this package imports matplotlib, never pyplot."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WIDTH = 7.4  # of a figure: the text width of A4 [inch]
+DPI = 150
+STYLE = {"font.size": 7.5, "axes.linewidth": 0.6, "font.family": "DejaVu Sans"}
+DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+
+# of structures: seen on white and on a dark CT; markers tell curves apart in black and white
+COLOURS = ("#d62728", "#8c2d9e", "#1f6fc4", "#2a9d3a", "#d98200", "#0f9fb0", "#8c564b", "#d6559f",
+           "#6b7a1e", "#555555")  # fmt: skip
+MARKERS = "osD^vPX<>*"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as PNG, and what it shows."""
+
+    png: bytes
+    title: str
+    caption: str
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as the address of an <img>."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def finish(figure: Figure, title: str, caption: str) -> Drawing:
+    """Render a figure."""
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Drawing(buffer.getvalue(), title, caption)
+
+
+def colour(index: int) -> str:
+    """Colour of the structure of this index."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def marker(index: int) -> str:
+    """Marker of the structure of this index; another one when the colours begin again."""
+    return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]

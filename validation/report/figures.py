@@ -1,0 +1,213 @@
+"""The figures of the report, in their order; this module draws those made of planes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from validation.comparison import Comparison
+from validation.report import charts
+from validation.report.choices import (
+    box_above,
+    centre,
+    difference_limit,
+    gamma_text,
+    leading_gamma,
+    leading_organ,
+    leading_target,
+    scale,
+)
+from validation.report.drawing import STYLE, WIDTH, Drawing, finish
+from validation.report.layers import (
+    CT_WINDOW,
+    draw_ct,
+    draw_difference,
+    draw_gamma,
+    draw_isodoses,
+    draw_structures,
+    frame,
+    isodose_handles,
+    structure_handles,
+)
+from validation.report.planes import VIEWS, View, hottest_voxel
+from validation.verdict import Structure
+
+LEFT, GAP = 0.5, 0.55  # left of the first plane and between two, for their axes' labels [inch]
+ABOVE, BETWEEN = 0.22, 0.55  # a plane for its title, and between rows for title and labels [inch]
+TALLEST = 7.5  # of the planes of one figure together [inch]
+LEGEND_LINE = 0.17  # height [inch]
+BAR = 0.11  # height of a colour bar [inch]
+
+
+def draw_all(comparison: Comparison) -> list[Drawing]:
+    """Every figure of the report."""
+    organ, target = leading_organ(comparison), leading_target(comparison)
+    with matplotlib.rc_context(STYLE):
+        drawings = [isodose_planes(comparison), map_planes(comparison)]
+        if organ is not None:
+            drawings.append(organ_plane(comparison, organ))
+        if comparison.curves:
+            drawings.append(charts.dvh(comparison))
+        if organ is not None and target is not None:
+            drawings.append(charts.profile(comparison, target, organ))
+        drawings.append(charts.gamma_histogram(comparison))
+    return drawings
+
+
+def isodose_planes(comparison: Comparison) -> Drawing:
+    """Isodoses of both doses over CT in three planes."""
+    point, name = centre(comparison)
+    box = box_above(comparison, 0.5, 25.0)
+    legends = [isodose_handles(comparison), *_lines_of(structure_handles(comparison))]
+    figure, axes = _layout([VIEWS], box, below=0.1 + LEGEND_LINE * len(legends))
+    for axis, view in zip(axes[0], VIEWS, strict=True):
+        draw_ct(axis, comparison, view, point)
+        draw_structures(axis, comparison, view, point, shaded=True)
+        draw_isodoses(axis, comparison, view, point)
+        frame(axis, view, point, box)
+    _legends(figure, legends)
+    text = (
+        f"Three planes through {name} (white cross): isodoses of the plan solid, of Monte Carlo dashed, in "
+        f"percent of the {scale(comparison)[1]}; structures shaded. CT window {CT_WINDOW[0]:g} to "
+        f"{CT_WINDOW[1]:g} HU. DICOM patient coordinates; R L A P H F are the patient's sides."
+    )
+    return finish(figure, "Isodoses", text)
+
+
+def map_planes(comparison: Comparison) -> Drawing:
+    """Dose difference (left) and gamma (right) over CT in three planes."""
+    point, name = centre(comparison)
+    box = box_above(comparison, 0.1, 15.0)
+    result, limit = leading_gamma(comparison), difference_limit(comparison)
+    legends = _lines_of(structure_handles(comparison))
+    bars = BAR + 0.4
+    figure, axes = _layout([(view, view) for view in VIEWS], box, below=bars + LEGEND_LINE * len(legends))
+    for view, (left, right) in zip(VIEWS, axes, strict=True):
+        for axis in (left, right):
+            draw_ct(axis, comparison, view, point)
+        shown = draw_difference(left, comparison, view, point, limit)
+        mapped = draw_gamma(right, comparison, result, view, point)
+        for axis in (left, right):
+            draw_structures(axis, comparison, view, point)
+            frame(axis, view, point, box)
+    _bar(figure, shown, axes[0][0], LEGEND_LINE * len(legends), _difference_label(comparison))
+    _bar(figure, mapped, axes[0][1], LEGEND_LINE * len(legends), f"gamma, {gamma_text(result)}")
+    _legends(figure, legends)
+    text = (
+        f"Three planes through {name} (white cross). Left: Monte Carlo less plan within "
+        f"{comparison.body_name}, in percent of the {scale(comparison)[1]} ({scale(comparison)[0]:.2f} Gy). "
+        f"Right: gamma at {result.map.criterion}, where evaluated; what fails is dark, outlined in black."
+    )
+    return finish(figure, "Dose difference and gamma", text)
+
+
+def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
+    """The axial plane of an organ's hottest voxel: isodoses, difference, gamma."""
+    grid, view = comparison.plan_dose.grid, VIEWS[0]
+    hottest = hottest_voxel(organ, comparison.plan_dose.dose)
+    point = np.array([grid.centres(a)[i] for a, i in enumerate(hottest)])
+    box = box_above(comparison, 0.5, 25.0)
+    result = leading_gamma(comparison)
+    legends = _lines_of(isodose_handles(comparison))
+    bottom = LEGEND_LINE * len(legends)
+    figure, axes = _layout([(view, view, view)], box, below=BAR + 0.4 + bottom)
+    first, second, third = axes[0]
+    for axis in axes[0]:
+        draw_ct(axis, comparison, view, point)
+    draw_structures(first, comparison, view, point, shaded=True)
+    draw_isodoses(first, comparison, view, point)
+    shown = draw_difference(second, comparison, view, point, difference_limit(comparison))
+    mapped = draw_gamma(third, comparison, result, view, point)
+    for axis, title in zip(axes[0], ("isodoses", "difference", "gamma"), strict=True):
+        if axis is not first:
+            draw_structures(axis, comparison, view, point)
+        frame(axis, view, point, box, title)
+    _bar(figure, shown, second, bottom, _difference_label(comparison))
+    _bar(figure, mapped, third, bottom, f"gamma, {gamma_text(result)}")
+    _legends(figure, legends)
+    text = (
+        f"Axial plane z = {10 * point[0]:.1f} mm through the plan's hottest voxel in {organ.name} (white "
+        "cross): isodoses (plan solid, Monte Carlo dashed), difference and gamma; structures in the colours "
+        "of the figures above."
+    )
+    return finish(figure, f"Plane of the {organ.name} maximum", text)
+
+
+def _difference_label(comparison: Comparison) -> str:
+    return f"MC - plan [% of {scale(comparison)[1]}]"
+
+
+def _layout(rows: Sequence[Sequence[View]], box: np.ndarray, below: float) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a plane for each view, all on one scale, and `below` [inch] free for its legends.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of View
+        Rows of equal length.
+    box : (2, 3) array
+        Corners of what is shown, z, y, x [mm].
+    below : float
+    """
+    size = box[1] - box[0]
+    widths = np.max([[size[view.across] for view in row] for row in rows], axis=0)
+    heights = np.max([[size[view.up] for view in row] for row in rows], axis=1)
+    free = WIDTH - LEFT - GAP * (len(widths) - 1) - 0.1
+    inch_per_mm = min(free / widths.sum(), TALLEST / heights.sum())
+    # what the limit on the height leaves over goes between the columns
+    gap = GAP + (free - widths.sum() * inch_per_mm) / len(widths)
+    tall = ABOVE + heights.sum() * inch_per_mm + BETWEEN * (len(rows) - 1) + 0.33 + below
+    figure = Figure(figsize=(WIDTH, tall))
+    top, axes = tall - ABOVE, []
+    for row, height in zip(rows, heights, strict=True):
+        left, line = LEFT + 0.5 * (gap - GAP), []
+        for view, width in zip(row, widths, strict=True):
+            w, h = size[view.across] * inch_per_mm, size[view.up] * inch_per_mm
+            x, y = left + 0.5 * (width * inch_per_mm - w), top - 0.5 * (height * inch_per_mm + h)
+            line.append(figure.add_axes((x / WIDTH, y / tall, w / WIDTH, h / tall)))
+            left += width * inch_per_mm + gap
+        top -= height * inch_per_mm + BETWEEN
+        axes.append(line)
+    return figure, axes
+
+
+def _lines_of(handles: list, width: int = 105) -> list[list]:
+    """Legend entries in lines of about `width` characters."""
+    lines, used = [[]], 0
+    for handle in handles:
+        length = len(handle.get_label()) + 7
+        if lines[-1] and used + length > width:
+            lines.append([])
+            used = 0
+        lines[-1].append(handle)
+        used += length
+    return [line for line in lines if line]
+
+
+def _legends(figure: Figure, lines: Sequence[list]) -> None:
+    """Legend lines at the bottom, the first on top."""
+    tall = figure.get_figheight()
+    for number, handles in enumerate(reversed(lines)):
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, (LEGEND_LINE * number) / tall),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=6.8,
+            columnspacing=1.2,
+            borderaxespad=0.1,
+            borderpad=0.1,
+        )
+
+
+def _bar(figure: Figure, mappable, under: Axes, bottom: float, label: str) -> None:
+    """A colour bar as wide as the plane `under` which it stands, its labels `bottom` [inch] up."""
+    place, tall = under.get_position(), figure.get_figheight()
+    bar = figure.add_axes((place.x0, (bottom + 0.36) / tall, place.width, BAR / tall))
+    figure.colorbar(mappable, cax=bar, orientation="horizontal")
+    bar.set_xlabel(label, labelpad=1, fontsize=7)
+    bar.tick_params(length=2, pad=1, labelsize=6.5)

@@ -1,0 +1,157 @@
+"""Cuts through volumes: planes and lines, in millimetres of patient coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from phantoms.grid import Grid
+from validation.verdict import Structure
+
+LINE_STEP = 0.05  # between points of a line [cm]
+LINE_BEYOND = 2.0  # a line reaches this far beyond its two ends [cm]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a plane normal to one axis is drawn.
+
+    Parameters
+    ----------
+    name : str
+    axis : int
+        Normal: 0 z, 1 y, 2 x.
+    across, up : int
+        Axes drawn to the right and vertically.
+    upwards : bool
+        Whether the vertical axis ascends on paper; posterior is drawn below.
+    sides : (str, str, str, str)
+        Patient sides at the left, right, bottom and top edge.
+    """
+
+    name: str
+    axis: int
+    across: int
+    up: int
+    upwards: bool
+    sides: tuple[str, str, str, str]
+
+
+VIEWS = (
+    View("axial", 0, 2, 1, False, ("R", "L", "P", "A")),
+    View("coronal", 1, 2, 0, True, ("R", "L", "F", "H")),
+    View("sagittal", 2, 1, 0, True, ("A", "P", "F", "H")),
+)
+AXIS_NAMES = ("z", "y", "x")
+
+
+def cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
+    """Plane of `values` normal to `axis` at `position` [cm], linear between the two nearest voxel planes.
+
+    NaN where the plane lies outside the grid.
+    """
+    index = (position - grid.origin[axis]) / grid.spacing[axis]
+    last = grid.shape[axis] - 1
+    if not -0.5 - 1e-6 <= index <= last + 0.5 + 1e-6:
+        return np.full([n for a, n in enumerate(grid.shape) if a != axis], np.nan)
+    index = float(np.clip(index, 0, last))
+    low = min(int(index), max(last - 1, 0))
+    part = index - low
+    below = np.take(values, low, axis=axis).astype(float)
+    # a plane on voxel centres is that plane alone: its neighbour may be undefined there
+    if part < 1e-6 or last == 0:
+        return below
+    above = np.take(values, low + 1, axis=axis).astype(float)
+    return above if part > 1 - 1e-6 else (1 - part) * below + part * above
+
+
+def nearest_cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
+    """The voxel plane nearest to `position` [cm], for what must not be interpolated, such as gamma."""
+    index = int(np.rint((position - grid.origin[axis]) / grid.spacing[axis]))
+    return np.take(values, int(np.clip(index, 0, grid.shape[axis] - 1)), axis=axis).astype(float)
+
+
+def extent_mm(grid: Grid, view: View) -> tuple[float, float, float, float]:
+    """Left, right, first and last edge of a plane, for imshow [mm]."""
+    horizontal, vertical = (10 * grid.edges(axis)[[0, -1]] for axis in (view.across, view.up))
+    return (*horizontal, *vertical)
+
+
+def centres_mm(grid: Grid, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Voxel centres along both axes of a plane [mm]."""
+    return 10 * grid.centres(view.across), 10 * grid.centres(view.up)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Both doses along a line; arrays are (n,).
+
+    Parameters
+    ----------
+    distance_mm : array
+        From the target's centre, towards the organ.
+    points : (n, 3) array
+        z, y, x [cm].
+    target, organ : str
+        Structures at its ends.
+    inside_target, inside_organ : bool arrays
+    """
+
+    distance_mm: np.ndarray
+    points: np.ndarray
+    target: str
+    organ: str
+    inside_target: np.ndarray
+    inside_organ: np.ndarray
+
+    def sample(self, values: np.ndarray, grid: Grid) -> np.ndarray:
+        """`values` along the line, trilinear; NaN outside the grid."""
+        return _sample(values, grid, self.points)
+
+
+def line_between(target: Structure, organ: Structure, dose: np.ndarray, grid: Grid) -> Line:
+    """The line from the middle of `target` through the hottest voxel of `organ`.
+
+    Within the axial plane of that voxel where the target reaches into it, else from the target's centroid.
+
+    Parameters
+    ----------
+    target, organ : Structure
+    dose : (nz, ny, nx) array
+        That says which voxel of the organ is hottest [Gy].
+    grid : Grid
+    """
+    hottest = hottest_voxel(organ, dose)
+    in_plane = np.zeros_like(target.fraction)
+    in_plane[hottest[0]] = target.fraction[hottest[0]]
+    start = _centroid(in_plane if in_plane.any() else target.fraction, grid)
+    end = np.array([grid.centres(axis)[i] for axis, i in enumerate(hottest)])
+    length = float(np.linalg.norm(end - start))
+    direction = (end - start) / length if length > 0 else np.array([0.0, 1.0, 0.0])
+    distance = np.arange(-LINE_BEYOND - 0.5 * length, length + LINE_BEYOND + LINE_STEP, LINE_STEP)
+    points = start + distance[:, None] * direction
+    inside = (np.nan_to_num(_sample(s.fraction, grid, points)) >= 0.5 for s in (target, organ))
+    return Line(10 * distance, points, target.name, organ.name, *inside)
+
+
+def hottest_voxel(structure: Structure, dose: np.ndarray) -> tuple[int, int, int]:
+    """Index of the highest dose among the voxels at least half inside, or at all if there are none."""
+    inside = structure.fraction >= 0.5
+    if not inside.any():
+        inside = structure.fraction > 0
+    return tuple(int(i) for i in np.unravel_index(np.where(inside, dose, -1.0).argmax(), dose.shape))
+
+
+def _centroid(weights: np.ndarray, grid: Grid) -> np.ndarray:
+    """Weighted mean of the voxel centres (z, y, x) [cm]."""
+    across = ((1, 2), (0, 2), (0, 1))
+    sums = [np.sum(weights.sum(axis=across[a], dtype=float) * grid.centres(a)) for a in range(3)]
+    return np.array(sums) / weights.sum(dtype=float)
+
+
+def _sample(values: np.ndarray, grid: Grid, points: np.ndarray) -> np.ndarray:
+    """`values` at `points` (n, 3) [cm], trilinear; NaN outside the outermost voxel centres."""
+    index = grid.index(points).T
+    return map_coordinates(values.astype(float), index, order=1, mode="constant", cval=np.nan)
