@@ -18,7 +18,7 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume, volume_fraction
-from phantoms.structures import StructureSet
+from phantoms.structures import ROI, StructureSet
 from validation.curves import DvhCurves, curves_and_rows
 from validation.gamma import parse_criterion
 from validation.numbers import plain
@@ -208,7 +208,7 @@ def compare(
     body = mask_by_centre(outline, grid)
     if not body.any():
         raise InputError(f"structure {outline.name}", "holds no voxel of the RTDOSE grid")
-    evaluated, shares, not_evaluated = _voxelise(structures, grid, judged.grid)
+    evaluated, shares, not_evaluated = _voxelise(structures, outline, grid, judged.grid)
     notes += [
         f"structure {name}: only {100 * share:.0f} % of its volume lies within the RTDOSE grid"
         for name, share in shares.items()
@@ -264,18 +264,18 @@ def compare(
     )
 
 
-def _label(roi, structures: StructureSet) -> str:
+def _label(roi: ROI, structures: StructureSet) -> str:
     """Name of a structure, with its number where another has the same name."""
     return roi.name if structures.names().count(roi.name) == 1 else f"{roi.name} (ROI {roi.number})"
 
 
 def _voxelise(
-    structures: StructureSet, grid: Grid, mc_grid: Grid
+    structures: StructureSet, outline: ROI, grid: Grid, mc_grid: Grid
 ) -> tuple[tuple[Structure, ...], dict[str, float], tuple[tuple[str, str], ...]]:
     """Structures on both grids, the share of each on the plan's, and those left out with the reason."""
     evaluated, shares, left_out = [], {}, []
     for roi in structures.rois:
-        if roi.type in ("EXTERNAL", "SUPPORT"):
+        if roi is outline or roi.type in ("EXTERNAL", "SUPPORT"):
             continue
         name = _label(roi, structures)
         if roi.is_empty or roi.problem:

@@ -23,7 +23,7 @@ LEGEND = {"frameon": True, "framealpha": 0.9, "edgecolor": "0.8"}
 
 def dvh(comparison: Comparison) -> Drawing:
     """Cumulative DVHs: plan solid, Monte Carlo dashed with its band of sigma."""
-    figure = Figure(figsize=(WIDTH, 3.7))
+    figure = Figure(figsize=(WIDTH, 3.4))
     axis = figure.add_axes((0.075, 0.12, 0.70, 0.81))
     by_name = {curves.structure: curves for curves in comparison.curves}
     handles = []
@@ -67,9 +67,9 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     line = line_between(target, organ, plan, grid)
     planned, found, sigma = (line.sample(v, grid) for v in (plan, comparison.mc.mean, comparison.mc.sigma))
     reference, of = scale(comparison)
-    figure = Figure(figsize=(WIDTH, 3.6))
-    above = figure.add_axes((0.075, 0.40, 0.90, 0.57))
-    below = figure.add_axes((0.075, 0.12, 0.90, 0.23), sharex=above)
+    figure = Figure(figsize=(WIDTH, 3.3))
+    above = figure.add_axes((0.09, 0.40, 0.89, 0.57))
+    below = figure.add_axes((0.09, 0.13, 0.89, 0.22), sharex=above)
     x = line.distance_mm
     _shade(line, above, below)
     above.fill_between(x, found - sigma, found + sigma, color=MC_COLOUR, alpha=0.25, linewidth=0)
@@ -89,7 +89,8 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     below.set_xlabel(f"distance from the middle of {target.name} towards {organ.name} [mm]")
     for axis in (above, below):
         axis.grid(color="0.9", linewidth=0.5)
-    figure.align_ylabels((above, below))
+    for axis in (above, below):
+        axis.yaxis.set_label_coords(-0.045, 0.5)
     above.legend(loc="best", **LEGEND)
     start, end = (", ".join(f"{10 * c:.1f}" for c in line.points[i][::-1]) for i in (0, -1))
     text = (
@@ -101,8 +102,8 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
 
 def gamma_histogram(comparison: Comparison) -> Drawing:
     """Distribution of gamma over BODY for every criterion."""
-    figure = Figure(figsize=(WIDTH, 2.7))
-    axis = figure.add_axes((0.075, 0.16, 0.90, 0.80))
+    figure = Figure(figsize=(WIDTH, 2.3))
+    axis = figure.add_axes((0.075, 0.18, 0.90, 0.78))
     results, leading = comparison.verdict.gamma, leading_gamma(comparison)
     for index, result in enumerate(results):
         counts, edges = result.map.histogram(BIN)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from validation.comparison import Comparison
@@ -38,9 +39,10 @@ from validation.verdict import Structure
 
 LEFT, GAP = 0.5, 0.55  # left of the first plane and between two, for their axes' labels [inch]
 ABOVE, BETWEEN = 0.22, 0.55  # a plane for its title, and between rows for title and labels [inch]
-TALLEST = 7.5  # of the planes of one figure together [inch]
+TALLEST = 4.0  # of the planes of one figure together [inch]
 LEGEND_LINE = 0.17  # height [inch]
 BAR = 0.11  # height of a colour bar [inch]
+GAMMA_TICKS = [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
 def draw_all(comparison: Comparison) -> list[Drawing]:
@@ -94,8 +96,9 @@ def map_planes(comparison: Comparison) -> Drawing:
         for axis in (left, right):
             draw_structures(axis, comparison, view, point)
             frame(axis, view, point, box)
-    _bar(figure, shown, axes[0][0], LEGEND_LINE * len(legends), _difference_label(comparison))
-    _bar(figure, mapped, axes[0][1], LEGEND_LINE * len(legends), f"gamma, {gamma_text(result)}")
+    bottom = LEGEND_LINE * len(legends)
+    _bar(figure, shown, axes[0][0], bottom, _difference_label(comparison), _ticks(limit))
+    _bar(figure, mapped, axes[0][1], bottom, f"gamma, {gamma_text(result)}", GAMMA_TICKS)
     _legends(figure, legends)
     text = (
         f"Three planes through {name} (white cross). Left: Monte Carlo less plan within "
@@ -111,7 +114,7 @@ def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
     hottest = hottest_voxel(organ, comparison.plan_dose.dose)
     point = np.array([grid.centres(a)[i] for a, i in enumerate(hottest)])
     box = box_above(comparison, 0.5, 25.0)
-    result = leading_gamma(comparison)
+    result, limit = leading_gamma(comparison), difference_limit(comparison)
     legends = _lines_of(isodose_handles(comparison))
     bottom = LEGEND_LINE * len(legends)
     figure, axes = _layout([(view, view, view)], box, below=BAR + 0.4 + bottom)
@@ -120,14 +123,14 @@ def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
         draw_ct(axis, comparison, view, point)
     draw_structures(first, comparison, view, point, shaded=True)
     draw_isodoses(first, comparison, view, point)
-    shown = draw_difference(second, comparison, view, point, difference_limit(comparison))
+    shown = draw_difference(second, comparison, view, point, limit)
     mapped = draw_gamma(third, comparison, result, view, point)
     for axis, title in zip(axes[0], ("isodoses", "difference", "gamma"), strict=True):
         if axis is not first:
             draw_structures(axis, comparison, view, point)
         frame(axis, view, point, box, title)
-    _bar(figure, shown, second, bottom, _difference_label(comparison))
-    _bar(figure, mapped, third, bottom, f"gamma, {gamma_text(result)}")
+    _bar(figure, shown, second, bottom, _difference_label(comparison), _ticks(limit))
+    _bar(figure, mapped, third, bottom, f"gamma, {gamma_text(result)}", GAMMA_TICKS)
     _legends(figure, legends)
     text = (
         f"Axial plane z = {10 * point[0]:.1f} mm through the plan's hottest voxel in {organ.name} (white "
@@ -139,6 +142,10 @@ def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
 
 def _difference_label(comparison: Comparison) -> str:
     return f"MC - plan [% of {scale(comparison)[1]}]"
+
+
+def _ticks(limit: float) -> list[float]:
+    return [-limit, -0.5 * limit, 0.0, 0.5 * limit, limit]
 
 
 def _layout(rows: Sequence[Sequence[View]], box: np.ndarray, below: float) -> tuple[Figure, list[list[Axes]]]:
@@ -174,7 +181,7 @@ def _layout(rows: Sequence[Sequence[View]], box: np.ndarray, below: float) -> tu
     return figure, axes
 
 
-def _lines_of(handles: list, width: int = 105) -> list[list]:
+def _lines_of(handles: list, width: int = 135) -> list[list]:
     """Legend entries in lines of about `width` characters."""
     lines, used = [[]], 0
     for handle in handles:
@@ -204,10 +211,13 @@ def _legends(figure: Figure, lines: Sequence[list]) -> None:
         )
 
 
-def _bar(figure: Figure, mappable, under: Axes, bottom: float, label: str) -> None:
+def _bar(
+    figure: Figure, mappable: ScalarMappable, under: Axes, bottom: float, label: str, ticks: list[float]
+) -> None:
     """A colour bar as wide as the plane `under` which it stands, its labels `bottom` [inch] up."""
     place, tall = under.get_position(), figure.get_figheight()
     bar = figure.add_axes((place.x0, (bottom + 0.36) / tall, place.width, BAR / tall))
-    figure.colorbar(mappable, cax=bar, orientation="horizontal")
+    figure.colorbar(mappable, cax=bar, orientation="horizontal", ticks=ticks, format="%g")
+    bar.minorticks_off()
     bar.set_xlabel(label, labelpad=1, fontsize=7)
     bar.tick_params(length=2, pad=1, labelsize=6.5)

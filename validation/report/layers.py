@@ -18,6 +18,7 @@ from validation.verdict import GammaResult
 CT_WINDOW = (-200.0, 450.0)  # black and white [HU]
 LEVELS = (20, 50, 80, 100, 120)  # isodoses [% of the prescription]
 LEVEL_COLOURS = ("#56b4ff", "#35e0c8", "#f4f43c", "#ff9d2e", "#ff4d4d")  # light on a dark CT
+LABELLED = 80  # isodoses up to this carry their dose; higher ones crowd the target [%]
 ISODOSE_DASHES = (0, (2.2, 1.6))
 DIFFERENCE_STEPS = 12
 # pale passes, dark fails, in black and white too
@@ -69,7 +70,11 @@ def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndar
         for level, shade in zip(LEVELS, LEVEL_COLOURS, strict=True):
             dose = 0.01 * level * scale(comparison)[0]
             if plane.min() < dose < plane.max() and min(plane.shape) > 1:
-                axis.contour(x, y, plane, [dose], colors=[shade], linewidths=width, linestyles=[style])
+                lines = axis.contour(
+                    x, y, plane, [dose], colors=[shade], linewidths=width, linestyles=[style]
+                )
+                if style == "solid" and level <= LABELLED:
+                    axis.clabel(lines, fmt=f"{dose:.1f}", fontsize=5.5, inline_spacing=1)
 
 
 def draw_difference(

@@ -1,0 +1,205 @@
+"""Facts of the report as text: plan, Monte Carlo quality, calibration, CT and overrides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from validation.comparison import Comparison
+from validation.report.text import dose, duration, number, percent
+from validation.verdict import Structure
+
+# of `mc.run.Simulation.quality`: what is shown, under which name, and how
+QUALITY = (
+    ("histories", "Original histories", number),
+    ("recorded_histories", "Histories recorded in the phase space and transported", number),
+    ("particles", "Phase-space particles transported", number),
+    ("phase_space_reuse", "Phase-space reuse (passes over the file)", number),
+    ("transport_uncertainty", "Transport sigma (rms above half the maximum)", percent),
+    ("latent_uncertainty", "Latent sigma (phase space, rms above half the maximum)", percent),
+    ("energy_balance", "Energy balance (deposited + escaped) / emitted", lambda value: f"{value:.8f}"),
+    ("missed_energy_share", "Source energy that misses the phantom", percent),
+    ("lost_particles", "Lost particles", number),
+    ("stack_overflows", "Stack overflows", number),
+    ("stopped_by", "Stopped by", str),
+    ("wall_seconds", "Wall time", duration),
+    ("cpu_seconds", "CPU time", duration),
+    ("threads", "Threads per rank", number),
+    ("ranks", "MPI ranks", number),
+    ("seed", "Seed", str),
+)
+PROVENANCE = (
+    ("quantity", "Quantity"),
+    ("git", "Source commit"),
+    ("sources_sha256", "Physics sources, SHA-256"),
+    ("python", "Python"),
+    ("numba", "numba"),
+    ("numpy", "numpy"),
+    ("processor", "Processor"),
+    ("created", "Dose computed (UTC)"),
+)
+PHYSICS = (
+    ("electron_cut", "Electron cut-off, kinetic [MeV]"),
+    ("photon_cut", "Photon cut-off [MeV]"),
+    ("range_fraction", "Longest electron step / residual range"),
+    ("k1_max", "Largest scattering strength of a step"),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A line of a list of facts."""
+
+    label: str
+    value: str
+
+
+def header(comparison: Comparison) -> list[Pair]:
+    """Who, what, with which machine and software."""
+    plan, provenance = comparison.plan, comparison.mc.provenance
+    prescriptions = (
+        f"{dose(p.dose)} Gy {f'to {p.description}' * bool(p.description)}" for p in plan.prescriptions
+    )
+    energies = dict.fromkeys(
+        f"{beam.energy:g} MV{' FFF' * (beam.fluence_mode == 'FFF')}" for beam in plan.beams
+    )
+    spacing = " x ".join(f"{10 * d:.2f}" for d in comparison.plan_dose.grid.spacing[::-1])
+    voxel = " x ".join(f"{d:.2f}" for d in comparison.mc_voxel_mm)
+    return [
+        Pair("Patient (pseudonym)", comparison.patient),
+        Pair("Plan label", plan.label or "not stated"),
+        Pair("Plan UID", plan.uid),
+        Pair("Planning system", plan.tps or "not stated"),
+        Pair("Machine", plan.machine),
+        Pair("Energy", ", ".join(energies)),
+        Pair("Prescription", "; ".join(prescriptions) or "not stated"),
+        Pair("Fractions", str(plan.fractions)),
+        Pair("Patient position", plan.patient_position),
+        Pair("Dose grid", f"{spacing} mm; Monte Carlo voxel {voxel} mm (x, y, z)"),
+        Pair("mcverify", str(provenance.get("mcverify", "version not stated"))),
+        Pair("Machine file, SHA-256", str(provenance.get("machine_sha256", "not stated"))),
+        Pair("Report made", comparison.created),
+    ]
+
+
+def quality(comparison: Comparison) -> list[Pair]:
+    """How the Monte Carlo dose came about."""
+    given, provenance = comparison.quality, comparison.mc.provenance
+    pairs = [
+        Pair(label, text(given[key]) if given[key] is not None else "unknown")
+        for key, label, text in QUALITY
+        if key in given
+    ]
+    target = target_sigma(comparison)
+    if target is not None:
+        pairs.append(Pair("Transport sigma asked for", percent(target)))
+    for structure in comparison.structures:
+        if structure.is_target or any(organ.matches(structure.name) for organ in comparison.organs):
+            pairs.append(
+                Pair(f"Transport sigma of a voxel in {structure.name}", _sigma_in(comparison, structure))
+            )
+    physics = provenance.get("physics", {})
+    pairs += [Pair(label, f"{physics[key]:g}") for key, label in PHYSICS if key in physics]
+    pairs += [Pair(label, str(provenance[key])) for key, label in PROVENANCE if provenance.get(key)]
+    if "tables_sha256" in given:
+        pairs.append(Pair("Cross-section tables, SHA-256", str(given["tables_sha256"])))
+    pairs += [
+        Pair(f"Phase space {name}, SHA-256", str(digest))
+        for name, digest in provenance.get("phase_spaces", {}).items()
+    ]
+    if "resampled" in provenance:
+        pairs.append(
+            Pair("Resampled", "maps and point doses: trilinear, to the RTDOSE grid; DVH and gamma: not")
+        )
+    return pairs
+
+
+def _sigma_in(comparison: Comparison, structure: Structure) -> str:
+    inside = structure.fraction >= 0.5
+    mean = comparison.mc.mean[inside]
+    if not mean.any():
+        return "-"
+    sigma = float(np.sqrt(np.mean(comparison.mc.sigma[inside] ** 2)))
+    return f"{sigma:.3f} Gy rms, {percent(sigma / float(mean.mean()))} of the mean dose there"
+
+
+def target_sigma(comparison: Comparison) -> float | None:
+    """Transport sigma that the run was asked for, as a fraction; None if it had no such goal."""
+    return comparison.mc.provenance.get("stop", {}).get("uncertainty")
+
+
+def latent_alarm(comparison: Comparison) -> str:
+    """What to shout about the latent sigma; empty if it is known and within the target."""
+    latent = comparison.quality.get("latent_uncertainty")
+    target = target_sigma(comparison) or 0.01 * comparison.profile.max_sigma_percent
+    if latent is None or not math.isfinite(latent):
+        return (
+            "The latent sigma is unknown: what the finite number of histories in the phase space leaves in "
+            "the dose cannot be told from so few passes."
+        )
+    if latent <= target:
+        return ""
+    return (
+        f"The latent sigma, {percent(latent)}, exceeds the target of {percent(target)}. It comes from the "
+        "finite number of histories in the phase space; more transport of the same file cannot lower it, and "
+        "no sigma in the tables below includes it. A larger phase space is needed."
+    )
+
+
+def calibrations(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Absolute dose: the calibration of every beam quality."""
+    lines = []
+    for label, record in comparison.calibration.items():
+        value, sigma, latent = (record.get(key) for key in ("gy_per_history", "sigma", "latent"))
+        lines.append(
+            (
+                str(label),
+                "-" if value is None else f"{value:.4e}",
+                "-" if not value or sigma is None else percent(sigma / value),
+                "unknown" if latent is None else percent(latent),
+                str(record.get("origin", "-")),
+                str(record.get("version", "-")),
+                str(record.get("phase_space_sha256", "-")),
+            )
+        )
+    return lines
+
+
+def phantom(comparison: Comparison) -> Mapping[str, Any]:
+    """The CT and override audit."""
+    audit = comparison.phantom.audit
+    clamped = audit.get("clamped", {})
+    facts = []
+    if "calibration" in audit:
+        curve = audit["calibration"]
+        facts.append(Pair("CT calibration", f"{curve['name']}: {curve['source']}"))
+    if "body" in audit:
+        body = audit["body"]
+        facts.append(Pair("Body outline", f"{body['roi']}, {body['volume_cm3']:.0f} cm3"))
+    facts.append(Pair("Support structures", ", ".join(audit.get("supports", [])) or "none"))
+    if clamped.get("lowest_hu") is not None:
+        facts.append(Pair("HU in use", f"{clamped['lowest_hu']:.0f} to {clamped['highest_hu']:.0f}"))
+    for side in ("below", "above"):
+        if side in clamped:
+            end = clamped[side]
+            facts.append(
+                Pair(
+                    f"Clamped {side} {end['limit_hu']:g} HU",
+                    f"{end['voxels']:,} CT voxels, {end['volume_cm3']:.2f} cm3",
+                )
+            )
+    return {
+        "facts": facts,
+        "materials": [
+            (m["material"], f"{m['volume_cm3']:.1f}", f"{m['mean_density']:.3f}", f"{m['mass_g']:.1f}")
+            for m in audit.get("materials", [])
+        ],
+        "overrides": [
+            (o["roi"], o["material"], f"{o['density']:.3f}", f"{o['volume_cm3']:.2f}")
+            for o in audit.get("overrides", [])
+        ],
+    }

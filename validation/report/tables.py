@@ -1,0 +1,204 @@
+"""Verdict, doses and gamma of the report as tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from validation.comparison import Comparison
+from validation.report.choices import gamma_text, scale
+from validation.report.text import angle, dose, signed, with_sigma
+from validation.verdict import Row, Test
+
+STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
+VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "fail": "FAIL"}
+ORDER = ("fail", "warn", "pass", "shown")
+FLIP = (
+    "flip"  # how `validation.verdict` begins the note of a limit that the plan keeps and Monte Carlo breaks
+)
+HEADLINES = {
+    "pass": "Plan and Monte Carlo agree within all limits of the profile.",
+    "warn": "Plan and Monte Carlo agree within the action limits; the warnings below need a look.",
+    "fail": "Plan and Monte Carlo disagree beyond the limits of the profile.",
+}
+
+
+@dataclass(frozen=True)
+class TestLine:
+    """A test as it is printed."""
+
+    name: str
+    value: str
+    warns: str
+    fails: str
+    status: str
+    word: str
+    note: str
+    source: str
+
+
+@dataclass(frozen=True)
+class StructureBlock:
+    """A structure's lines in a metric table: plan, Monte Carlo, differences."""
+
+    name: str
+    volume: str
+    lines: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """Metrics as columns, structures as blocks of lines."""
+
+    columns: tuple[str, ...]
+    blocks: tuple[StructureBlock, ...]
+
+
+def test_lines(comparison: Comparison) -> list[TestLine]:
+    """All tests: flips first, then failures, warnings, passes, and what is only reported."""
+    tests = sorted(
+        comparison.verdict.tests, key=lambda test: (not test.note.startswith(FLIP), ORDER.index(test.status))
+    )
+    return [_test_line(test) for test in tests]
+
+
+def flips(comparison: Comparison) -> list[TestLine]:
+    """Clinical limits that the plan keeps and Monte Carlo breaks."""
+    return [_test_line(test) for test in comparison.verdict.tests if test.note.startswith(FLIP)]
+
+
+def _test_line(test: Test) -> TestLine:
+    lower_is_worse = test.name.startswith("gamma ")
+
+    def limit(value: float | None) -> str:
+        return "" if value is None else f"{'below' if lower_is_worse else 'above'} {value:g} {test.unit}"
+
+    value = "none" if test.value is None else f"{with_sigma(test.value, test.sigma)} {test.unit}"
+    return TestLine(
+        test.name,
+        value,
+        limit(test.tolerance),
+        limit(test.action),
+        test.status,
+        STATUS[test.status],
+        test.note,
+        test.source,
+    )
+
+
+def metric_table(comparison: Comparison, targets: bool) -> MetricTable:
+    """DVH metrics of the targets, or of all other structures."""
+    rows = [row for row in comparison.verdict.rows if row.target is targets]
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    metrics.sort(key=_metric_order)
+    units = {row.metric: row.unit for row in rows}
+    by_place = {(row.structure, row.metric): row for row in rows}
+    sizes = {curves.structure: curves for curves in comparison.curves}
+    blocks = []
+    for name in dict.fromkeys(row.structure for row in rows):
+        found = [by_place.get((name, metric)) for metric in metrics]
+        share = sizes[name].in_grid_percent
+        volume = f"{sizes[name].volume_cm3:.2f} cm3"
+        if share < 99:
+            volume += f", {share:.0f} % of it on the grid"
+        blocks.append(StructureBlock(name, volume, _metric_lines(found, comparison)))
+    return MetricTable(tuple(f"{metric} [{units[metric]}]" for metric in metrics), tuple(blocks))
+
+
+def _metric_order(metric: str) -> tuple[int, float]:
+    """Dmean, then doses of falling volume in percent, then in cc, then the rest."""
+    if metric == "Dmean":
+        return 0, 0.0
+    for rank, unit in ((1, "%"), (2, "cc")):
+        if metric.startswith("D") and metric.endswith(unit):
+            return rank, -float(metric[1 : -len(unit)])
+    return 3, 0.0
+
+
+def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple:
+    reference, _ = scale(comparison)
+
+    def cell(row: Row | None, text) -> str:
+        if row is None:
+            return ""
+        return text(row) if row.difference is not None else "-"
+
+    def relative(row: Row) -> str:
+        return signed(100 * row.difference / reference, 1) if row.unit == "Gy" else ""
+
+    lines = (
+        ("plan", lambda row: dose(row.plan)),
+        ("MC", lambda row: with_sigma(row.mc, row.sigma)),
+        ("MC - plan", lambda row: signed(row.difference, 2)),
+        ("in % of Rx" if comparison.prescription else "in % of max.", relative),
+    )
+    return tuple((label, tuple(cell(row, text) for row in rows)) for label, text in lines)
+
+
+def gamma_table(comparison: Comparison) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Columns and lines: passing rates by structure and criterion, each with its number of voxels."""
+    results = comparison.verdict.gamma
+    body = (f"{result.rate:.2f} ({result.map.count():,})" for result in results)
+    ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.1f}" for result in results)
+    lines = [(comparison.body_name, *body), (f"noise ceiling of {comparison.body_name}", *ceilings)]
+    for structure in comparison.structures:
+        inside = structure.fraction >= 0.5
+        counts = [result.map.count(inside) for result in results]
+        cells = (
+            f"{result.by_structure[structure.name]:.1f} ({count:,})" if count else "-"
+            for result, count in zip(results, counts, strict=True)
+        )
+        lines.append((structure.name, *cells))
+    return ["Structure", *map(gamma_text, results)], lines
+
+
+def regions(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+    """Mean differences by dose region."""
+    return [
+        (
+            region.region,
+            f"{region.voxels:,}",
+            f"{signed(region.mean_percent, 3)} \N{PLUS-MINUS SIGN} {region.sigma_percent:.3f}",
+            f"{region.unexplained_percent:.2f}",
+        )
+        for region in comparison.regions
+    ]
+
+
+def isocentres(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Point doses and the monitor unit check."""
+    lines = []
+    for point in comparison.isocentres:
+        place = ", ".join(f"{c:.1f}" for c in point.position_mm)
+        if point.plan_gy is None:
+            lines.append((place, "-", "-", "-", "-", point.note))
+            continue
+        difference = point.mc_gy - point.plan_gy
+        relative = f" ({signed(100 * difference / point.plan_gy, 2)} %)" if point.plan_gy else ""
+        factor = point.note
+        if point.mu_factor is not None:
+            factor = f"{point.mu_factor:.4f} \N{PLUS-MINUS SIGN} {point.mu_factor_sigma:.4f}"
+        values = (dose(point.plan_gy), with_sigma(point.mc_gy, point.mc_sigma_gy))
+        lines.append((place, *values, signed(difference, 2) + relative, str(point.voxels), factor))
+    return lines
+
+
+def beams(comparison: Comparison) -> list[tuple[str, ...]]:
+    """The beams, with the monitor units that would give the plan's dose at their isocentre."""
+    factors = {point.position_mm: point.mu_factor for point in comparison.isocentres}
+    lines = []
+    for beam in comparison.plan.beams:
+        factor = factors[tuple(10 * c for c in beam.isocentre)]
+        x1, x2, y1, y2 = (f"{10 * jaw:.1f}" for jaw in beam.jaws)
+        lines.append(
+            (
+                f"{beam.number} {beam.name}",
+                angle(beam.gantry),
+                angle(beam.collimator),
+                angle(beam.couch),
+                f"X {x1} to {x2}, Y {y1} to {y2}",
+                f"{beam.mu:.2f}",
+                "-" if factor is None else f"{beam.mu * factor:.2f}",
+            )
+        )
+    return lines

@@ -1,0 +1,92 @@
+"""Write the report (HTML) and its twin for programs (JSON), whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from phantoms.errors import InputError
+from validation.comparison import Comparison
+
+TEMPLATE = "report.html.j2"
+
+
+def write_report(comparison: Comparison, path: str | Path) -> None:
+    """Write the report as one HTML file that needs nothing else: no script, no network.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; one already there stays as it was.
+    """
+    _write(path, render(comparison))
+
+
+def write_result(comparison: Comparison, path: str | Path) -> None:
+    """Write the result as strict JSON (`Comparison.to_dict`).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; one already there stays as it was.
+    """
+    _write(path, json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
+
+
+def render(comparison: Comparison) -> str:
+    """The report as HTML text."""
+    # only a report needs the template engine and matplotlib, and both are slow to import
+    from jinja2 import Environment, StrictUndefined
+
+    from validation.report import facts, tables
+    from validation.report.figures import draw_all
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((files("validation.report") / TEMPLATE).read_text("utf-8"))
+    verdict = comparison.verdict
+    return template.render(
+        profile=comparison.profile,
+        status=verdict.status,
+        status_word=tables.VERDICT[verdict.status],
+        headline=tables.HEADLINES[verdict.status],
+        title=comparison.plan.label,
+        header=facts.header(comparison),
+        tests=tables.test_lines(comparison),
+        flips=tables.flips(comparison),
+        targets=tables.metric_table(comparison, targets=True),
+        organs=tables.metric_table(comparison, targets=False),
+        not_evaluated=comparison.not_evaluated,
+        gamma=tables.gamma_table(comparison),
+        gamma_threshold=[str(result.map.criterion) for result in verdict.gamma],
+        normalisation=verdict.gamma[0].map.normalisation,
+        regions=tables.regions(comparison),
+        isocentres=tables.isocentres(comparison),
+        radius=comparison.isocentres[0].radius_mm,
+        beams=tables.beams(comparison),
+        figures=draw_all(comparison),
+        quality=facts.quality(comparison),
+        latent_alarm=facts.latent_alarm(comparison),
+        calibrations=facts.calibrations(comparison),
+        phantom=facts.phantom(comparison),
+        warnings=comparison.warnings,
+        prescription=comparison.prescription,
+    )
+
+
+def _write(path: str | Path, text: str) -> None:
+    """Write `text` beside `path` and move it there."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
+        raise InputError(path, f"cannot be written: {error.strerror or error}", kept) from None
