@@ -18,7 +18,7 @@ from pathlib import Path
 import numba
 import platformdirs
 
-njit = partial(numba.njit, error_model="numpy", fastmath={"contract", "nsz"})
+njit = partial(numba.njit, error_model="numpy", fastmath={"contract", "nsz"}, _nrt=False)
 
 
 def source_hash() -> str:

@@ -43,6 +43,7 @@ from mc.transport.scoring import (
     OVERFLOWS,
     PARTICLES,
     QUANTUM,
+    ROULETTE,
     STEPS,
 )
 from phantoms.errors import InputError
@@ -230,8 +231,8 @@ def simulate(
     started, cpu_started = time.monotonic(), time.process_time()
     used_threads = cpu.set_threads(threads)
     tables = build_tables(phantom.materials, physics)
-    geometry = build_voxels(phantom, tables)
-    cuts = Cuts(physics.electron_cut, physics.photon_cut)
+    geometry = build_voxels(phantom)
+    cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
     groups = group_count([beam.phase_space for beam in beams])
     scales, norm = _scales(beams)
     per_pass = sum(beam.phase_space.header.orig_histories for beam in beams)
@@ -293,7 +294,8 @@ def simulate(
         "phase_space_reuse": spread.batches / groups,
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": dose.relative_latent(),
-        "energy_balance": (deposited + int(counters[ESCAPED])) / max(1, int(counters[EMITTED])),
+        "energy_balance": (deposited + int(counters[ESCAPED] + counters[ROULETTE]))
+        / max(1, int(counters[EMITTED])),
         "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),

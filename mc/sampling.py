@@ -22,6 +22,7 @@ BREMS_PER_OCTAVE = 8  # kinetic energy, over the exponents of the energy grid
 ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -32, -2, 2  # elastic screening parameter
 K1_MIN_EXP, K1_MAX_EXP, K1_PER_OCTAVE = -12, 0, 8  # mean 1 - cos(theta) of one multiple-scattering event
 
+_MANTISSA = (1 << 52) - 1  # of an IEEE 754 double
 ENERGY_MIN, ENERGY_MAX = 2.0**ENERGY_MIN_EXP, 2.0**ENERGY_MAX_EXP
 
 
@@ -36,17 +37,16 @@ def octave_nodes(min_exponent: int, max_exponent: int, per_octave: int) -> np.nd
 def octave_position(x, min_exponent, max_exponent, per_octave):
     """Interval of `x` on an octave grid and the linear fraction within it, clipped to the grid.
 
-    `per_octave` must be a power of two.
+    Exponent and mantissa are read off the bits of the double. `x` is above 0.
     """
-    mantissa, exponent = math.frexp(x)  # x = mantissa 2**exponent, mantissa in [1/2, 1)
-    octave = exponent - 1 - min_exponent
+    bits = np.float64(x).view(np.int64)
+    octave = (bits >> 52) - 1023 - min_exponent
     if octave < 0:
         return 0, 0.0
     if octave >= max_exponent - min_exponent:
         return (max_exponent - min_exponent) * per_octave - 1, 1.0
-    place = (2.0 * mantissa - 1.0) * per_octave
-    step = int(place)
-    return octave * per_octave + step, place - step
+    place = (bits & _MANTISSA) * per_octave
+    return octave * per_octave + (place >> 52), (place & _MANTISSA) * 2.0**-52
 
 
 @njit

@@ -45,10 +45,17 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, sta
         weight *= math.exp(-cuts.air_density * (low + f * (high - low)) * distance)
     escape(kind, energy, weight, EMITTED, counters)
     voxel = voxels.index(geo, voxels.locate(geo, x, y, z))
-    return push(stack, 0, kind, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
+    depth = 0
+    if kind == PHOTON:
+        return push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
+    for _ in range(cuts.split):  # charged particles carry the weight of a split photon's electrons
+        depth = push(
+            stack, depth, kind, energy, x, y, z, u, v, w, weight / cuts.split, tally, voxel, counters
+        )
+    return depth
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
     particles, starts, first_history, rotation, origin, scale, beam, replica, seed,
     geo, tables, cuts, tally, rows,
@@ -99,7 +106,7 @@ def run_phase_space(
                 rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, _nrt=True)
 def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, tally, rows):
     """Transport `histories` particles of a simple beam (`mc.source.beams.Beam`); see `run_phase_space`."""
     chunks = rows.shape[0]

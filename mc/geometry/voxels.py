@@ -1,8 +1,7 @@
-"""Voxel geometry: where a particle is, how far to the next face, and Woodcock majorants by block.
+"""Voxel geometry: where a particle is, and how far to the next face.
 
 Every geometry the transport is compiled over offers the same functions: `locate`, `index`, `medium`,
-`boundary`, `cross` for charged particles, and `locate_block`, `block_majorant`, `block_boundary`,
-`block_cross` for the photons' Woodcock flights. A cell is a tuple that only the geometry reads.
+`inverse`, `boundary`, `clearance` and `cross`. A cell is a tuple that only the geometry reads.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.jit import njit
-from mc.tables import Tables
 from phantoms.phantom import Phantom
 
-BLOCK = 8  # voxels along the edge of a majorant block: 2 cm at clinical voxel sizes
 NARROW = 128  # bit of the medium byte: electron steps are kept shorter than a voxel here
 GAS_DENSITY = 0.1  # [g/cm3]; below it, and beside a jump by more than JUMP, voxels are narrow
 JUMP = 3.0
@@ -37,48 +34,19 @@ class Voxels(NamedTuple):
     density: np.ndarray  # (n,) float32 [g/cm3]
     medium: np.ndarray  # (n,) uint8, material index + NARROW bit
     narrow_length: float  # [cm]
-    mx: int  # blocks along x, y, z
-    my: int
-    mz: int
-    block_density: np.ndarray  # (blocks,) float32, the largest density within
-    block_set: np.ndarray  # (blocks,) int32, which set of materials lies within
-    set_attenuation: np.ndarray  # (sets, ne) float32, the largest mu/rho of each set [cm2/g]
 
 
-def build_voxels(phantom: Phantom, tables: Tables) -> Voxels:
-    """Lay a phantom out for the kernels.
-
-    A majorant per block of voxels and set of materials keeps one implant from slowing the whole
-    patient; as the node-wise maximum it bounds the linear interpolation of each material.
-    """
+def build_voxels(phantom: Phantom) -> Voxels:
+    """Lay a phantom out for the kernels."""
     nz, ny, nx = phantom.grid.shape
     dz, dy, dx = phantom.grid.spacing
     z0, y0, x0 = phantom.grid.lower
     medium = phantom.material.copy()
     medium[_beside_jump(phantom.density)] |= NARROW
-
-    starts = [np.arange(0, n, BLOCK) for n in phantom.grid.shape]
-    block_density = _block_max(phantom.density, starts)
-    present = np.stack(
-        [_block_max(phantom.material == m, starts).ravel() for m in range(len(phantom.materials))], axis=1
-    )
-    sets, block_set = np.unique(present, axis=0, return_inverse=True)
-    attenuation = np.stack([tables.photon[chosen, :, 0].max(axis=0) for chosen in sets])
-    mz, my, mx = block_density.shape
     return Voxels(
         nx, ny, nz, x0, y0, z0, dx, dy, dz,
         phantom.density.ravel(), medium.ravel(), min(dx, dy, dz),
-        mx, my, mz,
-        block_density.ravel(), block_set.ravel().astype(np.int32),
-        np.ascontiguousarray(attenuation, np.float32),
     )  # fmt: skip
-
-
-def _block_max(array: np.ndarray, starts: list[np.ndarray]) -> np.ndarray:
-    """Maximum of `array` over blocks that begin at `starts` along each axis."""
-    for axis, first in enumerate(starts):
-        array = np.maximum.reduceat(array, first, axis=axis)
-    return array
 
 
 def _beside_jump(density: np.ndarray) -> np.ndarray:
@@ -117,87 +85,53 @@ def medium(geometry, voxel):
 
 
 @njit
-def _to_face(lower, step, i, position, direction):
+def inverse(cosine):
+    """1/cosine, kept finite: a ray along an axis never meets the faces of the other two."""
+    return 1.0 / cosine if abs(cosine) > 1e-12 else math.copysign(1e12, cosine)
+
+
+@njit
+def _to_face(lower, step, i, position, inverse_cosine):
     """Distance to the face of interval `i` ahead along one axis, at least 0 [cm]."""
-    if direction > 0.0:
-        return max(0.0, (lower + (i + 1) * step - position) / direction)
-    if direction < 0.0:
-        return max(0.0, (lower + i * step - position) / direction)
-    return math.inf
+    ahead = i + 1 if inverse_cosine > 0.0 else i
+    return max(0.0, (lower + ahead * step - position) * inverse_cosine)
 
 
 @njit
-def boundary(geometry, cell, x, y, z, u, v, w):
-    """Distance to the face of the cell ahead [cm] and the axis it is normal to."""
-    a = _to_face(geometry.x0, geometry.dx, cell[0], x, u)
-    b = _to_face(geometry.y0, geometry.dy, cell[1], y, v)
-    c = _to_face(geometry.z0, geometry.dz, cell[2], z, w)
+def boundary(geometry, cell, x, y, z, iu, iv, iw):
+    """Distance to the face of the cell ahead [cm] and the axis it is normal to.
+
+    The direction is given by the `inverse` of its cosines.
+    """
+    a = _to_face(geometry.x0, geometry.dx, cell[0], x, iu)
+    b = _to_face(geometry.y0, geometry.dy, cell[1], y, iv)
+    c = _to_face(geometry.z0, geometry.dz, cell[2], z, iw)
     if a < b:
         return (a, 0) if a < c else (c, 2)
     return (b, 1) if b < c else (c, 2)
 
 
 @njit
-def _step_cell(cell, axis, u, v, w):
-    if axis == 0:
-        return cell[0] + (1 if u > 0.0 else -1), cell[1], cell[2]
-    if axis == 1:
-        return cell[0], cell[1] + (1 if v > 0.0 else -1), cell[2]
-    return cell[0], cell[1], cell[2] + (1 if w > 0.0 else -1)
+def clearance(geometry, cell, x, y, z):
+    """Distance to the nearest face of the cell in any direction [cm]."""
+    a = x - geometry.x0 - cell[0] * geometry.dx
+    b = y - geometry.y0 - cell[1] * geometry.dy
+    c = z - geometry.z0 - cell[2] * geometry.dz
+    return min(a, geometry.dx - a, b, geometry.dy - b, c, geometry.dz - c)
 
 
 @njit
-def cross(geometry, cell, axis, u, v, w):
+def cross(geometry, cell, axis, iu, iv, iw):
     """The cell beyond the face, and whether it is inside the grid."""
-    cell = _step_cell(cell, axis, u, v, w)
-    inside = 0 <= cell[0] < geometry.nx and 0 <= cell[1] < geometry.ny and 0 <= cell[2] < geometry.nz
-    return cell, inside
-
-
-@njit
-def locate_block(geometry, x, y, z):
-    """Majorant block of a point, clipped to the grid."""
-    ix, iy, iz = locate(geometry, x, y, z)
-    return ix // BLOCK, iy // BLOCK, iz // BLOCK
-
-
-@njit
-def block_majorant(geometry, block, interval, fraction):
-    """Attenuation coefficient that no voxel of the block exceeds at an energy [1/cm]."""
-    i = (block[2] * geometry.my + block[1]) * geometry.mx + block[0]
-    chosen = geometry.block_set[i]
-    low = geometry.set_attenuation[chosen, interval]
-    high = geometry.set_attenuation[chosen, interval + 1]
-    return geometry.block_density[i] * (low + fraction * (high - low)) * 1.000001
-
-
-@njit
-def block_boundary(geometry, block, x, y, z, u, v, w):
-    """Distance to the face of the block ahead [cm] and the axis it is normal to."""
-    a = _to_face(geometry.x0, BLOCK * geometry.dx, block[0], x, u)
-    b = _to_face(geometry.y0, BLOCK * geometry.dy, block[1], y, v)
-    c = _to_face(geometry.z0, BLOCK * geometry.dz, block[2], z, w)
-    if a < b:
-        return (a, 0) if a < c else (c, 2)
-    return (b, 1) if b < c else (c, 2)
-
-
-@njit
-def block_cross(geometry, block, axis, u, v, w):
-    """The block beyond the face, and whether it is inside the grid."""
-    block = _step_cell(block, axis, u, v, w)
-    inside = 0 <= block[0] < geometry.mx and 0 <= block[1] < geometry.my and 0 <= block[2] < geometry.mz
-    return block, inside
-
-
-@njit
-def inside(geometry, x, y, z):
-    """Whether a point lies within the grid: the last block may reach beyond it."""
-    return (
-        geometry.x0 <= x <= geometry.x0 + geometry.nx * geometry.dx
-        and geometry.y0 <= y <= geometry.y0 + geometry.ny * geometry.dy
-        and geometry.z0 <= z <= geometry.z0 + geometry.nz * geometry.dz
-    )
+    ix, iy, iz = cell
+    if axis == 0:
+        ix += 1 if iu > 0.0 else -1
+        return (ix, iy, iz), 0 <= ix < geometry.nx
+    if axis == 1:
+        iy += 1 if iv > 0.0 else -1
+        return (ix, iy, iz), 0 <= iy < geometry.ny
+    iz += 1 if iw > 0.0 else -1
+    return (ix, iy, iz), 0 <= iz < geometry.nz
 
 
 @njit

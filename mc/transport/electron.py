@@ -4,10 +4,13 @@ Hard collisions (knock-on above the electron cut-off, photon above the photon cu
 simulated one by one; the rest is continuous slowing down and multiple scattering. A step is a budget of
 scattering strength K: the particle flies straight until a uniformly drawn part of the budget is spent,
 is deflected once for the whole of it (Goudsmit-Saunderson), and flies on until the rest is spent
-(Sempau, Wilderman and Bielajew, Phys. Med. Biol. 45 (2000) 2263). The budget is carried across voxel
-faces, so that a face costs one addition and no scattering. At a density jump the step is given up: as the
-hinge is uniform, the mean deflection of a step cut short is that of the strength it spent. In gas and
-beside density jumps a step is no longer than a voxel.
+(Sempau, Wilderman and Bielajew, Phys. Med. Biol. 45 (2000) 2263). The next step's budget is drawn at the
+hinge, and the flight goes straight on to the next hinge, which spares an event per step. The budget is
+carried across voxel faces, so that a face costs one addition and no scattering. At a density jump and
+after a hard collision the step is given up: as the hinge is uniform, the mean deflection of a step cut
+short is that of the strength it spent. In gas and beside density jumps a step is no longer than a voxel.
+A particle of less than the energy `save` whose range ends within its voxel is deposited there; the hard
+bremsstrahlung it might still emit is neglected.
 """
 
 from __future__ import annotations
@@ -23,7 +26,14 @@ from mc.physics.energy_loss import energy_of, interval_of_range, range_of, stren
 from mc.physics.moller_bhabha import collision_cosines, sample_bhabha, sample_moller
 from mc.rng import uniform
 from mc.sampling import azimuth, energy_position, rotate
-from mc.transport.particle import ELECTRON, PHOTON, POSITRON, annihilate_at_rest, escape, push
+from mc.transport.particle import (
+    ELECTRON,
+    POSITRON,
+    annihilate_at_rest,
+    escape,
+    push,
+    release_photon,
+)
 from mc.transport.scoring import ESCAPED, STEPS, score
 
 FACE, HARD, SCATTER, STOP = range(4)
@@ -32,7 +42,9 @@ FACE, HARD, SCATTER, STOP = range(4)
 def make_electron(geometry: ModuleType, jump: float):
     """Compile charged-particle transport over a geometry; `jump` is the density ratio that ends a step."""
     locate, index, medium = geometry.locate, geometry.index, geometry.medium
-    boundary, cross = geometry.boundary, geometry.cross
+    inverse, boundary, clearance, cross = (
+        geometry.inverse, geometry.boundary, geometry.clearance, geometry.cross,
+    )  # fmt: skip
 
     @njit
     def hard_event(
@@ -62,7 +74,9 @@ def make_electron(geometry: ModuleType, jump: float):
                 return energy, u, v, w, depth, rng
             photon, cosine, rng = sample_bremsstrahlung(energy, cuts.photon, tables.brems, material, rng)
             a, b, d = rotate(u, v, w, cosine, c, s)
-            depth = push(stack, depth, PHOTON, photon, x, y, z, a, b, d, weight, tally, voxel, counters)
+            depth, rng = release_photon(
+                photon, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+            )
             return energy - photon, u, v, w, depth, rng
         if choice < knock:
             least = 2.0 * cuts.electron if kind == ELECTRON else cuts.electron
@@ -79,9 +93,13 @@ def make_electron(geometry: ModuleType, jump: float):
             return energy - loss, u, v, w, depth, rng
         first, first_cosine, second, second_cosine, rng = sample_annihilation(energy, rng)
         a, b, d = rotate(u, v, w, first_cosine, c, s)
-        depth = push(stack, depth, PHOTON, first, x, y, z, a, b, d, weight, tally, voxel, counters)
+        depth, rng = release_photon(
+            first, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+        )
         a, b, d = rotate(u, v, w, second_cosine, -c, -s)
-        depth = push(stack, depth, PHOTON, second, x, y, z, a, b, d, weight, tally, voxel, counters)
+        depth, rng = release_photon(
+            second, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+        )
         return 0.0, u, v, w, depth, rng
 
     @njit
@@ -97,111 +115,101 @@ def make_electron(geometry: ModuleType, jump: float):
         i, residual = range_of(slowing, material, charge, energy)
         strength = strength_of(slowing, material, charge, i, residual)
         _, stop = range_of(slowing, material, charge, cuts.electron)
+        iu, iv, iw = inverse(u), inverse(v), inverse(w)
         deposit = 0.0  # not yet scored in this voxel
-        left = 0.0  # of the scattering budget, to the hinge or from it to the step's end
+        budget, to_hinge, rest, to_hard = 0.0, 0.0, 0.0, -1.0
+        fresh = True  # a step begins: a new budget, its hinge, the residual of the last one dropped
 
-        while energy > cuts.electron:
-            # A new step: its budget, where in it the hinge lies, and the next hard collision.
-            budget = slowing[material, charge, i, 5]
-            if narrow:
-                budget = min(budget, slowing[material, charge, i, 4] * density * geo.narrow_length)
-            hinge, rng = uniform(rng)
-            left = max(0.0, left + hinge * budget)
-            ahead_of_hinge = True
-            interval, fraction = energy_position(energy)
-            low, high = tables.hard_majorant[charge, interval], tables.hard_majorant[charge, interval + 1]
-            majorant = low + fraction * (high - low)
-            a, rng = uniform(rng)
-            to_hard = -math.log(a) / majorant
+        while energy > cuts.electron and residual > stop:
+            if fresh:
+                if energy < cuts.save and residual < density * clearance(geo, cell, x, y, z):
+                    break  # cannot leave this voxel
+                budget = slowing[material, charge, i, 5]
+                if narrow:
+                    budget = min(budget, slowing[material, charge, i, 4] * density * geo.narrow_length)
+                a, rng = uniform(rng)
+                to_hinge, rest = rest + a * budget, (1.0 - a) * budget
+                fresh = False
+            if to_hard < 0.0:
+                interval, fraction = energy_position(energy)
+                majorant = tables.hard_majorant[charge, interval]
+                majorant += fraction * (tables.hard_majorant[charge, interval + 1] - majorant)
+                a, rng = uniform(rng)
+                to_hard = -math.log(a) / majorant
 
-            while True:
-                counters[STEPS] += 1
-                distance, face = boundary(geo, cell, x, y, z, u, v, w)
-                thickness, event = distance * density, FACE
-                if residual - stop < thickness:
-                    thickness, event = residual - stop, STOP
-                if to_hard < thickness:
-                    thickness, event = to_hard, HARD
-                to_scatter = left / slowing[material, charge, i, 4]
+            counters[STEPS] += 1
+            distance, face = boundary(geo, cell, x, y, z, iu, iv, iw)
+            thickness, event = distance * density, FACE
+            if residual - stop < thickness:
+                thickness, event = residual - stop, STOP
+            if to_hard < thickness:
+                thickness, event = to_hard, HARD
+            # kappa_1 rises as the particle slows: the step to the hinge takes its value midway
+            to_scatter = to_hinge / slowing[material, charge, i, 4]
+            if to_scatter < thickness:
+                middle = interval_of_range(slowing, material, charge, i, residual - 0.5 * to_scatter)
+                to_scatter = to_hinge / slowing[material, charge, middle, 4]
                 if to_scatter < thickness:
-                    # kappa_1 rises as the particle slows: take its value midway
-                    middle = interval_of_range(slowing, material, charge, i, residual - 0.5 * to_scatter)
-                    to_scatter = left / slowing[material, charge, middle, 4]
-                    if to_scatter < thickness:
-                        thickness, event = to_scatter, SCATTER
+                    thickness, event = to_scatter, SCATTER
 
-                distance = thickness / density
-                x, y, z = x + u * distance, y + v * distance, z + w * distance
-                residual -= thickness
-                i = interval_of_range(slowing, material, charge, i, residual)
-                after = energy_of(slowing, material, charge, i, residual)
-                deposit += energy - after
-                energy = after
-                spent = strength
-                strength = strength_of(slowing, material, charge, i, residual)
-                left -= spent - strength
-                to_hard -= thickness
+            distance = thickness / density
+            x, y, z = x + u * distance, y + v * distance, z + w * distance
+            residual -= thickness
+            i = interval_of_range(slowing, material, charge, i, residual)
+            after = energy_of(slowing, material, charge, i, residual)
+            deposit += energy - after
+            energy = after
+            spent = strength
+            strength = strength_of(slowing, material, charge, i, residual)
+            to_hinge -= spent - strength
+            to_hard -= thickness
 
-                if event == FACE:
-                    score(tally, voxel, deposit * weight)
-                    deposit = 0.0
-                    cell, within = cross(geo, cell, face, u, v, w)
-                    if not within:
-                        escape(kind, energy, weight, ESCAPED, counters)
-                        return depth, rng
-                    voxel = index(geo, cell)
-                    was_density, was_material, was_narrow = density, material, narrow
-                    density, material, narrow = medium(geo, voxel)
-                    if material != was_material:
-                        i, residual = range_of(slowing, material, charge, energy)
-                        strength = strength_of(slowing, material, charge, i, residual)
-                        _, stop = range_of(slowing, material, charge, cuts.electron)
-                    if residual <= stop:
-                        break
-                    if (
-                        density > jump * was_density
-                        or was_density > jump * density
-                        or (narrow and not was_narrow)
-                    ):
-                        left = 0.0
-                        break
-                elif event == SCATTER:
-                    if not ahead_of_hinge:
-                        break
-                    place, f = energy_position(energy)
-                    eta = tables.eta_index
-                    row = eta[material, charge, place]
-                    row += f * (eta[material, charge, place + 1] - row)
-                    cosine, rng = sample_elastic(budget, row, tables.gs_quantiles, tables.gs_widths, rng)
-                    c, s, rng = azimuth(rng)
-                    u, v, w = rotate(u, v, w, cosine, c, s)
-                    ahead_of_hinge = False
-                    left = max(0.0, left + (1.0 - hinge) * budget)
-                elif event == HARD:
-                    a, rng = uniform(rng)
-                    after, u, v, w, depth, rng = hard_event(
-                        kind, energy, x, y, z, u, v, w, weight, material, a * majorant,
-                        tables, cuts, tally, voxel, stack, depth, counters, rng,
-                    )  # fmt: skip
-                    if after < energy:
-                        energy = after
-                        left = 0.0
-                        if energy > cuts.electron:
-                            i, residual = range_of(slowing, material, charge, energy)
-                            strength = strength_of(slowing, material, charge, i, residual)
-                        break
-                    a, rng = uniform(rng)
-                    to_hard = -math.log(a) / majorant
-                else:
-                    break
-            if residual <= stop:
-                break
+            if event == FACE:
+                score(tally, voxel, deposit * weight)
+                deposit = 0.0
+                cell, within = cross(geo, cell, face, iu, iv, iw)
+                if not within:
+                    escape(kind, energy, weight, ESCAPED, counters)
+                    return depth, rng
+                voxel = index(geo, cell)
+                was_density, was_material, was_narrow = density, material, narrow
+                density, material, narrow = medium(geo, voxel)
+                if material != was_material:
+                    i, residual = range_of(slowing, material, charge, energy)
+                    strength = strength_of(slowing, material, charge, i, residual)
+                    _, stop = range_of(slowing, material, charge, cuts.electron)
+                if (
+                    density > jump * was_density
+                    or was_density > jump * density
+                    or (narrow and not was_narrow)
+                ):
+                    fresh, rest = True, 0.0
+            elif event == SCATTER:
+                place, f = energy_position(energy)
+                row = tables.eta_index[material, charge, place]
+                row += f * (tables.eta_index[material, charge, place + 1] - row)
+                cosine, rng = sample_elastic(budget, row, tables.gs_quantiles, tables.gs_widths, rng)
+                c, s, rng = azimuth(rng)
+                u, v, w = rotate(u, v, w, cosine, c, s)
+                iu, iv, iw = inverse(u), inverse(v), inverse(w)
+                fresh, rest = True, rest + to_hinge
+            elif event == HARD:
+                a, rng = uniform(rng)
+                after, u, v, w, depth, rng = hard_event(
+                    kind, energy, x, y, z, u, v, w, weight, material, a * majorant,
+                    tables, cuts, tally, voxel, stack, depth, counters, rng,
+                )  # fmt: skip
+                to_hard = -1.0
+                if after < energy:
+                    energy = after
+                    iu, iv, iw = inverse(u), inverse(v), inverse(w)
+                    fresh, rest = True, 0.0
+                    i, residual = range_of(slowing, material, charge, max(energy, cuts.electron))
+                    strength = strength_of(slowing, material, charge, i, residual)
 
         score(tally, voxel, (deposit + energy) * weight)
         if kind == POSITRON and energy > 0.0:
-            depth, rng = annihilate_at_rest(
-                stack, depth, x, y, z, weight, cuts.photon, tally, voxel, counters, rng
-            )
+            return annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng)
         return depth, rng
 
     return transport_electron

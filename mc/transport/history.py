@@ -16,6 +16,8 @@ class Cuts(NamedTuple):
 
     electron: float
     photon: float
+    split: int = 1  # interactions of each photon
+    save: float = 0.0  # charged particles below are deposited where they cannot leave the voxel [MeV]
     air_density: float = 0.00121  # of the air between source and grid [g/cm3]
 
 

@@ -1,4 +1,4 @@
-"""Particles and the stack of those that still wait for their transport."""
+"""Particles, and the stack of those that still wait for their transport."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from mc.constants import ELECTRON_MASS
 from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import azimuth, rotate
-from mc.transport.scoring import OVERFLOWS, quanta, score
+from mc.transport.scoring import OVERFLOWS, ROULETTE, quanta, score
 
 PHOTON, ELECTRON, POSITRON = 0, 1, 2
-STACK_DEPTH = 256
+STACK_DEPTH = 1024
 # Columns of a stack row: kind, energy, x, y, z, u, v, w, weight.
 STACK_COLUMNS = 9
 
@@ -32,17 +32,50 @@ def push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, cou
 
 
 @njit
-def annihilate_at_rest(stack, depth, x, y, z, weight, photon_cut, tally, voxel, counters, rng):
-    """Put the two back-to-back photons of a stopped positron on the stack."""
-    if photon_cut >= ELECTRON_MASS:
-        score(tally, voxel, 2.0 * ELECTRON_MASS * weight)
+def release_photon(energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng):
+    """Send a secondary photon through Russian roulette and on its way; returns stack depth and rng.
+
+    Below the cut-off it is deposited where it is. What roulette takes and gives is booked, so that the
+    energy balance stays exact.
+    """
+    if energy <= cuts.photon:
+        score(tally, voxel, energy * weight)
         return depth, rng
+    if cuts.split > 1:
+        a, rng = uniform(rng)
+        if a * cuts.split >= 1.0:
+            counters[ROULETTE] += quanta(energy * weight)
+            return depth, rng
+        counters[ROULETTE] -= quanta(energy * weight * (cuts.split - 1))
+        weight *= cuts.split
+    depth = push(stack, depth, PHOTON, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
+    return depth, rng
+
+
+@njit
+def release_charged(kind, energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng):
+    """Send a charged particle on its way, or stop it here if it is below the cut-off."""
+    if energy > cuts.electron:
+        depth = push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
+        return depth, rng
+    score(tally, voxel, energy * weight)
+    if kind == POSITRON:
+        return annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng)
+    return depth, rng
+
+
+@njit
+def annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng):
+    """Set the two back-to-back photons of a stopped positron free."""
     a, rng = uniform(rng)
     c, s, rng = azimuth(rng)
     u, v, w = rotate(0.0, 0.0, 1.0, 2.0 * a - 1.0, c, s)
-    depth = push(stack, depth, PHOTON, ELECTRON_MASS, x, y, z, u, v, w, weight, tally, voxel, counters)
-    depth = push(stack, depth, PHOTON, ELECTRON_MASS, x, y, z, -u, -v, -w, weight, tally, voxel, counters)
-    return depth, rng
+    depth, rng = release_photon(
+        ELECTRON_MASS, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
+    return release_photon(
+        ELECTRON_MASS, x, y, z, -u, -v, -w, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
 
 
 @njit

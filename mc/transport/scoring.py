@@ -18,8 +18,8 @@ QUANTUM = 2.0**-32  # energy of one count [MeV]; a tally voxel holds up to 2e9 M
 _PER_QUANTUM = 2.0**32
 
 # Places in a row of counters. Energies are in quanta.
-EMITTED, ESCAPED, MISSED, HISTORIES, PARTICLES, STEPS, FLIGHTS, OVERFLOWS, LOST = range(9)
-N_COUNTERS = 9
+EMITTED, ESCAPED, MISSED, ROULETTE, HISTORIES, PARTICLES, STEPS, FLIGHTS, OVERFLOWS, LOST = range(10)
+N_COUNTERS = 10
 
 
 if config.DISABLE_JIT:

@@ -1,0 +1,33 @@
+"""The `mcverify` command: one module per subcommand, imported when it is asked for.
+
+Every subcommand's `run(arguments, screen, ranks)` returns the exit code: 0 passed or done, 1 failed, 2 no
+verdict. `mc.cli.faults` turns whatever goes wrong into one line and exit code 2. This package alone, of
+all in `mc`, imports `validation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from mc.cli.faults import as_input_error, told_in_one_line
+from mc.cli.options import parse
+
+ON_ALL_RANKS = ("plan", "demo", "calibrate", "warmup")  # the others run on rank 0 alone
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `mcverify` with these arguments (by default those of the command line); returns the exit code."""
+    with told_in_one_line() as outcome:
+        arguments = parse(argv)
+        from mc.cli.screen import Screen
+        from mc.parallel import abort_on_error, world
+
+        ranks = world()
+        with abort_on_error(ranks), as_input_error(getattr(arguments, "out", None)):
+            code = 0
+            if ranks.rank == 0 or arguments.command in ON_ALL_RANKS:
+                command = import_module(f"mc.cli.{arguments.command}")
+                code = command.run(arguments, Screen(shown=ranks.rank == 0), ranks)
+            outcome.code = ranks.broadcast(code)
+    return outcome.code

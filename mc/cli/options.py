@@ -1,0 +1,244 @@
+"""The options of `mcverify`, and what its help says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from mc import __version__
+from mc.cli import units
+from phantoms.errors import InputError
+
+DESCRIPTION = """\
+Independent Monte Carlo check of radiotherapy plans.
+
+Give it what the planning system exported (CT, RTSTRUCT, RTPLAN, RTDOSE of one plan); it computes the dose
+anew by Monte Carlo and says how far the plan can be trusted. Not a medical device."""
+
+EPILOG = """\
+examples:
+  mcverify demo                                    a real spine case, from the DICOM to the report
+  mcverify plan export/ --out result/              check a plan; the machine is found by its name
+  mcverify gamma plan.dcm other.dcm --criterion 2%/1mm
+  mpiexec -n 4 mcverify plan export/ --threads 8   the same dose, on more processors
+
+exit code: 0 passed or done, 1 failed, 2 no verdict (bad input, interrupted)
+`mcverify COMMAND --help` explains a command."""
+
+PLAN = """\
+Compute the dose of a plan by Monte Carlo and compare it with the planning system's.
+
+CASE_DIR holds the export of one plan: CT series, RTSTRUCT, RTPLAN and RTDOSE (of the plan, or one of each
+beam), in any arrangement; they are matched by their UIDs. A file case.toml in it may name a CT calibration
+curve, the body outline, and structures of known material (implants).
+
+The result folder receives
+  dose.h5       dose and its uncertainties (written first)
+  RTDOSE.dcm    the Monte Carlo dose, on the grid of the plan's RTDOSE
+  report.html   verdict, tables and figures in one file
+  result.json   the same for programs"""
+
+PLAN_EPILOG = """\
+The run stops at whichever of --uncertainty, --histories and --max-time comes first. Ctrl-C stops it too and
+keeps what is done. Uncertainties are one sigma, the rms over all voxels above half the maximum dose.
+
+examples:
+  mcverify plan export/
+  mcverify plan export/ --machine linac.toml --profile stereotactic --out result/
+  mcverify plan export/ --uncertainty 2% --max-time 10min
+  mcverify plan export/ --voxel 2mm --calibration schneider-24
+
+exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted)"""
+
+DEMO = """\
+Check the built-in plan: a real lumbar spine with a hip implant, five 6 MV FFF fields on L1. The first run
+compiles the kernels (about a minute), then computes for at most --max-time and ends at the uncertainty
+reached by then."""
+
+CALIBRATE = """\
+Compute the dose per source history in the reference condition of a machine's beam qualities.
+
+It depends only on the phase space, the cross sections and the reference condition. Without it in the machine
+file `mcverify plan` computes it when it first needs it and keeps it in the user's cache."""
+
+CALIBRATE_EPILOG = """\
+The block [energies.calibration] belongs below the [[energies]] it is of. --out writes the blocks to a file.
+
+examples:
+  mcverify calibrate linac.toml
+  mcverify calibrate linac.toml --uncertainty 0.2% --out calibration.toml"""
+
+GAMMA = """\
+Compare two doses by gamma (Low et al. 1998), with the exact minimum over the interpolated dose.
+
+Gamma is not symmetric: each voxel of REFERENCE above the threshold is looked for in EVALUATED. Take the smooth
+dose, usually the plan's, as the reference. Both may be an RTDOSE or a dose.h5 of mcverify."""
+
+GAMMA_EPILOG = """\
+examples:
+  mcverify gamma plan.dcm mc.dcm --criterion 2%/1mm
+  mcverify gamma plan.dcm result/dose.h5 --criterion 3%/2mm --tolerance 95%
+  mcverify gamma plan.dcm mc.dcm --structure-file RTSTRUCT.dcm --structure PTV --out gamma.json
+
+exit code: 0 (or passed, with --tolerance), 1 rate below the tolerance, 2 no rate"""
+
+INSPECT = """\
+Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN with
+beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
+
+WARMUP = """\
+Compile the kernels and keep them in the user's cache, so that the next command starts within seconds. Anything
+that needs kernels does this by itself; on a cluster, run it once before the first job."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like every other bad input."""
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(
+            *args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("mcverify").strip()
+        raise InputError(command or "command line", message, f"`{self.prog} --help` explains")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; `command` names the module of `mc.cli` that runs it."""
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mcverify", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=f"mcverify {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    _plan(commands.add_parser("plan", help="check a plan", description=PLAN, epilog=PLAN_EPILOG))
+    _demo(commands.add_parser("demo", help="check the built-in plan", description=DEMO))
+    _calibrate(
+        commands.add_parser(
+            "calibrate",
+            help="dose per source history of a machine's beams",
+            description=CALIBRATE,
+            epilog=CALIBRATE_EPILOG,
+        )
+    )
+    _gamma(commands.add_parser("gamma", help="compare two doses", description=GAMMA, epilog=GAMMA_EPILOG))
+    inspect = commands.add_parser("inspect", help="what is this file or folder?", description=INSPECT)
+    inspect.add_argument("path", metavar="FILE_OR_DIR", type=Path)
+    commands.add_parser("warmup", help="compile the kernels", description=WARMUP)
+    return parser
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE_DIR", type=Path, help="folder with the export of one plan")
+    parser.add_argument(
+        "--machine",
+        metavar="MACHINE.toml",
+        type=Path,
+        help="machine file; otherwise the one of the plan's TreatmentMachineName is looked for",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/PLAN LABEL)"
+    )
+    _stopping(parser, max_time=None)
+    parser.add_argument(
+        "--voxel",
+        metavar="SIDE",
+        type=units.voxel_side,
+        help="side of the voxels, such as 2.5mm, and of those of RTDOSE.dcm (default: as the plan's RTDOSE)",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME|FILE",
+        help="limits to judge by: tg218, stereotactic, spine, or a TOML file (default: tg218)",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="CURVE",
+        help="CT calibration: opentps-4, schneider-24, water-only, or a TOML file "
+        "(default: that of case.toml, or opentps-4 with a warning)",
+    )
+    _computing(parser)
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("mcverify-demo"), help="result folder (%(default)s)"
+    )
+    _stopping(parser, max_time=170.0)
+    _computing(parser)
+
+
+def _calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    parser.add_argument(
+        "--uncertainty",
+        metavar="PERCENT",
+        type=units.percentage,
+        default=0.003,
+        help="transport sigma of the reference dose at which to stop (default: 0.3%%)",
+    )
+    parser.add_argument("--max-time", metavar="TIME", type=units.duration, help="such as 90s, 10min")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write the TOML blocks to this file")
+    _computing(parser)
+
+
+def _gamma(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REFERENCE", type=Path)
+    parser.add_argument("evaluated", metavar="EVALUATED", type=Path)
+    parser.add_argument(
+        "--criterion",
+        metavar="DOSE/DISTANCE",
+        default="3%/2mm",
+        help="such as 2%%/1mm (default: 3%%/2mm, as in AAPM TG-218)",
+    )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="dose criterion in percent of each voxel's own reference dose, not of the maximum",
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="PERCENT",
+        type=units.share,
+        default=10.0,
+        help="leave out voxels below this percentage of the reference's maximum (default: 10%%)",
+    )
+    parser.add_argument("--structure-file", metavar="RTSTRUCT", type=Path, help="where --structure is drawn")
+    parser.add_argument("--structure", metavar="NAME", help="only voxels whose centre lies in this structure")
+    parser.add_argument(
+        "--tolerance", metavar="PERCENT", type=units.share, help="exit with 1 below this passing rate"
+    )
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write the figures to this JSON file")
+
+
+def _stopping(parser: argparse.ArgumentParser, max_time: float | None) -> None:
+    stop = parser.add_argument_group("when to stop, whichever comes first")
+    stop.add_argument(
+        "--uncertainty",
+        metavar="PERCENT",
+        type=units.percentage,
+        default=0.01,
+        help="transport sigma to reach (default: 1%%)",
+    )
+    stop.add_argument("--histories", metavar="N", type=units.count, help="original histories, such as 1e9")
+    stop.add_argument(
+        "--max-time",
+        metavar="TIME",
+        type=units.duration,
+        default=max_time,
+        help="time of the transport, such as 90s, 10min, 2h"
+        + (f" (default: {max_time:g}s)" if max_time else ""),
+    )
+
+
+def _computing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=units.seed, default=1, help="names the random numbers (default: 1); same seed, same dose"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=units.count, help="of each rank (default: all processors)"
+    )

@@ -1,0 +1,126 @@
+"""The result folder: checked before the work, its files replaced whole, never mixed with an older result's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from phantoms.errors import InputError
+
+DOSE, RTDOSE, REPORT, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "result.json"
+NAMES = (DOSE, RTDOSE, REPORT, RESULT)
+SCHEMA = "mcverify result"  # of result.json
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+BYTES_PER_VOXEL = 24  # of dose.h5 and RTDOSE.dcm together
+REPORT_BYTES = 20_000_000  # of report and figures, generously
+OTHER_FOLDER = "choose another folder with --out"
+
+
+def default_folder(label: str, case: Path) -> Path:
+    """`mcverify-result/` and the plan's label, in letters that suit a file system."""
+    name = re.sub(r"[^\w.+-]+", "_", label).strip("._") or case.resolve().name
+    return Path("mcverify-result") / name
+
+
+@contextmanager
+def result_folder(folder: Path, case: Path) -> Iterator[None]:
+    """Make `folder` ready for a result before the work begins; leave nothing behind where none came.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written, belongs to the export, or holds other files that ours would replace.
+    """
+    if folder.resolve().is_relative_to(case.resolve()):
+        raise InputError(folder, "lies in the export folder, whose files it would be mixed up with", OTHER_FOLDER)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(folder, "is not a folder", OTHER_FOLDER) from None
+    except OSError as error:
+        raise InputError(folder, f"cannot be made: {error.strerror}", OTHER_FOLDER) from None
+    try:
+        _refuse_foreign(folder)
+        check_writable(folder)
+        yield
+    finally:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()  # only where empty
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made."""
+    probe = folder / ".mcverify.partial"
+    try:
+        probe.write_bytes(b"probe")
+    except OSError as error:
+        raise InputError(folder, f"cannot be written to: {error.strerror}", OTHER_FOLDER) from None
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def check_space(folder: Path, voxels: int) -> None:
+    """Refuse a disk without room for the result of a grid of `voxels`."""
+    needed, free = voxels * BYTES_PER_VOXEL + REPORT_BYTES, shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            folder, f"its disk has {free / 1e6:.0f} MB left, the result may need {needed / 1e6:.0f}", OTHER_FOLDER
+        )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` when the body is done without a fault."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(path, f"cannot be written: {error.strerror or error}") from None
+    except InputError as error:
+        if error.source == str(partial):
+            raise InputError(path, error.problem, error.remedy) from None
+        raise
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def drop_older(folder: Path) -> None:
+    """Remove what belonged to the dose that has just been replaced."""
+    for name in (RTDOSE, REPORT, RESULT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def is_result_folder(folder: Path) -> bool:
+    """Whether the files of our names in `folder` are those of a result of mcverify."""
+    try:
+        stated = json.loads((folder / RESULT).read_bytes())
+        return isinstance(stated, dict) and stated.get("schema") == SCHEMA
+    except FileNotFoundError:  # of a run whose report failed: our names only, and the dose
+        entries = {entry.name for entry in folder.iterdir()}
+        return entries <= set(NAMES) and DOSE in entries and _is_hdf5(folder / DOSE)
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_foreign(folder: Path) -> None:
+    try:
+        held = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(folder, f"cannot be read: {error.strerror}", OTHER_FOLDER) from None
+    if held and not is_result_folder(folder):
+        raise InputError(folder, f"holds other files ({min(held)}) and no result of mcverify", OTHER_FOLDER)
+
+
+def _is_hdf5(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE

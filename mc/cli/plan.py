@@ -1,0 +1,170 @@
+"""`mcverify plan`: from a clinic's export to a verdict and a report."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mc import __version__
+from mc.cli import output
+from mc.cli.kernels import load_kernels
+from mc.cli.screen import Screen, clock
+from mc.cli.verdict import show_verdict
+from mc.parallel import World
+from mc.plan_dose import PlanDose, plan_dose
+from mc.run import StopRule
+from mc.source.plan import Plan
+from mc.source.rtplan import read_plan
+from phantoms.case import Case, find_case
+from phantoms.ct import CT, read_ct
+from phantoms.hu import load_calibration
+from phantoms.overrides import CaseFile, load_case_file
+from phantoms.structures import StructureSet, read_structures
+from validation.profiles import DEFAULT, Profile, load_profile
+from validation.rtdose import PlanDose as TpsDose
+from validation.rtdose import course_dose, read_rtdose, sum_beam_doses, write_rtdose
+
+PASSED, FAILED, NO_VERDICT = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A case as it was read."""
+
+    case: Case
+    case_file: CaseFile
+    plan: Plan
+    ct: CT
+    structures: StructureSet
+    dose: TpsDose  # of the whole course
+
+
+def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
+    """Check the plan in `arguments.case`."""
+    profile = load_profile(arguments.profile or DEFAULT)
+    if arguments.calibration:
+        load_calibration(arguments.calibration)  # refused now rather than after reading the CT
+    return check_plan(arguments.case, arguments, profile, screen, ranks)
+
+
+def check_plan(
+    folder: Path,
+    arguments: Namespace,
+    profile: Profile,
+    screen: Screen,
+    ranks: World,
+) -> int:
+    """Compute and compare; returns the exit code.
+
+    Parameters
+    ----------
+    folder : Path
+        The export.
+    arguments : Namespace
+        `out`, `machine`, `calibration`, `voxel` and the options of a run.
+    profile : Profile
+        Limits to judge by.
+    """
+    started = time.monotonic()
+    case = find_case(folder)
+    plan = read_plan(case.plan_file)
+    out = arguments.out or output.default_folder(plan.label, folder)
+    with screen.progress() as bar, _result_folder(out, folder, ranks):
+        bar.stage("reading the export")
+        inputs = read_inputs(case, plan, arguments.calibration)
+        if ranks.rank == 0:
+            output.check_space(out, int(inputs.dose.dose.size))
+
+        def on_stage(name: str) -> None:
+            if name == "calibration":  # the first that needs kernels; all refusals come before
+                load_kernels(ranks, bar)
+            bar.stage(name)
+
+        computed = plan_dose(
+            plan,
+            inputs.ct,
+            inputs.structures,
+            inputs.dose.grid,
+            machine_file=arguments.machine,
+            case_file=inputs.case_file,
+            voxel=arguments.voxel,
+            stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
+            seed=arguments.seed,
+            threads=arguments.threads,
+            on_stage=on_stage,
+            on_progress=bar.update,
+            world=ranks,
+        )
+        if ranks.rank > 0:
+            return PASSED  # rank 0 has the last word
+        bar.stage("writing the dose")
+        _write_dose(out, inputs, computed)
+        bar.stage("comparing")
+        comparison = _compare(inputs, computed, profile, out)
+    show_verdict(comparison, screen)
+    for path, why in case.unused:
+        screen.note(f"not used: {path.name} ({why})")
+    interrupted = computed.quality["stopped_by"] == "interrupted"
+    if interrupted:
+        reached = 100 * computed.quality["transport_uncertainty"]
+        screen.warn(f"interrupted at {reached:.2f} % transport sigma: the verdict above is provisional")
+    screen.line(f"{clock(time.monotonic() - started)}; report: {out / output.REPORT}")
+    if interrupted:
+        return NO_VERDICT
+    return PASSED if comparison.verdict.passed else FAILED
+
+
+def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
+    """Read what `case` lists; `curve` names the CT calibration in place of the case file's."""
+    case_file = load_case_file(case.case_file) if case.case_file else CaseFile()
+    if curve:
+        case_file = replace(case_file, calibration=curve)
+    structures = read_structures(case.structures_file)
+    doses = [read_rtdose(file.path) for file in case.doses]
+    whole = len(doses) == 1 and doses[0].summation != "BEAM"
+    dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
+    return Inputs(
+        case, case_file, plan, read_ct(case.ct_files), structures, course_dose(dose, plan.fractions)
+    )
+
+
+def _result_folder(out: Path, case: Path, ranks: World):
+    """The result folder, of which rank 0 alone takes care."""
+    from contextlib import nullcontext
+
+    return output.result_folder(out, case) if ranks.rank == 0 else nullcontext()
+
+
+def _write_dose(out: Path, inputs: Inputs, computed: PlanDose) -> None:
+    """Write the dose first, so that nothing that fails later can lose it."""
+    dose = computed.dose
+    dose.save(out / output.DOSE)
+    output.drop_older(out)
+    with output.replacing(out / output.RTDOSE) as path:
+        write_rtdose(
+            path, dose.mean, dose.grid, inputs.dose, f"mcverify of {inputs.plan.label}", __version__
+        )
+
+
+def _compare(inputs: Inputs, computed: PlanDose, profile: Profile, out: Path):
+    """Compare with the plan's dose and write the report."""
+    from validation.comparison import compare
+    from validation.report import write_report, write_result
+
+    comparison = compare(
+        plan=inputs.plan,
+        plan_dose=inputs.dose,
+        mc_dose=computed.dose,
+        structures=inputs.structures,
+        ct=inputs.ct,
+        phantom=computed.phantom,
+        profile=profile,
+        quality=computed.quality,
+        calibration=computed.dose.provenance["calibrations"],
+        warnings=[*inputs.case.warnings, *computed.warnings],
+    )
+    write_report(comparison, out / output.REPORT)
+    write_result(comparison, out / output.RESULT)
+    return comparison

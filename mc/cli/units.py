@@ -1,0 +1,86 @@
+"""Quantities on the command line: a number and its unit, so that 1 is never taken for 100 %, nor mm for cm."""
+
+from __future__ import annotations
+
+import math
+import re
+from argparse import ArgumentTypeError
+
+CENTIMETRES = {"mm": 0.1, "cm": 1.0}
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+VOXELS = (0.05, 2.0)  # least and greatest voxel side [cm]
+
+
+def percentage(text: str) -> float:
+    """Fraction of a percentage above 0 % and below 100 %: "1%" is 0.01."""
+    value = _quantity(text, {"%": 0.01}, "a percentage such as 1%")
+    if not 0.0 < value < 1.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0% and below 100%")
+    return value
+
+
+def share(text: str) -> float:
+    """Percentage from 0 % to 100 %, as the number before the sign: "10%" is 10."""
+    value = _quantity(text, {"%": 1.0}, "a percentage such as 10%")
+    if not 0.0 <= value <= 100.0:
+        raise ArgumentTypeError(f"{text!r} is not from 0% to 100%")
+    return value
+
+
+def voxel_side(text: str) -> float:
+    """Voxel side [cm]: "2.5mm" is 0.25."""
+    value = _quantity(text, CENTIMETRES, "a length such as 2.5mm or 0.25cm")
+    if not VOXELS[0] <= value <= VOXELS[1]:
+        raise ArgumentTypeError(f"{text!r} is not from {10 * VOXELS[0]:g}mm to {10 * VOXELS[1]:g}mm")
+    return value
+
+
+def duration(text: str) -> float:
+    """Time [s]: "10min" is 600."""
+    value = _quantity(text, SECONDS, "a time such as 90s, 10min or 2h")
+    if value <= 0.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """Whole number above 0; 1e9 and 1_000_000 are understood too."""
+    value = _whole(text)
+    if value < 1:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def seed(text: str) -> int:
+    """Whole number from 0 to 2^63 - 1."""
+    value = _whole(text)
+    if not 0 <= value < 2**63:
+        raise ArgumentTypeError(f"{text!r} is not from 0 to 2^63 - 1")
+    return value
+
+
+def _quantity(text: str, units: dict[str, float], example: str) -> float:
+    parts = re.fullmatch(r"\s*([-+0-9.eE]+?)\s*([a-zA-Z%]+)\s*", text)
+    if parts is None or parts[2] not in units:
+        raise ArgumentTypeError(f"{text!r} is not understood; write {example}")
+    try:
+        value = float(parts[1]) * units[parts[2]]
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"{text!r} is not understood; write {example}")
+    return value
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value == int(value)):
+        raise ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(value)
