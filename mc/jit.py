@@ -22,10 +22,12 @@ njit = partial(numba.njit, error_model="numpy", fastmath={"contract", "nsz"}, _n
 
 
 def source_hash() -> str:
-    """SHA-256 over the engine's Python sources."""
+    """SHA-256 over the engine's Python sources; the command line changes no kernel and no dose."""
     digest = sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
+        if path.is_relative_to(root / "cli"):
+            continue
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -8,28 +8,25 @@ import numba
 import numpy as np
 from numba import prange
 
+from mc.config import Physics
 from mc.geometry import voxels
 from mc.jit import njit
 from mc.rng import stream
-from mc.sampling import energy_position
-from mc.source.beams import sample_beam
-from mc.transport.history import make_cascade
+from mc.source.beams import Beam, sample_beam
+from mc.tables import build_tables
+from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import PHOTON, STACK_COLUMNS, STACK_DEPTH, escape, push
-from mc.transport.scoring import EMITTED, HISTORIES, LOST, MISSED, PARTICLES
+from mc.transport.scoring import EMITTED, HISTORIES, LOST, MISSED, N_COUNTERS, PARTICLES
+from phantoms.recipes import water_tank
 
 CHUNKS = 128  # pieces of a batch, handed to threads as they come free
-AIR = 0  # a phantom's first material, which fills the gap between source and grid
 
 _cascade = make_cascade(voxels)
 
 
 @njit
-def _enter(kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, counters):
-    """Bring a source particle through air to the grid and onto the stack; return the stack's depth.
-
-    Photons are attenuated in the gap; what the air scatters into the grid is neglected (0.2 % of the
-    photons interact in 40 cm). Charged particles cross the gap as through vacuum.
-    """
+def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters):
+    """Bring a source particle to the grid's rim and onto the stack; return the stack's depth."""
     if not (energy > 0.0 and math.isfinite(energy + x + y + z + u + v + w + weight)):
         counters[LOST] += 1
         return 0
@@ -39,10 +36,6 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, sta
         escape(kind, energy, weight, MISSED, counters)
         return 0
     x, y, z = x + u * distance, y + v * distance, z + w * distance
-    if kind == PHOTON:
-        i, f = energy_position(energy)
-        low, high = tables.photon[AIR, i, 0], tables.photon[AIR, i + 1, 0]
-        weight *= math.exp(-cuts.air_density * (low + f * (high - low)) * distance)
     escape(kind, energy, weight, EMITTED, counters)
     voxel = voxels.index(geo, voxels.locate(geo, x, y, z))
     depth = 0
@@ -74,7 +67,7 @@ def run_phase_space(
         From phase-space to patient coordinates [cm].
     scale : float
         Factor on the particles' weights.
-    tally : (voxels,) int64
+    tally : (cells,) int64
         Energy deposited [quanta]; added to.
     rows : (chunks, N_COUNTERS) int64
         Counters of each chunk; added to.
@@ -100,9 +93,7 @@ def run_phase_space(
                 kind = int(particles[p, 0])
                 weight = scale * particles[p, 8]
                 energy = float(particles[p, 1])
-                depth = _enter(
-                    kind, energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, counters
-                )
+                depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
                 rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
 
 
@@ -117,9 +108,7 @@ def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, t
             counters[HISTORIES] += 1
             rng = stream(seed, 0, 0, first_history + history, replica)
             energy, x, y, z, u, v, w, rng = sample_beam(beam, rng)
-            depth = _enter(
-                beam.kind, energy, x, y, z, u, v, w, 1.0, geo, tables, cuts, tally, stack, counters
-            )
+            depth = _enter(beam.kind, energy, x, y, z, u, v, w, 1.0, geo, cuts, tally, stack, counters)
             rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
 
 
@@ -129,3 +118,22 @@ def set_threads(threads: int | None) -> int:
     numba.set_num_threads(min(threads or available, available))
     numba.set_parallel_chunksize(1)
     return numba.get_num_threads()
+
+
+def warm_up(simple_beams: bool = False) -> None:
+    """Compile `run_phase_space`, or load it from the cache, by transporting nothing in a little water.
+
+    With `simple_beams` `run_beam` too. What is handed over has the types of a real run, since each other
+    combination of types would be compiled anew.
+    """
+    physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
+    geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
+    cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+    tally, rows = np.zeros(phantom.density.size, np.int64), np.zeros((CHUNKS, N_COUNTERS), np.int64)
+    run_phase_space(
+        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), 1.0, 0, 0, 1,
+        geometry, tables, cuts, tally, rows,
+    )  # fmt: skip
+    if simple_beams:
+        beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)
+        run_beam(beam, 0, 0, 0, 1, geometry, tables, cuts, tally, rows)

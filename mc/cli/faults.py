@@ -69,7 +69,9 @@ def as_input_error(out: Path | None = None) -> Iterator[None]:
 
 def _keep_traceback(error: Exception, out: Path | None) -> Path | None:
     """Write the traceback in or beside `out`, or else into the folder for temporary files."""
-    text = "".join([f"mcverify {__version__}: {' '.join(sys.argv[1:])}\n", *traceback.format_exception(error)])
+    text = "".join(
+        [f"mcverify {__version__}: {' '.join(sys.argv[1:])}\n", *traceback.format_exception(error)]
+    )
     places = [Path(tempfile.gettempdir())]
     if out is not None:
         places = [out, out.parent, *places]

@@ -7,12 +7,10 @@ import time
 from mc.backends.cpu import warm_up
 from mc.parallel import World
 
-COMPILING = 5.0  # beyond this the kernels were compiled, not loaded [s]
-
 
 def load_kernels(ranks: World, bar) -> float:
     """Have the transport kernels ready; rank 0 compiles them, the others load what it made [s]."""
-    bar.stage("kernels (the first time they are compiled, about a minute)")
+    bar.stage("kernels (compiled once, some twenty seconds)")
     started = time.monotonic()
     if ranks.rank == 0:
         warm_up()

@@ -54,7 +54,7 @@ exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted)"""
 
 DEMO = """\
 Check the built-in plan: a real lumbar spine with a hip implant, five 6 MV FFF fields on L1. The first run
-compiles the kernels (about a minute), then computes for at most --max-time and ends at the uncertainty
+compiles the kernels (some twenty seconds), then computes for at most --max-time and ends at the uncertainty
 reached by then."""
 
 CALIBRATE = """\
@@ -73,8 +73,8 @@ examples:
 GAMMA = """\
 Compare two doses by gamma (Low et al. 1998), with the exact minimum over the interpolated dose.
 
-Gamma is not symmetric: each voxel of REFERENCE above the threshold is looked for in EVALUATED. Take the smooth
-dose, usually the plan's, as the reference. Both may be an RTDOSE or a dose.h5 of mcverify."""
+Gamma is not symmetric: each voxel of REFERENCE above the threshold is looked for in EVALUATED. Take the
+smooth dose, usually the plan's, as the reference. Both may be an RTDOSE or a dose.h5 of mcverify."""
 
 GAMMA_EPILOG = """\
 examples:
@@ -85,12 +85,12 @@ examples:
 exit code: 0 (or passed, with --tolerance), 1 rate below the tolerance, 2 no rate"""
 
 INSPECT = """\
-Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN with
-beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
+Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN
+with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
 
 WARMUP = """\
-Compile the kernels and keep them in the user's cache, so that the next command starts within seconds. Anything
-that needs kernels does this by itself; on a cluster, run it once before the first job."""
+Compile the kernels and keep them in the user's cache, so that the next command starts within seconds.
+Anything that needs kernels does this by itself; on a cluster, run it once before the first job."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -153,7 +153,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         metavar="NAME|FILE",
-        help="limits to judge by: tg218, stereotactic, spine, or a TOML file (default: tg218)",
+        help="limits to judge by: spine, stereotactic, tg218, or a TOML file (default: spine)",
     )
     parser.add_argument(
         "--calibration",
@@ -237,7 +237,10 @@ def _stopping(parser: argparse.ArgumentParser, max_time: float | None) -> None:
 
 def _computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seed", type=units.seed, default=1, help="names the random numbers (default: 1); same seed, same dose"
+        "--seed",
+        type=units.seed,
+        default=1,
+        help="names the random numbers (default: 1); same seed, same dose",
     )
     parser.add_argument(
         "--threads", metavar="N", type=units.count, help="of each rank (default: all processors)"

@@ -1,4 +1,4 @@
-"""The result folder: checked before the work, its files replaced whole, never mixed with an older result's."""
+"""The result folder: checked before the work, its files replaced whole, never mixed with older ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mc.cli.faults import LOG
 from phantoms.errors import InputError
 
 DOSE, RTDOSE, REPORT, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "result.json"
@@ -37,7 +38,9 @@ def result_folder(folder: Path, case: Path) -> Iterator[None]:
         If it cannot be written, belongs to the export, or holds other files that ours would replace.
     """
     if folder.resolve().is_relative_to(case.resolve()):
-        raise InputError(folder, "lies in the export folder, whose files it would be mixed up with", OTHER_FOLDER)
+        raise InputError(
+            folder, "lies in the export folder, whose files it would be mixed up with", OTHER_FOLDER
+        )
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,9 @@ def check_space(folder: Path, voxels: int) -> None:
     needed, free = voxels * BYTES_PER_VOXEL + REPORT_BYTES, shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
-            folder, f"its disk has {free / 1e6:.0f} MB left, the result may need {needed / 1e6:.0f}", OTHER_FOLDER
+            folder,
+            f"its disk has {free / 1e6:.0f} MB left, the result may need {needed / 1e6:.0f}",
+            OTHER_FOLDER,
         )
 
 
@@ -103,24 +108,34 @@ def drop_older(folder: Path) -> None:
 def is_result_folder(folder: Path) -> bool:
     """Whether the files of our names in `folder` are those of a result of mcverify."""
     try:
-        stated = json.loads((folder / RESULT).read_bytes())
-        return isinstance(stated, dict) and stated.get("schema") == SCHEMA
-    except FileNotFoundError:  # of a run whose report failed: our names only, and the dose
-        entries = {entry.name for entry in folder.iterdir()}
-        return entries <= set(NAMES) and DOSE in entries and _is_hdf5(folder / DOSE)
-    except (OSError, ValueError):
+        if (folder / RESULT).exists():
+            stated = json.loads((folder / RESULT).read_bytes())
+            return isinstance(stated, dict) and stated.get("schema") == SCHEMA
+        # of a run whose report failed: our names only, and the dose
+        entries = set(_entries(folder))
+        return entries <= set(NAMES) and DOSE in entries and is_hdf5(folder / DOSE)
+    except (OSError, ValueError, InputError):
         return False
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, by its first bytes; a file that cannot be read is an InputError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
 
 
 def _refuse_foreign(folder: Path) -> None:
     try:
-        held = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        held = _entries(folder)
     except OSError as error:
         raise InputError(folder, f"cannot be read: {error.strerror}", OTHER_FOLDER) from None
     if held and not is_result_folder(folder):
         raise InputError(folder, f"holds other files ({min(held)}) and no result of mcverify", OTHER_FOLDER)
 
 
-def _is_hdf5(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+def _entries(folder: Path) -> list[str]:
+    """Names in a folder but hidden ones and our own log."""
+    return [entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name != LOG]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from mc import __version__
 from mc.cli import output
@@ -71,7 +74,8 @@ def check_plan(
     case = find_case(folder)
     plan = read_plan(case.plan_file)
     out = arguments.out or output.default_folder(plan.label, folder)
-    with screen.progress() as bar, _result_folder(out, folder, ranks):
+    ready = output.result_folder(out, folder) if ranks.rank == 0 else nullcontext()
+    with screen.progress() as bar, ready:
         bar.stage("reading the export")
         inputs = read_inputs(case, plan, arguments.calibration)
         if ranks.rank == 0:
@@ -100,7 +104,7 @@ def check_plan(
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the dose")
-        _write_dose(out, inputs, computed)
+        _write_dose(out, inputs, computed, screen)
         bar.stage("comparing")
         comparison = _compare(inputs, computed, profile, out)
     show_verdict(comparison, screen)
@@ -130,22 +134,17 @@ def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
     )
 
 
-def _result_folder(out: Path, case: Path, ranks: World):
-    """The result folder, of which rank 0 alone takes care."""
-    from contextlib import nullcontext
-
-    return output.result_folder(out, case) if ranks.rank == 0 else nullcontext()
-
-
-def _write_dose(out: Path, inputs: Inputs, computed: PlanDose) -> None:
+def _write_dose(out: Path, inputs: Inputs, computed: PlanDose, screen: Screen) -> None:
     """Write the dose first, so that nothing that fails later can lose it."""
     dose = computed.dose
     dose.save(out / output.DOSE)
     output.drop_older(out)
+    below = int(np.count_nonzero(dose.mean < 0.0))
+    if below:  # an RTDOSE holds none
+        screen.warn(f"{below} voxels have a dose below 0 (to {dose.mean.min():.2g} Gy), 0 in {output.RTDOSE}")
     with output.replacing(out / output.RTDOSE) as path:
-        write_rtdose(
-            path, dose.mean, dose.grid, inputs.dose, f"mcverify of {inputs.plan.label}", __version__
-        )
+        description = f"mcverify of {inputs.plan.label}"
+        write_rtdose(path, np.maximum(dose.mean, 0.0), dose.grid, inputs.dose, description, __version__)
 
 
 def _compare(inputs: Inputs, computed: PlanDose, profile: Profile, out: Path):

@@ -1,4 +1,4 @@
-"""What the user sees: results on stdout, progress on stderr; tables and bars by rich, plain without a terminal."""
+"""What the user sees: results on stdout, progress on stderr; plain text where there is no terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from mc.run import Progress as RunProgress
+    from phantoms.grid import Grid
 
 COLOURS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red"}
+WORD_COLOURS = {"PASS": "green", "WARNING": "yellow", "FAIL": "red"}
 PLAIN_WIDTH = 132  # of tables that go to a file [characters]
 PLAIN_EVERY = 15.0  # between lines of progress without a terminal [s]
 
@@ -47,7 +49,7 @@ class Screen:
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number in right else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(str(cell), COLOURS.get(str(cell), "")) for cell in row))
+            table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
         self._out.print(table)
 
     def facts(self, title: str, facts: Iterable[tuple[str, object]]) -> None:
@@ -106,6 +108,20 @@ def clock(seconds: float) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
     return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
+
+
+def grid_facts(grid: Grid) -> list[tuple[str, str]]:
+    """A grid for `Screen.facts`, in the order x, y, z that a user expects."""
+    shape, spacing = grid.shape[::-1], [10 * d for d in grid.spacing[::-1]]
+    low, high = [10 * c for c in grid.lower[::-1]], [10 * c for c in grid.upper[::-1]]
+    return [
+        ("voxels (x, y, z)", " x ".join(str(n) for n in shape)),
+        ("voxel size", " x ".join(f"{d:.4g}" for d in spacing) + " mm"),
+        (
+            "extent (x, y, z)",
+            ", ".join(f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)) + " mm",
+        ),
+    ]
 
 
 def _state(progress: RunProgress) -> str:

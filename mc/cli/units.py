@@ -1,4 +1,4 @@
-"""Quantities on the command line: a number and its unit, so that 1 is never taken for 100 %, nor mm for cm."""
+"""Quantities on the command line: a number with its unit, so that mm is never taken for cm."""
 
 from __future__ import annotations
 

@@ -1,0 +1,131 @@
+"""`mcverify inspect` of DICOM files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mc.cli.screen import Screen, grid_facts
+from phantoms.dicom import optional_text, read_dataset
+from phantoms.errors import InputError
+
+
+def show_dicom(path: Path, screen: Screen) -> None:
+    """Show one DICOM file by its modality."""
+    header = read_dataset(path)
+    modality = optional_text(header, "Modality", path)
+    show = {"RTPLAN": _plan, "RTSTRUCT": _structures, "RTDOSE": _dose}.get(modality)
+    try:
+        if show is not None:
+            show(path, screen)
+            return
+        if modality == "CT":
+            series = optional_text(header, "SeriesInstanceUID", path)
+            show_ct(path.parent, f"{path.parent}: CT series of {path.name}", screen, series)
+            return
+    except InputError as error:
+        _outline(path, modality, header, screen)
+        screen.warn(f"`mcverify plan` would refuse it: {error}")
+        return
+    _outline(path, modality, header, screen)
+
+
+def show_ct(source: Path | Sequence[Path], title: str, screen: Screen, series_uid: str | None = None) -> None:
+    """Show a CT series."""
+    from phantoms.ct import read_ct
+
+    ct = read_ct(source, series_uid)
+    facts = [
+        *grid_facts(ct.grid),
+        ("HU", f"{ct.hu.min():.0f} to {ct.hu.max():.0f}"),
+        ("patient position", ct.patient_position or "not stated"),
+        ("series", ct.series_uid),
+        ("frame of reference", ct.frame_of_reference_uid),
+    ]
+    screen.facts(title, facts)
+    for warning in ct.warnings:
+        screen.warn(warning)
+
+
+def _outline(path: Path, modality: str, header, screen: Screen) -> None:
+    """What any DICOM file says of itself."""
+    facts = [
+        ("modality", modality or "not stated"),
+        ("object", header.SOPClassUID.name),
+        *(
+            (name, optional_text(header, keyword, path))
+            for name, keyword in (
+                ("description", "SeriesDescription"),
+                ("manufacturer", "Manufacturer"),
+                ("series", "SeriesInstanceUID"),
+                ("frame of reference", "FrameOfReferenceUID"),
+            )
+        ),
+    ]
+    screen.facts(f"{path}: DICOM", facts)
+
+
+def _plan(path: Path, screen: Screen) -> None:
+    from mc.source.rtplan import read_plan
+
+    plan = read_plan(path)
+    prescribed = "; ".join(f"{p.dose:g} Gy {p.description}".strip() for p in plan.prescriptions)
+    facts = [
+        ("planning system", plan.tps or "not stated"),
+        ("machine", plan.machine),
+        ("patient position", plan.patient_position),
+        ("fractions", plan.fractions),
+        ("prescription", prescribed or "not stated"),
+        ("UID", plan.uid),
+    ]
+    screen.facts(f"{path}: RTPLAN {plan.label}", facts)
+    rows = []
+    for beam in plan.beams:
+        x1, x2, y1, y2 = beam.jaws
+        rows.append(
+            (
+                beam.number,
+                beam.name,
+                f"{beam.energy:g} MV {beam.fluence_mode}",
+                f"{beam.mu:g}",
+                f"{beam.gantry:g}",
+                f"{beam.collimator:g}",
+                f"{beam.couch:g}",
+                f"{x1:g} to {x2:g}, {y1:g} to {y2:g}",
+                ", ".join(f"{10 * c:.1f}" for c in beam.isocentre),
+            )
+        )
+    columns = ("no.", "beam", "energy", "MU", "gantry", "coll.", "couch", "jaws X, Y [cm]", "isocentre [mm]")
+    screen.table("Beams (MU of one fraction, angles IEC 61217)", columns, rows, right=(0, 3, 4, 5, 6))
+    for warning in plan.warnings:
+        screen.warn(warning)
+
+
+def _structures(path: Path, screen: Screen) -> None:
+    from phantoms.polygons import volume
+    from phantoms.structures import read_structures
+
+    structures = read_structures(path)
+    rows = []
+    for roi in structures.rois:
+        size = "" if roi.is_empty or roi.problem else f"{volume(roi):.2f}"
+        rows.append((roi.number, roi.name, roi.type, size, len(roi.contours), roi.problem))
+    columns = ("no.", "structure", "type", "cm3", "contours", "remark")
+    screen.table(f"{path}: RTSTRUCT {structures.label}", columns, rows, right=(0, 3, 4))
+    for warning in structures.warnings:
+        screen.warn(warning)
+
+
+def _dose(path: Path, screen: Screen) -> None:
+    from validation.rtdose import read_rtdose
+
+    dose = read_rtdose(path)
+    facts = [
+        ("dose of", dose.summation + (f", beam {dose.beam}" if dose.beam is not None else "")),
+        *grid_facts(dose.grid),
+        ("maximum", f"{dose.dose.max():.4g} Gy"),
+        ("smallest step", f"{dose.scaling:.3g} Gy"),
+        ("plan", dose.plan_uid or "not stated"),
+        ("frame of reference", dose.frame_of_reference_uid),
+    ]
+    screen.facts(f"{path}: RTDOSE", facts)
