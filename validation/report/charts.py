@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from validation.comparison import Comparison
 from validation.report.choices import gamma_text, leading_gamma, scale, shown_structures
-from validation.report.drawing import DASHED, PLUS_MINUS, WIDTH, Drawing, colour, finish, marker
+from validation.report.drawing import DASHED, PLUS_MINUS, WIDTH, Drawing, colour, finish, legend_name, marker
 from validation.report.planes import Line, line_between
 from validation.verdict import Structure
 
@@ -36,7 +36,7 @@ def dvh(comparison: Comparison) -> Drawing:
         places = _marks(curves.plan_percent, index)
         axis.plot(curves.dose_gy, curves.plan_percent, markevery=places, **look, **marks)
         axis.plot(curves.dose_gy, curves.mc_percent, linestyle=DASHED, **look)
-        handles.append(Line2D([], [], label=curves.structure, **look, **marks))
+        handles.append(Line2D([], [], label=legend_name(curves.structure), **look, **marks))
     if comparison.prescription:
         axis.axvline(comparison.prescription, color="0.35", linewidth=0.7, linestyle=":")
         place = (comparison.prescription, 101.5)
@@ -85,7 +85,7 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     above.set(ylabel="dose [Gy]", xlim=(x[0], x[-1]))
     above.set_ylim(0, 1.12 * max(float(np.nanmax(planned)), float(np.nanmax(found))))
     most = 1.15 * max(1.0, float(np.nanmax(np.abs(difference) + noise)))
-    below.set(ylabel=f"MC - plan\n[% of {of}]", ylim=(-most, most))
+    below.set(ylabel="MC - plan [%]", ylim=(-most, most))
     below.set_xlabel(f"distance from the middle of {target.name} towards {organ.name} [mm]")
     for axis in (above, below):
         axis.grid(color="0.9", linewidth=0.5)
@@ -95,7 +95,8 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     start, end = (", ".join(f"{10 * c:.1f}" for c in line.points[i][::-1]) for i in (0, -1))
     text = (
         f"Along the line from the middle of {target.name} through the plan's hottest voxel of {organ.name}, "
-        f"from x, y, z = ({start}) to ({end}) mm. The band is one transport sigma of a voxel."
+        f"from x, y, z = ({start}) to ({end}) mm, and the difference in percent of the {of}. The band is one "
+        "transport sigma of a voxel."
     )
     return finish(figure, f"Profile from {target.name} to {organ.name}", text)
 
@@ -125,6 +126,7 @@ def gamma_histogram(comparison: Comparison) -> Drawing:
     top = max(result.map.max_gamma for result in results)
     fewest = min(result.map.count() for result in results)
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set(xlabel=f"gamma (the last bin holds all above {top - BIN:g})", ylabel="voxels [%]")
     axis.set(xlim=(0, top), ylim=(min(1.0, 50.0 / fewest), 100))
     axis.grid(color="0.9", linewidth=0.5)

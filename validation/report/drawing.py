@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 
 WIDTH = 7.4  # of a figure: the text width of A4 [inch]
 DPI = 150
-STYLE = {"font.size": 7.5, "axes.linewidth": 0.6, "font.family": "DejaVu Sans"}
+STYLE = {
+    "font.size": 7.5,
+    "axes.linewidth": 0.6,
+    "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # a structure's name may hold dollar signs
+}
 DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
@@ -51,3 +56,8 @@ def colour(index: int) -> str:
 def marker(index: int) -> str:
     """Marker of the structure of this index; another one when the colours begin again."""
     return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+
+
+def legend_name(name: str) -> str:
+    """`name` for a legend, which would leave out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name

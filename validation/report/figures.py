@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -48,10 +49,12 @@ GAMMA_TICKS = [0.0, 0.5, 1.0, 1.5, 2.0]
 def draw_all(comparison: Comparison) -> list[Drawing]:
     """Every figure of the report."""
     organ, target = leading_organ(comparison), leading_target(comparison)
-    with matplotlib.rc_context(STYLE):
-        drawings = [isodose_planes(comparison), map_planes(comparison)]
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of names in other scripts: the tables have them
+        drawings = [isodose_planes(comparison)]
         if organ is not None:
             drawings.append(organ_plane(comparison, organ))
+        drawings.append(map_planes(comparison))
         if comparison.curves:
             drawings.append(charts.dvh(comparison))
         if organ is not None and target is not None:
@@ -135,7 +138,7 @@ def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
     text = (
         f"Axial plane z = {10 * point[0]:.1f} mm through the plan's hottest voxel in {organ.name} (white "
         "cross): isodoses (plan solid, Monte Carlo dashed), difference and gamma; structures in the colours "
-        "of the figures above."
+        "of the other figures."
     )
     return finish(figure, f"Plane of the {organ.name} maximum", text)
 

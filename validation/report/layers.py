@@ -11,14 +11,13 @@ from matplotlib.patches import Patch
 
 from validation.comparison import Comparison
 from validation.report.choices import scale, shown_structures
-from validation.report.drawing import colour
+from validation.report.drawing import colour, legend_name
 from validation.report.planes import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut
 from validation.verdict import GammaResult
 
 CT_WINDOW = (-200.0, 450.0)  # black and white [HU]
 LEVELS = (20, 50, 80, 100, 120)  # isodoses [% of the prescription]
 LEVEL_COLOURS = ("#56b4ff", "#35e0c8", "#f4f43c", "#ff9d2e", "#ff4d4d")  # light on a dark CT
-LABELLED = 80  # isodoses up to this carry their dose; higher ones crowd the target [%]
 ISODOSE_DASHES = (0, (2.2, 1.6))
 DIFFERENCE_STEPS = 12
 # pale passes, dark fails, in black and white too
@@ -70,11 +69,8 @@ def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndar
         for level, shade in zip(LEVELS, LEVEL_COLOURS, strict=True):
             dose = 0.01 * level * scale(comparison)[0]
             if plane.min() < dose < plane.max() and min(plane.shape) > 1:
-                lines = axis.contour(
-                    x, y, plane, [dose], colors=[shade], linewidths=width, linestyles=[style]
-                )
-                if style == "solid" and level <= LABELLED:
-                    axis.clabel(lines, fmt=f"{dose:.1f}", fontsize=5.5, inline_spacing=1)
+                look = {"colors": [shade], "linewidths": width, "linestyles": [style]}
+                axis.contour(x, y, plane, [dose], **look)
 
 
 def draw_difference(
@@ -165,4 +161,4 @@ def isodose_handles(comparison: Comparison) -> list[Line2D]:
 def structure_handles(comparison: Comparison) -> list[Patch]:
     """Legend entries of the structures."""
     shown = shown_structures(comparison)
-    return [Patch(facecolor=colour(i), alpha=0.7, label=s.name) for i, s in enumerate(shown)]
+    return [Patch(facecolor=colour(i), alpha=0.7, label=legend_name(s.name)) for i, s in enumerate(shown)]
