@@ -28,7 +28,7 @@ from mc.backends import cpu
 from mc.config import Physics
 from mc.constants import MEV_PER_G_TO_GY
 from mc.dose import Dose
-from mc.geometry.voxels import build_voxels
+from mc.geometry.voxels import build_voxels, without_rim
 from mc.source.phase_space import PhaseSpace
 from mc.tables import build_tables, tables_hash
 from mc.transport.history import Cuts
@@ -231,7 +231,7 @@ def simulate(
     started, cpu_started = time.monotonic(), time.process_time()
     used_threads = cpu.set_threads(threads)
     tables = build_tables(phantom.materials, physics)
-    geometry = build_voxels(phantom)
+    geometry = build_voxels(phantom, _rim(phantom, beams))
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
     groups = group_count([beam.phase_space for beam in beams])
     scales, norm = _scales(beams)
@@ -243,7 +243,7 @@ def simulate(
         to_gray = np.where(scored.ravel(), to_gray, 0.0)
 
     records, spread = _Records(), Spread(mass.size, groups)
-    tally = np.zeros(mass.size, np.int64)
+    tally = np.zeros(geometry.density.size, np.int64)
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     deposited = 0
@@ -265,7 +265,7 @@ def simulate(
             break
         counters += batch_counters
         deposited += int(tally.sum())
-        batch = tally * QUANTUM * to_gray
+        batch = without_rim(tally, phantom).ravel() * QUANTUM * to_gray
         spread.add(batch)
         enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
         if spread.batches % groups == 0 and spread.whole_passes >= 2:
@@ -309,6 +309,18 @@ def simulate(
         "tables_sha256": tables_hash(phantom.materials, physics),
     }
     return Simulation(dose, quality)
+
+
+def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
+    """How far the sources lie outside the grid along any axis [cm]: the rim of air must hold the way."""
+    lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
+    farthest = 0.0
+    for beam in beams:
+        some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
+        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean()])
+        source = beam.origin + beam.rotation @ centre
+        farthest = max(farthest, float(np.max(np.maximum(lower - source, source - upper))))
+    return farthest
 
 
 def _batches(groups: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,9 @@
 
 Every geometry the transport is compiled over offers the same functions: `locate`, `index`, `medium`,
 `inverse`, `boundary`, `clearance` and `cross`. A cell is a tuple that only the geometry reads.
+
+The grid is wrapped in a rim of air cells, as thick as the way from the source, so that what the air
+scatters and sets free on that way comes along. A particle that leaves the grid for the rim has escaped.
 """
 
 from __future__ import annotations
@@ -17,10 +20,14 @@ from phantoms.phantom import Phantom
 NARROW = 128  # bit of the medium byte: electron steps are kept shorter than a voxel here
 GAS_DENSITY = 0.1  # [g/cm3]; below it, and beside a jump by more than JUMP, voxels are narrow
 JUMP = 3.0
+LEAST_RIM = 0.01  # [cm]
 
 
 class Voxels(NamedTuple):
-    """Kernel-side phantom. Lengths in cm, in the order x, y, z; voxels flattened from (z, y, x)."""
+    """Kernel-side phantom. Lengths in cm, in the order x, y, z; cells flattened from (z, y, x), rim included.
+
+    Cell 0 and cell n + 1 of an axis are the rim, 1 to n the voxels.
+    """
 
     nx: int
     ny: int
@@ -31,22 +38,32 @@ class Voxels(NamedTuple):
     dx: float
     dy: float
     dz: float
-    density: np.ndarray  # (n,) float32 [g/cm3]
-    medium: np.ndarray  # (n,) uint8, material index + NARROW bit
+    rim: float
+    density: np.ndarray  # (cells,) float32 [g/cm3]
+    medium: np.ndarray  # (cells,) uint8, material index + NARROW bit
     narrow_length: float  # [cm]
 
 
-def build_voxels(phantom: Phantom) -> Voxels:
-    """Lay a phantom out for the kernels."""
+def build_voxels(phantom: Phantom, rim: float = 0.0) -> Voxels:
+    """Lay a phantom out for the kernels, wrapped in `rim` cm of its first material, air."""
     nz, ny, nx = phantom.grid.shape
     dz, dy, dx = phantom.grid.spacing
     z0, y0, x0 = phantom.grid.lower
     medium = phantom.material.copy()
     medium[_beside_jump(phantom.density)] |= NARROW
+    air = np.float32(phantom.materials[0].density)
     return Voxels(
-        nx, ny, nz, x0, y0, z0, dx, dy, dz,
-        phantom.density.ravel(), medium.ravel(), min(dx, dy, dz),
+        nx, ny, nz, x0, y0, z0, dx, dy, dz, max(rim, LEAST_RIM),
+        np.pad(phantom.density, 1, constant_values=air).ravel(),
+        np.pad(medium, 1, constant_values=NARROW).ravel(),
+        min(dx, dy, dz),
     )  # fmt: skip
+
+
+def without_rim(cells: np.ndarray, phantom: Phantom) -> np.ndarray:
+    """The voxels (nz, ny, nx) of a flat array over all cells, as a view."""
+    nz, ny, nx = phantom.grid.shape
+    return cells.reshape(nz + 2, ny + 2, nx + 2)[1:-1, 1:-1, 1:-1]
 
 
 def _beside_jump(density: np.ndarray) -> np.ndarray:
@@ -63,18 +80,24 @@ def _beside_jump(density: np.ndarray) -> np.ndarray:
 
 
 @njit
+def _cell_of(position, lower, step, n):
+    return min(max(math.floor((position - lower) / step) + 1, 0), n + 1)
+
+
+@njit
 def locate(geometry, x, y, z):
-    """Cell of a point, clipped to the grid."""
-    ix = min(max(math.floor((x - geometry.x0) / geometry.dx), 0), geometry.nx - 1)
-    iy = min(max(math.floor((y - geometry.y0) / geometry.dy), 0), geometry.ny - 1)
-    iz = min(max(math.floor((z - geometry.z0) / geometry.dz), 0), geometry.nz - 1)
-    return ix, iy, iz
+    """Cell of a point, clipped to the rim."""
+    return (
+        _cell_of(x, geometry.x0, geometry.dx, geometry.nx),
+        _cell_of(y, geometry.y0, geometry.dy, geometry.ny),
+        _cell_of(z, geometry.z0, geometry.dz, geometry.nz),
+    )
 
 
 @njit
 def index(geometry, cell):
     """Place of a cell in the tally."""
-    return (cell[2] * geometry.ny + cell[1]) * geometry.nx + cell[0]
+    return (cell[2] * (geometry.ny + 2) + cell[1]) * (geometry.nx + 2) + cell[0]
 
 
 @njit
@@ -91,10 +114,13 @@ def inverse(cosine):
 
 
 @njit
-def _to_face(lower, step, i, position, inverse_cosine):
-    """Distance to the face of interval `i` ahead along one axis, at least 0 [cm]."""
-    ahead = i + 1 if inverse_cosine > 0.0 else i
-    return max(0.0, (lower + ahead * step - position) * inverse_cosine)
+def _face(i, lower, step, n, rim):
+    """Coordinate of face `i` of an axis: 0 and n + 2 bound the rim, 1 to n + 1 the voxels."""
+    if i == 0:
+        return lower - rim
+    if i == n + 2:
+        return lower + n * step + rim
+    return lower + (i - 1) * step
 
 
 @njit
@@ -103,9 +129,10 @@ def boundary(geometry, cell, x, y, z, iu, iv, iw):
 
     The direction is given by the `inverse` of its cosines.
     """
-    a = _to_face(geometry.x0, geometry.dx, cell[0], x, iu)
-    b = _to_face(geometry.y0, geometry.dy, cell[1], y, iv)
-    c = _to_face(geometry.z0, geometry.dz, cell[2], z, iw)
+    a = _face(cell[0] + (iu > 0.0), geometry.x0, geometry.dx, geometry.nx, geometry.rim)
+    b = _face(cell[1] + (iv > 0.0), geometry.y0, geometry.dy, geometry.ny, geometry.rim)
+    c = _face(cell[2] + (iw > 0.0), geometry.z0, geometry.dz, geometry.nz, geometry.rim)
+    a, b, c = max(0.0, (a - x) * iu), max(0.0, (b - y) * iv), max(0.0, (c - z) * iw)
     if a < b:
         return (a, 0) if a < c else (c, 2)
     return (b, 1) if b < c else (c, 2)
@@ -113,43 +140,46 @@ def boundary(geometry, cell, x, y, z, iu, iv, iw):
 
 @njit
 def clearance(geometry, cell, x, y, z):
-    """Distance to the nearest face of the cell in any direction [cm]."""
-    a = x - geometry.x0 - cell[0] * geometry.dx
-    b = y - geometry.y0 - cell[1] * geometry.dy
-    c = z - geometry.z0 - cell[2] * geometry.dz
+    """Distance to the nearest face of the voxel in any direction [cm]; below 0 in the rim."""
+    a = x - geometry.x0 - (cell[0] - 1) * geometry.dx
+    b = y - geometry.y0 - (cell[1] - 1) * geometry.dy
+    c = z - geometry.z0 - (cell[2] - 1) * geometry.dz
     return min(a, geometry.dx - a, b, geometry.dy - b, c, geometry.dz - c)
 
 
 @njit
 def cross(geometry, cell, axis, iu, iv, iw):
-    """The cell beyond the face, and whether it is inside the grid."""
+    """The cell beyond the face, and whether the particle is still to be followed there."""
     ix, iy, iz = cell
     if axis == 0:
         ix += 1 if iu > 0.0 else -1
-        return (ix, iy, iz), 0 <= ix < geometry.nx
+        leaves = (ix == 0 or ix == geometry.nx + 1) and 0 < iy <= geometry.ny and 0 < iz <= geometry.nz
+        return (ix, iy, iz), 0 <= ix <= geometry.nx + 1 and not leaves
     if axis == 1:
         iy += 1 if iv > 0.0 else -1
-        return (ix, iy, iz), 0 <= iy < geometry.ny
+        leaves = (iy == 0 or iy == geometry.ny + 1) and 0 < ix <= geometry.nx and 0 < iz <= geometry.nz
+        return (ix, iy, iz), 0 <= iy <= geometry.ny + 1 and not leaves
     iz += 1 if iw > 0.0 else -1
-    return (ix, iy, iz), 0 <= iz < geometry.nz
+    leaves = (iz == 0 or iz == geometry.nz + 1) and 0 < ix <= geometry.nx and 0 < iy <= geometry.ny
+    return (ix, iy, iz), 0 <= iz <= geometry.nz + 1 and not leaves
 
 
 @njit
 def entry(geometry, x, y, z, u, v, w):
-    """Distance along a ray to the grid [cm], 0 from inside, negative if the ray misses."""
-    near, far = 0.0, math.inf
+    """Distance along a ray to the rim [cm], 0 from inside it, negative if the ray misses."""
+    near, far, rim = 0.0, math.inf, geometry.rim
     for axis in range(3):
         if axis == 0:
-            position, direction, lower, length = x, u, geometry.x0, geometry.nx * geometry.dx
+            position, direction, lower, upper = x, u, geometry.x0, geometry.x0 + geometry.nx * geometry.dx
         elif axis == 1:
-            position, direction, lower, length = y, v, geometry.y0, geometry.ny * geometry.dy
+            position, direction, lower, upper = y, v, geometry.y0, geometry.y0 + geometry.ny * geometry.dy
         else:
-            position, direction, lower, length = z, w, geometry.z0, geometry.nz * geometry.dz
+            position, direction, lower, upper = z, w, geometry.z0, geometry.z0 + geometry.nz * geometry.dz
         if direction == 0.0:
-            if position < lower or position > lower + length:
+            if position < lower - rim or position > upper + rim:
                 return -1.0
             continue
-        a = (lower - position) / direction
-        b = (lower + length - position) / direction
+        a = (lower - rim - position) / direction
+        b = (upper + rim - position) / direction
         near, far = max(near, min(a, b)), min(far, max(a, b))
     return near if near < far else -1.0

@@ -12,13 +12,12 @@ from mc.transport.photon import make_photon
 
 
 class Cuts(NamedTuple):
-    """Absorption energies of charged particles and photons, kinetic [MeV], and the air around."""
+    """Absorption energies of charged particles and photons, kinetic [MeV], and variance reduction."""
 
     electron: float
     photon: float
     split: int = 1  # interactions of each photon
     save: float = 0.0  # charged particles below are deposited where they cannot leave the voxel [MeV]
-    air_density: float = 0.00121  # of the air between source and grid [g/cm3]
 
 
 def make_cascade(geometry: ModuleType):
