@@ -233,5 +233,5 @@ def test_line_runs_from_target_through_organ():
 
 def test_numbers_read_well():
     assert [signed(v, 2) for v in (0.004, -0.004, 1.239)] == ["0.00", "0.00", "+1.24"]
-    assert with_sigma(17.694, 0.0033) == "17.69 ± <0.01" and with_sigma(1.0, None) == "1.00"
+    assert with_sigma(17.694, 0.0033) == "17.69 ± <0.01" and with_sigma(-0.001, None) == "0.00"
     assert [duration(s) for s in (4.26, 61.0, 7260.0)] == ["4.3 s", "1 min 1 s", "2 h 1 min"]

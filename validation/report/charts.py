@@ -117,7 +117,7 @@ def gamma_histogram(comparison: Comparison) -> Drawing:
             color=colour(index),
             linewidth=1.2,
             linestyle=LINE_STYLES[index % len(LINE_STYLES)],
-            label=f"{gamma_text(result)}: {result.rate:.1f} % pass",
+            label=f"{gamma_text(result)}: {result.rate:.2f} % pass",
         )
     axis.axvline(1.0, color="black", linewidth=0.9)
     place = {"xycoords": ("data", "axes fraction"), "va": "top"}

@@ -139,13 +139,13 @@ def gamma_table(comparison: Comparison) -> tuple[list[str], list[tuple[str, ...]
     """Columns and lines: passing rates by structure and criterion, each with its number of voxels."""
     results = comparison.verdict.gamma
     body = (f"{result.rate:.2f} ({result.map.count():,})" for result in results)
-    ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.1f}" for result in results)
+    ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.2f}" for result in results)
     lines = [(comparison.body_name, *body), (f"noise ceiling of {comparison.body_name}", *ceilings)]
     for structure in comparison.structures:
         inside = structure.fraction >= 0.5
         counts = [result.map.count(inside) for result in results]
         cells = (
-            f"{result.by_structure[structure.name]:.1f} ({count:,})" if count else "-"
+            f"{result.by_structure[structure.name]:.2f} ({count:,})" if count else "-"
             for result, count in zip(results, counts, strict=True)
         )
         lines.append((structure.name, *cells))

@@ -19,10 +19,11 @@ def signed(value: float, digits: int) -> str:
 
 
 def with_sigma(value: float, sigma: float | None) -> str:
-    """A value to two decimals with its sigma, which is never printed as zero."""
+    """A value to two decimals with its sigma, which is never printed as zero unless it is."""
+    text = f"{round(value, 2) + 0.0:.2f}"  # no negative zero
     if sigma is None:
-        return f"{value:.2f}"
-    return f"{value:.2f} {PLUS_MINUS} " + ("<0.01" if 0 < sigma < 0.005 else f"{sigma:.2f}")
+        return text
+    return f"{text} {PLUS_MINUS} " + ("<0.01" if 0 < sigma < 0.005 else f"{sigma:.2f}")
 
 
 def percent(fraction: float) -> str:
