@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validation.comparison import Comparison
 from validation.report.choices import gamma_text, scale
-from validation.report.text import angle, dose, signed, with_sigma
+from validation.report.text import angle, dose, signed, small, with_sigma
 from validation.verdict import Row, Test
 
 STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
@@ -128,7 +128,8 @@ def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple:
 
     lines = (
         ("plan", lambda row: dose(row.plan)),
-        ("MC", lambda row: with_sigma(row.mc, row.sigma)),
+        ("MC", lambda row: dose(row.mc)),
+        ("MC sigma", lambda row: "-" if row.sigma is None else small(row.sigma)),
         ("MC - plan", lambda row: signed(row.difference, 2)),
         ("in % of Rx" if comparison.prescription else "in % of max.", relative),
     )

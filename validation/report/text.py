@@ -19,11 +19,16 @@ def signed(value: float, digits: int) -> str:
 
 
 def with_sigma(value: float, sigma: float | None) -> str:
-    """A value to two decimals with its sigma, which is never printed as zero unless it is."""
+    """A value to two decimals with its sigma."""
     text = f"{round(value, 2) + 0.0:.2f}"  # no negative zero
     if sigma is None:
         return text
-    return f"{text} {PLUS_MINUS} " + ("<0.01" if 0 < sigma < 0.005 else f"{sigma:.2f}")
+    return f"{text} {PLUS_MINUS} {small(sigma)}"
+
+
+def small(sigma: float) -> str:
+    """A sigma to two decimals, never printed as zero unless it is."""
+    return "<0.01" if 0 < sigma < 0.005 else f"{sigma:.2f}"
 
 
 def percent(fraction: float) -> str:
