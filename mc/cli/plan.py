@@ -22,8 +22,10 @@ from mc.source.plan import Plan
 from mc.source.rtplan import read_plan
 from phantoms.case import Case, find_case
 from phantoms.ct import CT, read_ct
+from phantoms.errors import InputError
 from phantoms.hu import load_calibration
 from phantoms.overrides import CaseFile, load_case_file
+from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet, read_structures
 from validation.profiles import DEFAULT, Profile, load_profile
 from validation.rtdose import PlanDose as TpsDose
@@ -129,9 +131,20 @@ def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
     doses = [read_rtdose(file.path) for file in case.doses]
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
-    return Inputs(
-        case, case_file, plan, read_ct(case.ct_files), structures, course_dose(dose, plan.fractions)
-    )
+    dose = course_dose(dose, plan.fractions)
+    _refuse_incomparable(dose, structures, case_file)
+    return Inputs(case, case_file, plan, read_ct(case.ct_files), structures, dose)
+
+
+def _refuse_incomparable(dose: TpsDose, structures: StructureSet, case_file: CaseFile) -> None:
+    """Refuse now what could not be compared once the Monte Carlo dose is there."""
+    if not dose.dose.any():
+        raise InputError(dose.path, "is zero everywhere", "export the dose of this plan")
+    outline = structures.external(case_file.external)
+    if not dose.dose[mask_by_centre(outline, dose.grid)].any():
+        raise InputError(
+            dose.path, f"is zero everywhere in {outline.name}", "do RTDOSE and RTSTRUCT belong together?"
+        )
 
 
 def _write_dose(out: Path, inputs: Inputs, computed: PlanDose, screen: Screen) -> None:

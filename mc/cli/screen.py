@@ -42,14 +42,21 @@ class Screen:
         self._err.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        right: Sequence[int] = (),
+        whole: Sequence[int] = (),
     ) -> None:
-        """A table; a cell that is a status is coloured, columns numbered in `right` are aligned right."""
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+        """A table: columns numbered in `right` are aligned right, those in `whole` never wrapped."""
+        table = Table(header_style="bold", show_header=any(columns))
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+            justify = "right" if number in right else "left"
+            table.add_column(column, justify=justify, overflow="fold", no_wrap=number in whole)
         for row in rows:
             table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
+        self.line(title, "bold")
         self._out.print(table)
 
     def facts(self, title: str, facts: Iterable[tuple[str, object]]) -> None:

@@ -17,12 +17,13 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
         for line in test_lines(comparison)
     ]
     columns = ("", "test", "found", "warns", "fails", "remark")
-    screen.table(f"{comparison.plan.label}: {profile.title}", columns, rows, right=(2,))
+    screen.table(f"{comparison.plan.label}: {profile.title}", columns, rows, right=(2,), whole=(0, 2))
     quality = comparison.quality
+    latent = quality["latent_uncertainty"]
     screen.line(
         f"{quality['histories']:.3g} histories, stopped by {quality['stopped_by']}; transport sigma "
         f"{100 * quality['transport_uncertainty']:.2f} %, latent sigma "
-        f"{100 * quality['latent_uncertainty']:.2f} %"
+        + (f"{100 * latent:.2f} %" if latent == latent else "unknown")
     )
     screen.line(f"limits: {profile.status}")
     screen.line(f"verdict: {VERDICT[status]}. {HEADLINES[status]}", COLOURS[status])

@@ -1,0 +1,81 @@
+"""A machine and a case small enough for whole runs of the command line within a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from dicom_factory import GRID, body_box, rectangle, write_case
+from dicom_factory import Contours as Structure
+
+from mc.config import Physics
+from mc.source.phase_space import Particles, write_phase_space
+from mc.tables import tables_hash
+from phantoms.recipes import water_tank
+
+PARTICLES = 3000
+MACHINE = """\
+name = "TESTLINAC"
+sad_cm = 100.0
+
+[[energies]]
+nominal_mv = 6.0
+fluence_mode = "FFF"
+
+[[energies.phase_spaces]]
+file = "field5"
+plane = "below_jaws"
+field_cm = [-2.5, 2.5, -2.5, 2.5]
+
+[energies.reference]
+ssd_cm = 90.0
+depth_cm = 10.0
+field_cm = [5.0, 5.0]
+dose_per_mu_gy = 0.01
+averaging_cm = 3.0
+"""
+CALIBRATION = """
+[energies.calibration]
+gy_per_history = {gy}
+sigma = 1e-20
+phase_space_sha256 = "{sha256}"
+version = "0"
+table_hash = "{tables}"
+"""
+
+
+def write_machine(folder: Path, calibrated: bool = True) -> Path:
+    """Write TESTLINAC: a point source of 0.5 to 4 MeV, two photons a history, 5 x 5 cm at 100 cm."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(5)
+    at_isocentre = rng.uniform(-2.5, 2.5, (2, PARTICLES))
+    x, y = 0.5 * at_isocentre
+    path = np.sqrt(x**2 + y**2 + 50.0**2)
+    space = write_phase_space(
+        folder / "field5",
+        Particles(
+            kind=np.ones(PARTICLES, np.int8),
+            energy=rng.uniform(0.5, 4.0, PARTICLES),
+            x=x,
+            y=y,
+            z=np.full(PARTICLES, 50.0),
+            u=x / path,
+            v=y / path,
+            w=50.0 / path,
+            weight=np.ones(PARTICLES),
+            new_history=np.arange(PARTICLES) % 2 == 0,
+        ),
+        orig_histories=PARTICLES,
+    )
+    text = MACHINE
+    if calibrated:
+        tables = tables_hash(water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5)).materials, Physics())
+        text += CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
+    (folder / "linac.toml").write_text(text)
+    return folder / "linac.toml"
+
+
+def small_case(folder: Path) -> Path:
+    """Write a water box with a PTV at the isocentre and one field from the front."""
+    target = [rectangle((2.4, 3.6), (-1.6, -0.4), z) for z in GRID.centres(0) if abs(z) < 0.6]
+    return write_case(folder, structures=[body_box(GRID), Structure("PTV", target, "PTV")])
