@@ -129,7 +129,7 @@ def calibrate(
     space = open_phase_space(file.file)
     phantom = reference_phantom(quality)
     origin = np.array([0.0, 0.0, -reference.ssd_cm - file.target_z_cm])
-    beam = PlacedBeam(0, space, np.eye(3), origin, 1.0)
+    beam = PlacedBeam(0, space, np.eye(3), origin, 1.0, file.mirror)
     dose: list[ReferenceDose] = []
 
     def on_batch(batch: np.ndarray) -> bool:

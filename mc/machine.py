@@ -33,6 +33,7 @@ class PhaseSpaceFile:
     plane: str  # "below_jaws": scored below the jaws, so for one field only
     target_z_cm: float  # z of the target in the coordinates of the phase space
     field_cm: tuple[float, float, float, float]  # x1, x2, y1, y2 in the isocentre plane, IEC X_b and Y_b
+    mirror: tuple[bool, bool] = (False, False)  # axes about which head and field are symmetric
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,16 @@ def _phase_space_file(table: Table, path: Path) -> PhaseSpaceFile:
     field = table.numbers("field_cm", 4)
     if not (field[0] < field[1] and field[2] < field[3]):
         raise table.error("field_cm", f"{list(field)} is not x1 < x2, y1 < y2")
+    mirror = table.choice("mirror", ("", "x", "y", "xy"), default="")
+    for axis, (lower, upper) in (("x", field[:2]), ("y", field[2:])):
+        if axis in mirror and abs(lower + upper) > FIELD_TOLERANCE:
+            raise table.error("mirror", f"the field is not symmetric about {axis} = 0", "leave the axis out")
     phase_space = PhaseSpaceFile(
-        file=file.resolve(), plane=plane, target_z_cm=table.number("target_z_cm", default=0.0), field_cm=field
+        file=file.resolve(),
+        plane=plane,
+        target_z_cm=table.number("target_z_cm", default=0.0),
+        field_cm=field,
+        mirror=("x" in mirror, "y" in mirror),
     )
     table.finish()
     return phase_space

@@ -211,7 +211,8 @@ def _place(
     quality = machine.quality(beam.energy, beam.fluence_mode)
     per_history = calibrations[quality.label].calibration.gy_per_history
     weight = beam.mu * plan.fractions * quality.reference.dose_per_mu_gy / per_history
-    return PlacedBeam(beam.number, space, rotation, target - file.target_z_cm * rotation[:, 2], weight)
+    origin = target - file.target_z_cm * rotation[:, 2]
+    return PlacedBeam(beam.number, space, rotation, origin, weight, file.mirror)
 
 
 def _calibration_record(found: Calibrated) -> dict:

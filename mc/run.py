@@ -67,6 +67,9 @@ class PlacedBeam:
         From phase-space to patient coordinates, x, y, z [cm].
     weight : float
         Dose of the beam is `weight` times the dose per original history.
+    mirror : (bool, bool)
+        Axes x, y about which head and field are symmetric: successive passes use mirror images of the
+        file, which lowers its latent sigma.
     """
 
     number: int
@@ -74,6 +77,16 @@ class PlacedBeam:
     rotation: np.ndarray
     origin: np.ndarray
     weight: float
+    mirror: tuple[bool, bool] = (False, False)
+
+    def signs(self, replica: int) -> np.ndarray:
+        """Signs of x and y in a pass: every combination of the mirrored axes in turn, (2,)."""
+        signs = np.ones(2)
+        for axis, mirrored in enumerate(self.mirror):
+            if mirrored:
+                signs[axis] = 1.0 - 2.0 * (replica & 1)
+                replica >>= 1
+        return signs
 
 
 @dataclass(frozen=True)
@@ -149,8 +162,10 @@ class Spread:
         transport = (self.square_of_passes - whole * whole_mean**2) / (whole - 1)
         transport = np.maximum(transport, 0.0)
         # Within a pass the groups spread about that pass's own mean.
-        square = self.square_of_batches - self.square_of_passes / self.groups - self._pass**2 / self.groups
-        within = np.maximum(square, 0.0) / (whole * (self.groups - 1))
+        over = self.batches - whole * self.groups
+        square = self.square_of_batches - self.square_of_passes / self.groups
+        square -= self._pass**2 / max(1, over)
+        within = np.maximum(square, 0.0) / (whole * (self.groups - 1) + max(0, over - 1))
         total = self.groups * within
         return transport / passes, np.maximum(total - transport, 0.0)
 
@@ -357,8 +372,8 @@ def _run_group(
     if to > mine:
         particles, starts = records.load(beam.phase_space, mine, to)
         cpu.run_phase_space(
-            particles, starts, mine, beam.rotation, beam.origin, scale, beam.number, replica, seed,
-            geometry, tables, cuts, tally, rows,
+            particles, starts, mine, beam.rotation, beam.origin, beam.signs(replica), scale, beam.number,
+            replica, seed, geometry, tables, cuts, tally, rows,
         )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, coun
 
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
-    particles, starts, first_history, rotation, origin, scale, beam, replica, seed,
+    particles, starts, first_history, rotation, origin, mirror, scale, beam, replica, seed,
     geo, tables, cuts, tally, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
@@ -65,6 +65,8 @@ def run_phase_space(
         Number of the first history in its file: with beam, replica and seed it names the random stream.
     rotation, origin : (3, 3), (3,) float64
         From phase-space to patient coordinates [cm].
+    mirror : (2,) float64
+        -1 for each axis x, y of the phase space to be mirrored, else 1.
     scale : float
         Factor on the particles' weights.
     tally : (cells,) int64
@@ -81,11 +83,11 @@ def run_phase_space(
             counters[HISTORIES] += 1
             rng = stream(seed, beam, 0, first_history + history, replica)
             for p in range(starts[history], starts[history + 1]):
-                a, b, c = particles[p, 2], particles[p, 3], particles[p, 4]
+                a, b, c = mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4]
                 x = origin[0] + rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
                 y = origin[1] + rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
                 z = origin[2] + rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
-                a, b, c = particles[p, 5], particles[p, 6], particles[p, 7]
+                a, b, c = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
                 norm = 1.0 / math.sqrt(a * a + b * b + c * c)
                 u = norm * (rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c)
                 v = norm * (rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c)

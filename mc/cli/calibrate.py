@@ -23,7 +23,8 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         output.check_writable(arguments.out.parent)
     found: list[tuple[BeamQuality, Calibrated]] = []
     with screen.progress() as bar:
-        load_kernels(ranks, bar)
+        bar.stage("kernels (compiled once, some twenty seconds)")
+        load_kernels(ranks)
         for quality in machine.energies:
             bar.stage(f"{machine.name} {quality.label}")
             options = {

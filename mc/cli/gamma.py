@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mc.cli import output
+from mc.cli.kernels import load_gamma
 from mc.cli.screen import Screen
 from mc.parallel import World
 from phantoms.errors import InputError
@@ -44,6 +45,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     mask = None
     if arguments.structure is not None:
         mask = _mask(arguments.structure_file, arguments.structure, reference)
+    load_gamma()
     found = gamma(reference.dose, reference.grid, evaluated.dose, evaluated.grid, criterion, mask)
     if found.count() == 0:
         where = f" within {arguments.structure}" if arguments.structure else ""

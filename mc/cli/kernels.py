@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from mc.backends.cpu import warm_up
+import numba
+import numpy as np
+
 from mc.parallel import World
+from phantoms.errors import InputError
+from phantoms.grid import Grid
 
 
-def load_kernels(ranks: World, bar) -> float:
-    """Have the transport kernels ready; rank 0 compiles them, the others load what it made [s]."""
-    bar.stage("kernels (compiled once, some twenty seconds)")
-    started = time.monotonic()
-    if ranks.rank == 0:
-        warm_up()
-    ranks.barrier()
-    if ranks.rank > 0:
-        warm_up()
-    return time.monotonic() - started
+def load_kernels(ranks: World) -> None:
+    """Have the transport kernels ready; rank 0 compiles them, the others load what it made."""
+    from mc.backends.cpu import warm_up
+
+    with _kept():
+        if ranks.rank == 0:
+            warm_up()
+        ranks.barrier()
+        if ranks.rank > 0:
+            warm_up()
+
+
+def load_gamma() -> None:
+    """Have the gamma kernel ready, by the gamma of a dose of two voxels a side with itself."""
+    from validation.gamma import gamma, parse_criterion
+
+    grid, dose = Grid((2, 2, 2), (0.1, 0.1, 0.1), (0.0, 0.0, 0.0)), np.ones((2, 2, 2))
+    with _kept():
+        gamma(dose, grid, dose, grid, parse_criterion("2%/1mm"))
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Name the cache where it cannot take a compiled kernel."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            numba.config.CACHE_DIR,
+            f"compiled kernels cannot be kept there: {error.strerror or error}",
+            "make room, or name another folder by the environment variable NUMBA_CACHE_DIR",
+        ) from None

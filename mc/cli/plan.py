@@ -12,7 +12,7 @@ import numpy as np
 
 from mc import __version__
 from mc.cli import output
-from mc.cli.kernels import load_kernels
+from mc.cli.kernels import load_gamma, load_kernels
 from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
 from mc.parallel import World
@@ -85,7 +85,8 @@ def check_plan(
 
         def on_stage(name: str) -> None:
             if name == "calibration":  # the first that needs kernels; all refusals come before
-                load_kernels(ranks, bar)
+                bar.stage("kernels (compiled once, some twenty seconds)")
+                load_kernels(ranks)
             bar.stage(name)
 
         computed = plan_dose(
@@ -108,6 +109,7 @@ def check_plan(
         bar.stage("writing the dose")
         _write_dose(out, inputs, computed, screen)
         bar.stage("comparing")
+        load_gamma()
         comparison = _compare(inputs, computed, profile, out)
     show_verdict(comparison, screen)
     for path, why in case.unused:
