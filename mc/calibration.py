@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from mc import __version__
+from mc import __version__, parallel
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
 from mc.run import PlacedBeam, Progress, Spread, StopRule, group_count, simulate
@@ -155,6 +155,8 @@ def calibrate(
         on_progress=report,
         on_batch=on_batch,
     )
+    if run.quality["stopped_by"] == "interrupted":
+        raise KeyboardInterrupt
     gy, sigma, latent = dose[0].result()
     if gy <= 0.0:
         raise InputError(file.file, "gives no dose at the reference point", "check the reference condition")
@@ -217,11 +219,14 @@ def find_calibration(
             )
         return Calibrated(stated, None, "machine file", {}), warnings
     path = _cache_file(quality, space.sha256, tables)
-    cached = _from_cache(path)
+    world = parallel.world()
+    # One rank looks, for all: they must agree on whether there is work to share.
+    cached = world.broadcast(_from_cache(path) if world.rank == 0 else None)
     if cached is not None:
         return cached, []
     computed = calibrate(machine, quality, physics, **options)
-    _to_cache(path, computed)
+    if world.rank == 0:
+        _to_cache(path, computed)
     return computed, []
 
 

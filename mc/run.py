@@ -17,6 +17,8 @@ batch is tallied in integers, and batches are folded in their fixed order.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -176,6 +178,32 @@ def group_count(phase_spaces: Sequence[PhaseSpace]) -> int:
     return max(GROUPS, -(-largest // LARGEST_BATCH))
 
 
+class _Interrupt:
+    """Ctrl-C and SIGTERM during a run: the batch in hand is finished and what is done is kept.
+
+    A second one stops at once. Outside the main thread signals are left alone.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._former: dict = {}
+
+    def __enter__(self) -> _Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
 class _Records:
     """Groups of phase spaces as kernel arrays, kept in memory while they are small."""
 
@@ -262,35 +290,45 @@ def simulate(
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     deposited = 0
-    progress, interrupted, reason = Progress(), False, ""
-    for replica, group in _batches(groups):
-        try:
+    progress, reason = Progress(), ""
+    with _Interrupt() as interrupt:
+        for replica, group in _batches(groups):
             tally[:] = 0
             rows[:] = 0
             for beam, scale in zip(beams, scales, strict=True):
-                _run_group(beam, scale, group, groups, replica, seed, geometry, tables, cuts, tally, rows,
-                           records, world)  # fmt: skip
+                _run_group(
+                    beam,
+                    scale,
+                    group,
+                    groups,
+                    replica,
+                    seed,
+                    geometry,
+                    tables,
+                    cuts,
+                    tally,
+                    rows,
+                    records,
+                    world,
+                )
             world.sum_in_place(tally)
             batch_counters = rows.sum(axis=0)
             world.sum_in_place(batch_counters)
-        except KeyboardInterrupt:
-            interrupted = True
-        if world.broadcast(interrupted):
-            reason = "interrupted"
-            break
-        counters += batch_counters
-        deposited += int(tally.sum())
-        batch = without_rim(tally, phantom).ravel() * QUANTUM * to_gray
-        spread.add(batch)
-        enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
-        if spread.batches % groups == 0 and spread.whole_passes >= 2:
-            progress.uncertainty = _uncertainty(spread)
-        elapsed = world.broadcast(time.monotonic() - started)
-        _report(progress, spread, per_pass, elapsed, stop)
-        on_progress(progress)
-        reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
-        if reason:
-            break
+            counters += batch_counters
+            deposited += int(tally.sum())
+            batch = without_rim(tally, phantom).ravel() * QUANTUM * to_gray
+            spread.add(batch)
+            enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
+            if spread.batches % groups == 0 and spread.whole_passes >= 2:
+                progress.uncertainty = _uncertainty(spread)
+            elapsed = world.broadcast(time.monotonic() - started)
+            _report(progress, spread, per_pass, elapsed, stop)
+            on_progress(progress)
+            reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
+            if world.sum_to_all(np.array([interrupt.requested], np.int64))[0]:
+                reason = "interrupted"
+            if reason:
+                break
 
     if spread.batches < 2:
         raise InputError("run", f"stopped ({reason}) before there was a dose", "give it more time")
