@@ -197,7 +197,7 @@ def gamma(
 
 def _checked(dose: np.ndarray, grid: Grid, name: str) -> np.ndarray:
     """`dose` as contiguous float64, refused where it is not finite or not of the grid's shape."""
-    dose = np.ascontiguousarray(dose, dtype=np.float64)
+    dose = np.require(dose, np.float64, ("C", "W"))  # to the compiler a read-only array is another type
     if dose.shape != grid.shape:
         raise ValueError(f"{name} of shape {dose.shape} on a grid of shape {grid.shape}")
     if not np.isfinite(dose).all():
