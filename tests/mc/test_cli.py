@@ -349,7 +349,8 @@ def test_help_is_quick():
 def test_plan_loads_no_plotting_before_it_computes():
     code = (
         "import sys; import mc.cli.plan; "
-        "late = {'matplotlib', 'skimage', 'jinja2', 'mpi4py'}; sys.exit(' '.join(late & set(sys.modules)) or 0)"
+        "late = {'matplotlib', 'skimage', 'jinja2', 'mpi4py'}; "
+        "sys.exit(' '.join(late & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
