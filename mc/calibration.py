@@ -20,7 +20,7 @@ import platformdirs
 from mc import __version__, parallel
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
-from mc.run import PlacedBeam, Progress, Spread, StopRule, group_count, simulate
+from mc.run import PlacedBeam, Progress, StopRule, group_count, simulate
 from mc.source.phase_space import open_phase_space
 from mc.tables import tables_hash
 from phantoms.errors import InputError
@@ -63,20 +63,18 @@ class ReferenceDose:
     """Dose at the reference point, batch by batch, with its two sigmas.
 
     The fit is linear in ln D, so a small change of the depth dose d_k moves the fitted dose by the
-    weighted relative changes w_k d_k/D_k: a linear functional, whose spread over batches is that of any
-    voxel (`mc.run.Spread`).
+    weighted relative changes w_k d_k/D_k: every batch contributes a number. The numbers of one group in
+    different passes spread by transport alone, the groups' means by their histories as well.
     """
 
     def __init__(self, phantom: Phantom, depth: float, averaging: float, groups: int) -> None:
         grid = phantom.grid
         z = grid.centres(0)
         half = min(FIT_HALF_WIDTH, 0.6 * depth)
-        self._rows = np.abs(z - depth) <= half + 1e-6
+        rows = np.abs(z - depth) <= half + 1e-6
         inside = [np.abs(grid.centres(axis)) < 0.5 * averaging for axis in (1, 2)]
-        self._square = np.ix_(self._rows, *inside)
-        powers = np.vander(z[self._rows] - depth, 3)
-        self._weights = np.linalg.pinv(powers)[2]
-        self._powers = powers
+        self._square = np.ix_(rows, *inside)
+        self._weights = np.linalg.pinv(np.vander(z[rows] - depth, 3))[2]
         self._batches: list[np.ndarray] = []
         self._groups = groups
 
@@ -84,17 +82,23 @@ class ReferenceDose:
         """Take in the dose of a batch, (nz, ny, nx) [Gy]."""
         self._batches.append(batch[self._square].mean(axis=(1, 2)))
 
-    def result(self) -> tuple[float, float, float | None]:
+    @property
+    def passes(self) -> int:
+        """Whole passes so far; from two on there is a result."""
+        return len(self._batches) // self._groups
+
+    def result(self) -> tuple[float, float, float]:
         """Dose of a pass at the reference point, relative transport sigma, relative latent sigma."""
-        curve = np.sum(self._batches, axis=0) * (self._groups / len(self._batches))
+        passes, groups = self.passes, self._groups
+        curves = np.array(self._batches[: passes * groups]).reshape(passes, groups, -1)
+        curve = curves.sum(axis=(0, 1)) / passes
         if not (curve > 0).all():
-            return 0.0, np.inf, None
+            return 0.0, np.inf, np.inf
         dose = float(np.exp(self._weights @ np.log(curve)))
-        spread = Spread(1, self._groups)
-        for batch in self._batches:
-            spread.add(np.atleast_1d(self._weights @ (batch / curve)))
-        transport, latent = spread.variances()
-        return dose, float(np.sqrt(transport[0])), None if latent is None else float(np.sqrt(latent[0]))
+        numbers = curves / curve @ self._weights
+        transport = np.sum(np.var(numbers, axis=0, ddof=1)) / passes
+        total = groups * np.var(numbers.mean(axis=0), ddof=1)
+        return dose, float(np.sqrt(transport)), float(np.sqrt(max(0.0, total - transport)))
 
 
 def calibrate(
@@ -130,21 +134,20 @@ def calibrate(
     phantom = reference_phantom(quality)
     origin = np.array([0.0, 0.0, -reference.ssd_cm - file.target_z_cm])
     beam = PlacedBeam(0, space, np.eye(3), origin, 1.0, file.mirror)
-    dose: list[ReferenceDose] = []
+    reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
 
     def on_batch(batch: np.ndarray) -> bool:
-        dose[0].add(batch)
-        _, sigma, latent = dose[0].result()
-        return latent is not None and sigma <= uncertainty
+        reference_dose.add(batch)
+        return reference_dose.passes >= 2 and reference_dose.result()[1] <= uncertainty
 
     def report(progress: Progress) -> None:
-        _, sigma, latent = dose[0].result()
-        if latent is not None:
-            progress.uncertainty = sigma
-            progress.share_done = max(progress.share_done, min(1.0, (uncertainty / sigma) ** 2))
+        if reference_dose.passes >= 2:
+            progress.uncertainty = reference_dose.result()[1]
+            progress.share_done = max(
+                progress.share_done, min(1.0, (uncertainty / progress.uncertainty) ** 2)
+            )
         on_progress(progress)
 
-    dose.append(ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([space])))
     run = simulate(
         phantom,
         [beam],
@@ -157,7 +160,11 @@ def calibrate(
     )
     if run.quality["stopped_by"] == "interrupted":
         raise KeyboardInterrupt
-    gy, sigma, latent = dose[0].result()
+    if reference_dose.passes < 2:
+        raise InputError(
+            "calibration", "was stopped before the second pass over the file", "give it more time"
+        )
+    gy, sigma, latent = reference_dose.result()
     if gy <= 0.0:
         raise InputError(file.file, "gives no dose at the reference point", "check the reference condition")
     result = Calibration(

@@ -1,6 +1,7 @@
 """From sources to a dose: batches, the two sigmas, stop rules.
 
-**Passes and groups.** A pass transports every original history of the phase spaces once, for every beam.
+**Passes and groups.** A pass transports every original history of the phase spaces once (once in each
+mirror image, where the machine file allows them), for every beam.
 It is cut into groups of whole histories, and a batch is one group in one pass. Passes differ only in
 their random numbers, so their spread is the transport variance T of one pass. Groups differ in their
 histories as well, so their spread is the total variance V of one pass. After P passes
@@ -70,8 +71,8 @@ class PlacedBeam:
     weight : float
         Dose of the beam is `weight` times the dose per original history.
     mirror : (bool, bool)
-        Axes x, y about which head and field are symmetric: successive passes use mirror images of the
-        file, which lowers its latent sigma.
+        Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
+        which lowers its latent sigma.
     """
 
     number: int
@@ -81,13 +82,18 @@ class PlacedBeam:
     weight: float
     mirror: tuple[bool, bool] = (False, False)
 
-    def signs(self, replica: int) -> np.ndarray:
-        """Signs of x and y in a pass: every combination of the mirrored axes in turn, (2,)."""
+    @property
+    def images(self) -> int:
+        """Number of mirror images, the file itself included."""
+        return 2 ** sum(self.mirror)
+
+    def signs(self, image: int) -> np.ndarray:
+        """Signs of x and y in a mirror image, (2,); beyond `images` they repeat."""
         signs = np.ones(2)
         for axis, mirrored in enumerate(self.mirror):
             if mirrored:
-                signs[axis] = 1.0 - 2.0 * (replica & 1)
-                replica >>= 1
+                signs[axis] = 1.0 - 2.0 * (image & 1)
+                image >>= 1
         return signs
 
 
@@ -172,10 +178,14 @@ class Spread:
         return transport / passes, np.maximum(total - transport, 0.0)
 
 
-def group_count(phase_spaces: Sequence[PhaseSpace]) -> int:
-    """Number of groups a pass is cut into."""
-    largest = max(len(space) for space in phase_spaces)
-    return max(GROUPS, -(-largest // LARGEST_BATCH))
+def group_count(beams: Sequence[PlacedBeam]) -> int:
+    """Number of groups a pass is cut into: pieces of the files, each in every mirror image."""
+    largest = max(len(beam.phase_space) for beam in beams)
+    return _images(beams) * max(GROUPS, -(-largest // LARGEST_BATCH))
+
+
+def _images(beams: Sequence[PlacedBeam]) -> int:
+    return max(beam.images for beam in beams)
 
 
 class _Interrupt:
@@ -276,9 +286,9 @@ def simulate(
     tables = build_tables(phantom.materials, physics)
     geometry = build_voxels(phantom, _rim(phantom, beams))
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
-    groups = group_count([beam.phase_space for beam in beams])
+    groups, images = group_count(beams), _images(beams)
     scales, norm = _scales(beams)
-    per_pass = sum(beam.phase_space.header.orig_histories for beam in beams)
+    per_pass = images * sum(beam.phase_space.header.orig_histories for beam in beams)
 
     mass = phantom.density.ravel().astype(float) * phantom.grid.voxel_volume
     to_gray = norm * MEV_PER_G_TO_GY / mass
@@ -297,20 +307,9 @@ def simulate(
             rows[:] = 0
             for beam, scale in zip(beams, scales, strict=True):
                 _run_group(
-                    beam,
-                    scale,
-                    group,
-                    groups,
-                    replica,
-                    seed,
-                    geometry,
-                    tables,
-                    cuts,
-                    tally,
-                    rows,
-                    records,
-                    world,
-                )
+                    beam, scale, divmod(group, images), groups // images, replica * images + group % images,
+                    seed, geometry, tables, cuts, tally, rows, records, world,
+                )  # fmt: skip
             world.sum_in_place(tally)
             batch_counters = rows.sum(axis=0)
             world.sum_in_place(batch_counters)
@@ -344,7 +343,7 @@ def simulate(
         "histories": round(per_pass * spread.batches / groups),
         "recorded_histories": int(counters[HISTORIES]),
         "particles": int(counters[PARTICLES]),
-        "phase_space_reuse": spread.batches / groups,
+        "phase_space_reuse": images * spread.batches / groups,
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": dose.relative_latent(),
         "energy_balance": (deposited + int(counters[ESCAPED] + counters[ROULETTE]))
@@ -390,7 +389,8 @@ def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
 
     Weights near 1 leave the integer tally its full resolution.
     """
-    per_history = [beam.weight / beam.phase_space.header.orig_histories for beam in beams]
+    uses = _images(beams)
+    per_history = [beam.weight / (uses * beam.phase_space.header.orig_histories) for beam in beams]
     typical = [
         scale * float(np.mean(beam.phase_space.read(0, min(1000, len(beam.phase_space))).weight))
         for scale, beam in zip(per_history, beams, strict=True)
@@ -400,17 +400,18 @@ def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
 
 
 def _run_group(
-    beam, scale, group, groups, replica, seed, geometry, tables, cuts, tally, rows, records, world
+    beam, scale, group, pieces, replica, seed, geometry, tables, cuts, tally, rows, records, world
 ) -> None:
-    """Transport this rank's part of one group of one beam."""
+    """Transport this rank's part of one group of one beam: a piece of the file in a mirror image."""
+    piece, image = group
     recorded = len(beam.phase_space.history_starts) - 1
-    first, last = group * recorded // groups, (group + 1) * recorded // groups
+    first, last = piece * recorded // pieces, (piece + 1) * recorded // pieces
     mine = first + (last - first) * world.rank // world.size
     to = first + (last - first) * (world.rank + 1) // world.size
     if to > mine:
         particles, starts = records.load(beam.phase_space, mine, to)
         cpu.run_phase_space(
-            particles, starts, mine, beam.rotation, beam.origin, beam.signs(replica), scale, beam.number,
+            particles, starts, mine, beam.rotation, beam.origin, beam.signs(image), scale, beam.number,
             replica, seed, geometry, tables, cuts, tally, rows,
         )  # fmt: skip
 
