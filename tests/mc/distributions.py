@@ -2,6 +2,10 @@
 
 A test fails by chance with the probability `SIGNIFICANCE` for every call of `assert_follows`. Seeds are
 fixed, so a test that passes keeps passing until the sampler changes.
+
+Checked by mutation: of the samplers in mc/physics every factor, index and branch was altered in turn (by
+5 % to 10 % where it is a number) and its test failed. What stays unseen moves the distribution by less
+than 1 %, as 1 % on one of Compton's two sampling weights does.
 """
 
 from __future__ import annotations

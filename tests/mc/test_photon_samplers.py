@@ -136,7 +136,7 @@ def pair_shares(energy, z):
 @pytest.mark.parametrize("z", [7.5, 74.0])
 @pytest.mark.parametrize("energy", [1.1, 1.5, 3.0, 6.0, 20.0])
 def test_pair_shares_are_bethe_heitlers(energy, z):
-    electron, _, positron, _ = draw(sample_pair, energy, z, columns=4)
+    electron, _, positron, _ = draw(sample_pair, energy, z, columns=4, n=3_000_000)
     np.testing.assert_allclose(electron + positron + 2 * ELECTRON_MASS, energy, rtol=1e-12)
     least = ELECTRON_MASS / energy
     share = np.linspace(least, 1 - least, 4001)
