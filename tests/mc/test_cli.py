@@ -121,6 +121,23 @@ def test_an_interrupt_keeps_what_is_done(bench, capsys, monkeypatch, number):
     assert "provisional" in said.err and "verdict:" in said.out
 
 
+def test_an_interrupted_calibration_is_not_kept(bench, capsys, monkeypatch):
+    write_machine(bench / "machine", calibrated=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_: str(bench / "cache"))
+    kernel, calls = cpu.run_phase_space, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        kernel(*arguments)
+
+    monkeypatch.setattr("mc.backends.cpu.run_phase_space", interrupted)
+    assert main(plan()) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "mcverify: interrupted"
+    assert not Path("cache").exists() and not Path("out").exists()
+
+
 def test_time_limit(bench, capsys):
     assert main(plan("--uncertainty", "0.01%", "--max-time", "0.5s")) in (0, 1)
     assert json.loads(Path("out/result.json").read_text())["quality"]["stopped_by"] == "time"
