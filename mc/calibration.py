@@ -232,6 +232,8 @@ def find_calibration(
     if cached is not None:
         return cached, []
     computed = calibrate(machine, quality, physics, **options)
+    if computed.quality["stopped_by"] == "interrupted":
+        raise KeyboardInterrupt  # half a calibration is none, and must not be kept
     if world.rank == 0:
         _to_cache(path, computed)
     return computed, []

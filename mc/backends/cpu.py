@@ -12,6 +12,7 @@ from mc.config import Physics
 from mc.geometry import voxels
 from mc.jit import njit
 from mc.rng import stream
+from mc.sampling import ENERGY_MAX
 from mc.source.beams import Beam, sample_beam
 from mc.tables import build_tables
 from mc.transport.history import Cuts, make_cascade
@@ -27,7 +28,7 @@ _cascade = make_cascade(voxels)
 @njit
 def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters):
     """Bring a source particle to the grid's rim and onto the stack; return the stack's depth."""
-    if not (energy > 0.0 and math.isfinite(energy + x + y + z + u + v + w + weight)):
+    if not (0.0 < energy < ENERGY_MAX and math.isfinite(energy + x + y + z + u + v + w + weight)):
         counters[LOST] += 1
         return 0
     counters[PARTICLES] += 1

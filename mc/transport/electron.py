@@ -145,10 +145,10 @@ def make_electron(geometry: ModuleType, jump: float):
             if to_hard < thickness:
                 thickness, event = to_hard, HARD
             # kappa_1 rises as the particle slows: the step to the hinge takes its value midway
-            to_scatter = to_hinge / slowing[material, charge, i, 4]
+            to_scatter = max(0.0, to_hinge) / slowing[material, charge, i, 4]
             if to_scatter < thickness:
                 middle = interval_of_range(slowing, material, charge, i, residual - 0.5 * to_scatter)
-                to_scatter = to_hinge / slowing[material, charge, middle, 4]
+                to_scatter = max(0.0, to_hinge) / slowing[material, charge, middle, 4]
                 if to_scatter < thickness:
                     thickness, event = to_scatter, SCATTER
 
