@@ -3,9 +3,9 @@
 A test fails by chance with the probability `SIGNIFICANCE` for every call of `assert_follows`. Seeds are
 fixed, so a test that passes keeps passing until the sampler changes.
 
-Checked by mutation: of the samplers in mc/physics every factor, index and branch was altered in turn (by
-5 % to 10 % where it is a number) and its test failed. What stays unseen moves the distribution by less
-than 1 %, as 1 % on one of Compton's two sampling weights does.
+Checked by 30 mutations of mc/physics, mc/sampling, mc/rng and mc/source/beams: coefficients altered by
+5 to 10 %, signs, indices, limits. Every one that moves the distribution by 1 % or more made its test
+fail; 1 % on one of Compton's two sampling weights, for one, goes unseen.
 """
 
 from __future__ import annotations
