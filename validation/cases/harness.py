@@ -164,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         worst = max(verdict["curves"], key=lambda row: row["largest_difference"])
         print(
             f"{folder.name}: {'passed' if verdict['passed'] else 'FAILED'}; largest difference "
-            f"{worst['largest_difference']:.2%} of the maximum ({worst['curve']}), transport sigma of a voxel "
+            f"{worst['largest_difference']:.2%} of the maximum ({worst['curve']}); voxel sigma "
             f"{verdict['transport_uncertainty']:.2%}, {verdict['cpu_seconds']:.0f} CPU-s"
         )
     return int(failed)
