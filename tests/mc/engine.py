@@ -1,0 +1,94 @@
+"""Runs of the compiled kernels for tests: sources as arrays, cut-offs at will, one tally back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mc.backends import cpu
+from mc.geometry.voxels import build_voxels, without_rim
+from mc.source.beams import Beam
+from mc.tables import Tables
+from mc.transport.history import Cuts
+from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE
+from phantoms.phantom import Phantom
+
+ANALOGUE = {"split": 1, "save": 0.0}
+IDENTITY, ZERO = np.eye(3), np.zeros(3)
+
+
+class Result(NamedTuple):
+    """Energies in MeV: `voxels` (nz, ny, nx), `rim` all that the air around got; raw counters and tally."""
+
+    voxels: np.ndarray
+    rim: float
+    counters: np.ndarray
+    tally: np.ndarray
+
+    def energy(self, counter: int) -> float:
+        return float(self.counters[counter]) * QUANTUM
+
+    @property
+    def imbalance(self) -> float:
+        """Emitted less what was deposited, escaped or lost to roulette, in parts of the emitted."""
+        spent = int(self.tally.sum()) + int(self.counters[ESCAPED]) + int(self.counters[ROULETTE])
+        return (int(self.counters[EMITTED]) - spent) / int(self.counters[EMITTED])
+
+
+def _result(phantom: Phantom, tally: np.ndarray, rows: np.ndarray) -> Result:
+    counters = rows.sum(axis=0)
+    assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
+    voxels = without_rim(tally, phantom) * QUANTUM
+    return Result(voxels, float(tally.sum()) * QUANTUM - voxels.sum(), counters, tally)
+
+
+def run_particles(
+    phantom: Phantom,
+    tables: Tables,
+    cuts: Cuts,
+    particles: np.ndarray,
+    *,
+    rotation: np.ndarray = IDENTITY,
+    origin: np.ndarray = ZERO,
+    mirror: tuple[float, float] = (1.0, 1.0),
+    seed: int = 1,
+    replica: int = 0,
+    first: int = 0,
+    chunks: int = cpu.CHUNKS,
+    rim: float = 0.0,
+) -> Result:
+    """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight."""
+    geometry = build_voxels(phantom, rim)
+    tally = np.zeros(geometry.density.size, np.int64)
+    rows = np.zeros((chunks, N_COUNTERS), np.int64)
+    cpu.run_phase_space(
+        particles.astype(np.float32), np.arange(len(particles) + 1), first, rotation, origin,
+        np.array(mirror), 1.0, 0, replica, seed, geometry, tables, cuts, tally, rows,
+    )  # fmt: skip
+    return _result(phantom, tally, rows)
+
+
+def run_beam(
+    phantom: Phantom,
+    tables: Tables,
+    cuts: Cuts,
+    beam: Beam,
+    histories: int,
+    *,
+    seed: int = 1,
+    replica: int = 0,
+    rim: float = 0.0,
+) -> Result:
+    """Transport particles of a simple beam."""
+    geometry = build_voxels(phantom, rim)
+    tally = np.zeros(geometry.density.size, np.int64)
+    rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+    cpu.run_beam(beam, histories, 0, replica, seed, geometry, tables, cuts, tally, rows)
+    return _result(phantom, tally, rows)
+
+
+def pencil(kind: int, energy: float, position: tuple, direction: tuple, n: int) -> np.ndarray:
+    """`n` equal particles, (n, 9)."""
+    direction = np.array(direction, float) / np.linalg.norm(direction)
+    return np.tile(np.array([kind, energy, *position, *direction, 1.0]), (n, 1))
