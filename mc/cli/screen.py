@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -141,6 +142,8 @@ def _state(progress: RunProgress) -> str:
 
 
 def _console(shown: bool, stderr: bool) -> Console:
+    with suppress(AttributeError):  # not every stream can; a sign it lacks must not end the command
+        (sys.stderr if stderr else sys.stdout).reconfigure(errors="replace")
     console = Console(stderr=stderr, quiet=not shown, highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
+from small_linac import small_case, write_machine
 
 
 @pytest.fixture
@@ -23,3 +25,12 @@ def full_disk() -> Callable[[int], AbstractContextManager]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limit
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small case and its machine, in the working folder."""
+    small_case(tmp_path / "case")
+    write_machine(tmp_path / "machine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -14,6 +14,7 @@ from mc.tables import tables_hash
 from phantoms.recipes import water_tank
 
 PARTICLES = 3000
+RESULT = {"dose.h5", "RTDOSE.dcm", "report.html", "result.json"}  # what `plan` leaves
 MACHINE = """\
 name = "TESTLINAC"
 sad_cm = 100.0
@@ -79,3 +80,9 @@ def small_case(folder: Path) -> Path:
     """Write a water box with a PTV at the isocentre and one field from the front."""
     target = [rectangle((2.4, 3.6), (-1.6, -0.4), z) for z in GRID.centres(0) if abs(z) < 0.6]
     return write_case(folder, structures=[body_box(GRID), Structure("PTV", target, "PTV")])
+
+
+def plan(*options: str) -> list[str]:
+    """Arguments of `mcverify plan` for the `bench` of conftest; by default one pass, the least work."""
+    options = options or ("--histories", "3000")
+    return ["plan", "case", "--machine", "machine/linac.toml", "--out", "out", *options]
