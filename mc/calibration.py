@@ -40,8 +40,6 @@ class Calibrated:
     Parameters
     ----------
     calibration : Calibration
-    latent : float
-        Relative one sigma that the phase space's finite number of histories leaves.
     origin : str
         "machine file", "cache" or "computed".
     quality : dict
@@ -49,7 +47,6 @@ class Calibrated:
     """
 
     calibration: Calibration
-    latent: float | None
     origin: str
     quality: dict
 
@@ -57,6 +54,12 @@ class Calibrated:
     def relative_sigma(self) -> float:
         """Relative transport sigma."""
         return self.calibration.sigma / self.calibration.gy_per_history
+
+    @property
+    def relative_latent(self) -> float | None:
+        """Relative latent sigma; None if it was not stated."""
+        latent = self.calibration.latent
+        return None if latent is None else latent / self.calibration.gy_per_history
 
 
 class ReferenceDose:
@@ -173,8 +176,9 @@ def calibrate(
         phase_space_sha256=space.sha256,
         version=__version__,
         table_hash=run.quality["tables_sha256"],
+        latent=gy * latent if latent > 0.0 else None,
     )
-    return Calibrated(result, latent, "computed", run.quality)
+    return Calibrated(result, "computed", run.quality)
 
 
 def reference_phantom(quality: BeamQuality) -> Phantom:
@@ -207,24 +211,11 @@ def find_calibration(
     InputError
         If the machine file's calibration was made with another phase space.
     """
+    found = stated_calibration(machine, quality, physics)
+    if found is not None:
+        return found
     space = open_phase_space(reference_phase_space(quality).file)
     tables = tables_hash(reference_phantom(quality).materials, physics)
-    stated = quality.calibration
-    if stated is not None:
-        if stated.phase_space_sha256 != space.sha256:
-            raise InputError(
-                machine.path,
-                f"its calibration of {quality.label} was made with another phase space than "
-                f"{space.data_path.name}",
-                "run `mcverify calibrate` on this machine file and enter the new calibration",
-            )
-        warnings = []
-        if stated.table_hash != tables:
-            warnings.append(
-                f"the machine file's calibration of {quality.label} was made by version {stated.version} "
-                "with other cross-section tables or cut-offs; `mcverify calibrate` makes a new one"
-            )
-        return Calibrated(stated, None, "machine file", {}), warnings
     path = _cache_file(quality, space.sha256, tables)
     world = parallel.world()
     # One rank looks, for all: they must agree on whether there is work to share.
@@ -239,6 +230,36 @@ def find_calibration(
     return computed, []
 
 
+def stated_calibration(
+    machine: Machine, quality: BeamQuality, physics: Physics
+) -> tuple[Calibrated, list[str]] | None:
+    """The calibration that the machine file states, and warnings; None if it states none.
+
+    Raises
+    ------
+    InputError
+        If it was made with another phase space.
+    """
+    stated = quality.calibration
+    if stated is None:
+        return None
+    space = open_phase_space(reference_phase_space(quality).file)
+    if stated.phase_space_sha256 != space.sha256:
+        raise InputError(
+            machine.path,
+            f"its calibration of {quality.label} was made with another phase space than "
+            f"{space.data_path.name}",
+            "run `mcverify calibrate` on this machine file and enter the new calibration",
+        )
+    warnings = []
+    if stated.table_hash != tables_hash(reference_phantom(quality).materials, physics):
+        warnings.append(
+            f"the machine file's calibration of {quality.label} was made by version {stated.version} "
+            "with other cross-section tables or cut-offs; `mcverify calibrate` makes a new one"
+        )
+    return Calibrated(stated, "machine file", {}), warnings
+
+
 def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
     key = sha256(repr((phase_space, tables, __version__, asdict(quality.reference))).encode())
     return Path(platformdirs.user_cache_dir("mcverify")) / "calibrations" / f"{key.hexdigest()[:32]}.json"
@@ -247,8 +268,7 @@ def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
 def _from_cache(path: Path) -> Calibrated | None:
     """A cached calibration; None if there is none or it cannot be read."""
     try:
-        stored = json.loads(path.read_text())
-        return Calibrated(Calibration(**stored["calibration"]), stored["latent"], "cache", {})
+        return Calibrated(Calibration(**json.loads(path.read_text())), "cache", {})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -258,9 +278,7 @@ def _to_cache(path: Path, computed: Calibrated) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps({"calibration": asdict(computed.calibration), "latent": computed.latent})
-        )
+        partial.write_text(json.dumps(asdict(computed.calibration)))
         partial.replace(path)
     except OSError:
         pass

@@ -57,6 +57,7 @@ class Calibration:
     phase_space_sha256: str  # `PhaseSpace.sha256` of the reference field's phase space
     version: str  # mcverify version that made it
     table_hash: str  # hash of the cross-section tables it was made with
+    latent: float | None = None  # one sigma left by the phase space's finite number of histories [Gy]
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,7 @@ def _calibration(table: Table) -> Calibration:
         phase_space_sha256=table.text("phase_space_sha256"),
         version=table.text("version"),
         table_hash=table.text("table_hash"),
+        latent=table.number("latent", above=0.0) if "latent" in table else None,
     )
     table.finish()
     return calibration

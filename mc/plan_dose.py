@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mc import parallel
-from mc.calibration import Calibrated, find_calibration
+from mc.calibration import Calibrated, find_calibration, stated_calibration
 from mc.config import Physics
 from mc.dose import Dose
 from mc.machine import Machine, find_machine, phase_space_for
@@ -105,6 +105,9 @@ def plan_dose(
     spaces = {file.file: open_phase_space(file.file) for file in files}
     for space in spaces.values():
         warnings += space.warnings
+
+    for quality in {machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams}:
+        stated_calibration(machine, quality, physics)  # refused now rather than after compiling
 
     on_stage("phantom")
     phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append)
@@ -216,7 +219,7 @@ def _place(
 
 
 def _calibration_record(found: Calibrated) -> dict:
-    return {**asdict(found.calibration), "latent": found.latent, "origin": found.origin}
+    return {**asdict(found.calibration), "latent": found.relative_latent, "origin": found.origin}
 
 
 def _quality_warnings(quality: dict, stop: StopRule) -> Sequence[str]:

@@ -134,8 +134,8 @@ def warm_up(simple_beams: bool = False) -> None:
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
     tally, rows = np.zeros(phantom.density.size, np.int64), np.zeros((CHUNKS, N_COUNTERS), np.int64)
     run_phase_space(
-        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2), 1.0, 0, 0, 1,
-        geometry, tables, cuts, tally, rows,
+        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),
+        1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)

@@ -56,6 +56,8 @@ def toml_block(quality: BeamQuality, calibrated: Calibrated) -> str:
     lines = [f"[energies.calibration]  # of {quality.label}, by `mcverify calibrate`"]
     for field in fields(Calibration):
         value = getattr(calibrated.calibration, field.name)
+        if value is None:
+            continue
         text = f'"{value}"' if isinstance(value, str) else f"{value:.6e}"
         lines.append(f"{field.name} = {text}")
     return "\n".join(lines) + "\n"
@@ -64,7 +66,8 @@ def toml_block(quality: BeamQuality, calibrated: Calibrated) -> str:
 def _facts(quality: BeamQuality, calibrated: Calibrated) -> list[tuple[str, str]]:
     reference, run = quality.reference, calibrated.quality
     x, y = reference.field_cm
-    latent = "unknown" if calibrated.latent is None else f"{100 * calibrated.latent:.2f} %"
+    latent = calibrated.relative_latent
+    latent = "unknown" if latent is None else f"{100 * latent:.2f} %"
     return [
         ("dose per source history", f"{calibrated.calibration.gy_per_history:.5e} Gy"),
         ("transport sigma", f"{100 * calibrated.relative_sigma:.2f} %"),

@@ -168,7 +168,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("mcverify-demo"), help="result folder (%(default)s)"
     )
-    _stopping(parser, max_time=170.0)
+    _stopping(parser, max_time=200.0)
     _computing(parser)
 
 
