@@ -161,8 +161,6 @@ def calibrate(
         on_progress=report,
         on_batch=on_batch,
     )
-    if run.quality["stopped_by"] == "interrupted":
-        raise KeyboardInterrupt
     if reference_dose.passes < 2:
         raise InputError(
             "calibration", "was stopped before the second pass over the file", "give it more time"
