@@ -144,6 +144,7 @@ def calibrate(
         return reference_dose.passes >= 2 and reference_dose.result()[1] <= uncertainty
 
     def report(progress: Progress) -> None:
+        progress.uncertainty = None
         if reference_dose.passes >= 2:
             progress.uncertainty = reference_dose.result()[1]
             progress.share_done = max(

@@ -1,16 +1,6 @@
 """From sources to a dose: batches, the two sigmas, stop rules.
 
-**Passes and groups.** A pass transports every original history of the phase spaces once (once in each
-mirror image, where the machine file allows them), for every beam.
-It is cut into groups of whole histories, and a batch is one group in one pass. Passes differ only in
-their random numbers, so their spread is the transport variance T of one pass. Groups differ in their
-histories as well, so their spread is the total variance V of one pass. After P passes
-
-    transport variance = T / P          (falls with every pass)
-    latent variance    = V - T          (what the finite file leaves, however often it is reused)
-
-The number of histories that left a particle in the file is itself random; its variance is added to the
-latent part. A phase-space particle is never taken for an independent history.
+What a pass, a group and a batch are is told in `mc.spread`.
 
 The dose is bit-identical for any number of threads and ranks: random streams are named by history, each
 batch is tallied in integers, and batches are folded in their fixed order.
@@ -18,8 +8,6 @@ batch is tallied in integers, and batches are folded in their fixed order.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +20,9 @@ from mc.config import Physics
 from mc.constants import MEV_PER_G_TO_GY
 from mc.dose import Dose
 from mc.geometry.voxels import build_voxels, without_rim
+from mc.interrupt import Interrupt
 from mc.source.phase_space import PhaseSpace
+from mc.spread import Spread
 from mc.tables import build_tables, tables_hash
 from mc.transport.history import Cuts
 from mc.transport.scoring import (
@@ -114,6 +104,7 @@ class Progress:
     passes: float = 0.0
     histories: int = 0
     uncertainty: float | None = None
+    known_at: int = 0  # batches when the uncertainty was found
     share_done: float = 0.0
     elapsed: float = 0.0
 
@@ -126,58 +117,6 @@ class Simulation:
     quality: dict = field(default_factory=dict)
 
 
-class Spread:
-    """Sums over batches from which mean, transport and latent variance follow. Arrays are (voxels,)."""
-
-    def __init__(self, voxels: int, groups: int) -> None:
-        self.groups = groups
-        self.batches = 0
-        self.sum = np.zeros(voxels)
-        self.square_of_batches = np.zeros(voxels)
-        self.square_of_passes = np.zeros(voxels)
-        self._pass = np.zeros(voxels)
-
-    @property
-    def whole_passes(self) -> int:
-        return self.batches // self.groups
-
-    def add(self, batch: np.ndarray) -> None:
-        """Fold in the next batch."""
-        self.sum += batch
-        self.square_of_batches += batch * batch
-        self._pass += batch
-        self.batches += 1
-        if self.batches % self.groups == 0:
-            self.square_of_passes += self._pass * self._pass
-            self._pass[:] = 0.0
-
-    def mean(self) -> np.ndarray:
-        """Mean of one pass."""
-        return self.sum * (self.groups / self.batches)
-
-    def variances(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Transport variance of the mean, and latent variance; None if too few passes tell them apart.
-
-        Without two whole passes the spread of the batches, which holds both, counts as transport.
-        """
-        passes = self.batches / self.groups
-        square = self.square_of_batches - self.sum * self.sum / self.batches
-        per_pass = self.groups * np.maximum(square, 0.0) / max(1, self.batches - 1)
-        whole = self.whole_passes
-        if whole < 2:
-            return per_pass / passes, None
-        whole_mean = (self.sum - self._pass) / whole
-        transport = (self.square_of_passes - whole * whole_mean**2) / (whole - 1)
-        transport = np.maximum(transport, 0.0)
-        # Within a pass the groups spread about that pass's own mean.
-        over = self.batches - whole * self.groups
-        square = self.square_of_batches - self.square_of_passes / self.groups
-        square -= self._pass**2 / max(1, over)
-        within = np.maximum(square, 0.0) / (whole * (self.groups - 1) + max(0, over - 1))
-        total = self.groups * within
-        return transport / passes, np.maximum(total - transport, 0.0)
-
-
 def group_count(beams: Sequence[PlacedBeam]) -> int:
     """Number of groups a pass is cut into: pieces of the files, each in every mirror image."""
     largest = max(len(beam.phase_space) for beam in beams)
@@ -186,32 +125,6 @@ def group_count(beams: Sequence[PlacedBeam]) -> int:
 
 def _images(beams: Sequence[PlacedBeam]) -> int:
     return max(beam.images for beam in beams)
-
-
-class _Interrupt:
-    """Ctrl-C and SIGTERM during a run: the batch in hand is finished and what is done is kept.
-
-    A second one stops at once. Outside the main thread signals are left alone.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._former: dict = {}
-
-    def __enter__(self) -> _Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._former[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 class _Records:
@@ -301,7 +214,7 @@ def simulate(
     counters = np.zeros(N_COUNTERS, np.int64)
     deposited = 0
     progress, reason = Progress(), ""
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         for replica, group in _batches(groups):
             tally[:] = 0
             rows[:] = 0
@@ -318,8 +231,10 @@ def simulate(
             batch = without_rim(tally, phantom).ravel() * QUANTUM * to_gray
             spread.add(batch)
             enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
-            if spread.batches % groups == 0 and spread.whole_passes >= 2:
-                progress.uncertainty = _uncertainty(spread)
+            whole = spread.batches % groups == 0
+            # before the second pass an estimate now and then, for the time left only
+            if whole or (spread.whole_passes < 2 and spread.batches % 8 == 0):
+                progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
             elapsed = world.broadcast(time.monotonic() - started)
             _report(progress, spread, per_pass, elapsed, stop)
             on_progress(progress)
@@ -437,15 +352,14 @@ def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, s
     if stop.max_time:
         shares.append(elapsed / stop.max_time)
     if stop.uncertainty and progress.uncertainty:
-        # variance falls as 1/passes since it was last computed
-        whole = progress.passes / spread.whole_passes if spread.whole_passes else 1.0
-        shares.append(stop.uncertainty**2 / (progress.uncertainty**2 / whole))
+        # variance falls as 1/batches since it was last computed
+        shares.append((stop.uncertainty / progress.uncertainty) ** 2 * spread.batches / progress.known_at)
     progress.share_done = min(1.0, max(shares))
 
 
 def _reason_to_stop(progress: Progress, stop: StopRule, spread: Spread) -> str:
-    whole = spread.batches % spread.groups == 0
-    if whole and stop.uncertainty and progress.uncertainty and progress.uncertainty <= stop.uncertainty:
+    told_apart = spread.whole_passes >= 2 and spread.batches % spread.groups == 0
+    if told_apart and stop.uncertainty and progress.uncertainty <= stop.uncertainty:
         return "uncertainty"
     if stop.histories and progress.histories >= stop.histories and spread.batches >= 2:
         return "histories"
