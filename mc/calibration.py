@@ -163,6 +163,8 @@ def calibrate(
         on_batch=on_batch,
     )
     if reference_dose.passes < 2:
+        if run.quality["stopped_by"] == "interrupted":
+            raise KeyboardInterrupt
         raise InputError(
             "calibration", "was stopped before the second pass over the file", "give it more time"
         )

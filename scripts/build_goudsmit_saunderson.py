@@ -103,7 +103,8 @@ def main() -> None:
         lf = collisions * f
         few = np.exp(-collisions)
         # e^-L (e^(L f) - 1 - L f), without cancellation where L f is small
-        rest = np.where(lf > 1e-3, np.exp(-collisions * g) - few * (1.0 + lf), few * lf * lf * (0.5 + lf / 6.0))
+        small = few * lf * lf * (0.5 + lf / 6.0)
+        rest = np.where(lf > 1e-3, np.exp(-collisions * g) - few * (1.0 + lf), small)
         once = (1.0 + eta) * v / (v + 2.0 * eta)
         cdf = rest @ integrals + few * (1.0 + collisions * once)
         for column, strength in enumerate(strengths):
@@ -128,7 +129,8 @@ def main() -> None:
             quantiles[row, column], widths[row, column] = q, trimmed
     path = Path(__file__).parents[1] / "mc" / "data" / "goudsmit_saunderson.npz"
     np.savez_compressed(path, quantiles=quantiles, widths=widths)
-    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, widths trimmed by at most {worst:.1%} beyond 3 collisions")
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+    print(f"widths trimmed by at most {worst:.1%} beyond 3 collisions")
 
 
 if __name__ == "__main__":
