@@ -3,7 +3,7 @@
 The reference field is transported into a water tank and the dose on the axis read at the reference depth
 from a fit of ln D, quadratic in depth, to the central square. A plan's dose is then
 
-    D = MU x (dose per MU) x D(per history, plan) / D(per history, reference).
+    D = MU x fractions x (dose per MU) x D(per history, plan) / D(per history, reference).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import platformdirs
 from mc import __version__, parallel
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
-from mc.run import PlacedBeam, Progress, StopRule, group_count, simulate
+from mc.run import PlacedBeam, Progress, StopRule, count_variance, group_count, simulate
 from mc.source.phase_space import open_phase_space
 from mc.tables import tables_hash
 from phantoms.errors import InputError
@@ -141,7 +141,10 @@ def calibrate(
 
     def on_batch(batch: np.ndarray) -> bool:
         reference_dose.add(batch)
-        return reference_dose.passes >= 2 and reference_dose.result()[1] <= uncertainty
+        if reference_dose.passes < 2:
+            return False
+        dose, sigma, _ = reference_dose.result()
+        return dose <= 0.0 or sigma <= uncertainty
 
     def report(progress: Progress) -> None:
         progress.uncertainty = None
@@ -177,7 +180,7 @@ def calibrate(
         phase_space_sha256=space.sha256,
         version=__version__,
         table_hash=run.quality["tables_sha256"],
-        latent=gy * latent if latent > 0.0 else None,
+        latent=gy * float(np.hypot(latent, np.sqrt(count_variance([beam])))),
     )
     return Calibrated(result, "computed", run.quality)
 

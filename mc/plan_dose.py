@@ -123,7 +123,7 @@ def plan_dose(
                 machine, quality, physics, seed=seed, threads=threads, on_progress=on_progress
             )
             calibrations[quality.label] = found
-            warnings += told
+            warnings += [*told, *(f"calibration: {fault}" for fault in _faults(found.quality))]
 
     on_stage("transport")
     placed = [
@@ -237,9 +237,17 @@ def _quality_warnings(quality: dict, stop: StopRule) -> Sequence[str]:
             f"stopped by {quality['stopped_by']} at {quality['transport_uncertainty']:.1%} transport sigma, "
             f"short of the {stop.uncertainty:.1%} asked for"
         )
+    return [*warnings, *_faults(quality)]
+
+
+def _faults(quality: dict) -> list[str]:
+    """What went wrong in a simulation; nothing if `quality` is empty, for none was run."""
+    if not quality:
+        return []
+    faults = []
     if abs(quality["energy_balance"] - 1.0) > 1e-6:
-        warnings.append(f"energy balance is off: {quality['energy_balance']:.8f}")
+        faults.append(f"energy balance is off: {quality['energy_balance']:.8f}")
     for name in ("lost_particles", "stack_overflows"):
         if quality[name]:
-            warnings.append(f"{quality[name]} {name.replace('_', ' ')}")
-    return warnings
+            faults.append(f"{quality[name]} {name.replace('_', ' ')}")
+    return faults

@@ -44,6 +44,7 @@ from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
 LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
+NO_DOSE = "run", "no dose in the patient", "check isocentre, gantry angle, field and body outline"
 KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
 
 
@@ -118,9 +119,9 @@ class Simulation:
 
 
 def group_count(beams: Sequence[PlacedBeam]) -> int:
-    """Number of groups a pass is cut into: pieces of the files, each in every mirror image."""
+    """Number of groups of histories that a pass is cut into."""
     largest = max(len(beam.phase_space) for beam in beams)
-    return _images(beams) * max(GROUPS, -(-largest // LARGEST_BATCH))
+    return max(GROUPS, -(-largest // LARGEST_BATCH))
 
 
 def _images(beams: Sequence[PlacedBeam]) -> int:
@@ -191,7 +192,7 @@ def simulate(
     Raises
     ------
     InputError
-        If no source particle reaches the phantom, or the run was stopped before its first two batches.
+        If there is no dose in the patient, or the run was stopped before its first two batches.
     """
     world = world or parallel.world()
     started, cpu_started = time.monotonic(), time.process_time()
@@ -211,18 +212,20 @@ def simulate(
     records, spread = _Records(), Spread(mass.size, groups)
     tally = np.zeros(geometry.density.size, np.int64)
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
-    counters = np.zeros(N_COUNTERS, np.int64)
+    counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
     deposited = 0
     progress, reason = Progress(), ""
     with Interrupt() as interrupt:
         for replica, group in _batches(groups):
             tally[:] = 0
             rows[:] = 0
-            for beam, scale in zip(beams, scales, strict=True):
-                _run_group(
-                    beam, scale, divmod(group, images), groups // images, replica * images + group % images,
-                    seed, geometry, tables, cuts, tally, rows, records, world,
-                )  # fmt: skip
+            # All mirror images of a history belong to one batch: they are not independent.
+            for image in range(images):
+                for beam, scale in zip(beams, scales, strict=True):
+                    _run_group(
+                        beam, scale, group, groups, image, replica * images + image,
+                        seed, geometry, tables, cuts, tally, rows, records, world,
+                    )  # fmt: skip
             world.sum_in_place(tally)
             batch_counters = rows.sum(axis=0)
             world.sum_in_place(batch_counters)
@@ -238,7 +241,11 @@ def simulate(
             elapsed = world.broadcast(time.monotonic() - started)
             _report(progress, spread, per_pass, elapsed, stop)
             on_progress(progress)
+            if whole and not spread.sum.any():
+                raise InputError(*NO_DOSE)
             reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
+            # Processors differ in the last bit of a logarithm: one rank decides for all.
+            reason = world.broadcast(reason)
             if world.sum_to_all(np.array([interrupt.requested], np.int64))[0]:
                 reason = "interrupted"
             if reason:
@@ -246,11 +253,9 @@ def simulate(
 
     if spread.batches < 2:
         raise InputError("run", f"stopped ({reason}) before there was a dose", "give it more time")
-    if counters[EMITTED] == 0:
-        raise InputError(
-            "phase space", "no particle reaches the phantom", "check isocentre, gantry angle and the field"
-        )
-    dose = _dose(phantom, spread, beams)
+    if not spread.sum.any():
+        raise InputError(*NO_DOSE)
+    dose, latent = _dose(phantom, spread, beams)
     quality = {
         "stopped_by": reason,
         "passes": spread.batches / groups,
@@ -260,7 +265,7 @@ def simulate(
         "particles": int(counters[PARTICLES]),
         "phase_space_reuse": images * spread.batches / groups,
         "transport_uncertainty": dose.relative_uncertainty(),
-        "latent_uncertainty": dose.relative_latent(),
+        "latent_uncertainty": latent,
         "energy_balance": (deposited + int(counters[ESCAPED] + counters[ROULETTE]))
         / max(1, int(counters[EMITTED])),
         "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),
@@ -307,20 +312,18 @@ def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
     uses = _images(beams)
     per_history = [beam.weight / (uses * beam.phase_space.header.orig_histories) for beam in beams]
     typical = [
-        scale * float(np.mean(beam.phase_space.read(0, min(1000, len(beam.phase_space))).weight))
-        for scale, beam in zip(per_history, beams, strict=True)
+        scale * _typical_weight(beam.phase_space) for scale, beam in zip(per_history, beams, strict=True)
     ]
     norm = max(typical)
     return [scale / norm for scale in per_history], norm
 
 
 def _run_group(
-    beam, scale, group, pieces, replica, seed, geometry, tables, cuts, tally, rows, records, world
+    beam, scale, group, groups, image, replica, seed, geometry, tables, cuts, tally, rows, records, world
 ) -> None:
-    """Transport this rank's part of one group of one beam: a piece of the file in a mirror image."""
-    piece, image = group
+    """Transport this rank's part of one group of one beam, in a mirror image."""
     recorded = len(beam.phase_space.history_starts) - 1
-    first, last = piece * recorded // pieces, (piece + 1) * recorded // pieces
+    first, last = group * recorded // groups, (group + 1) * recorded // groups
     mine = first + (last - first) * world.rank // world.size
     to = first + (last - first) * (world.rank + 1) // world.size
     if to > mine:
@@ -368,32 +371,44 @@ def _reason_to_stop(progress: Progress, stop: StopRule, spread: Spread) -> str:
     return ""
 
 
-def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> Dose:
-    """Mean and sigmas as a Dose."""
+def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> tuple[Dose, float]:
+    """Mean and sigmas as a Dose, and the rms relative latent sigma above half the maximum.
+
+    A voxel's latent variance is a small difference of noisy numbers, often below 0. It is clipped in the
+    map, but only after averaging in the rms, which clipping would bias upwards.
+    """
     mean = spread.mean()
     transport, latent = spread.variances()
+    relative = np.nan
     if latent is None:
         latent_sigma = np.full_like(mean, np.nan)
     else:
-        latent_sigma = np.sqrt(latent + mean**2 * _count_variance(beams))
+        counted = count_variance(beams)
+        high = mean > 0.5 * mean.max()
+        relative = float(np.sqrt(max(0.0, np.mean(latent[high] / mean[high] ** 2)) + counted))
+        latent_sigma = np.sqrt(np.maximum(latent, 0.0) + mean**2 * counted)
     shape = phantom.grid.shape
-    return Dose(
-        phantom.grid, mean.reshape(shape), np.sqrt(transport).reshape(shape), latent_sigma.reshape(shape)
-    )
+    sigmas = np.sqrt(transport).reshape(shape), latent_sigma.reshape(shape)
+    return Dose(phantom.grid, mean.reshape(shape), *sigmas), relative
 
 
-def _count_variance(beams: Sequence[PlacedBeam]) -> float:
+def count_variance(beams: Sequence[PlacedBeam]) -> float:
     """Relative variance from the random number of histories that left particles in the files.
 
     Of N original histories a share p is recorded: binomial, relative variance (1 - p)/(N p). Beams that
-    share a file vary together.
+    share a file vary together; files count by the particles they send in.
     """
-    weights: dict = {}
+    files: dict = {}
     for beam in beams:
         space = beam.phase_space
-        key = space.data_path
-        share = (len(space.history_starts) - 1) / space.header.orig_histories
-        variance = max(0.0, 1.0 - share) / (share * space.header.orig_histories)
-        weights[key] = (weights.get(key, (0.0, 0.0))[0] + beam.weight, variance)
-    total = sum(weight for weight, _ in weights.values())
-    return sum((weight / total) ** 2 * variance for weight, variance in weights.values())
+        recorded, original = len(space.history_starts) - 1, space.header.orig_histories
+        variance = max(0.0, 1.0 / recorded - 1.0 / original)
+        sent = beam.weight / original * _typical_weight(space) * len(space)
+        files[space.data_path] = (files.get(space.data_path, (0.0, 0.0))[0] + sent, variance)
+    total = sum(sent for sent, _ in files.values())
+    return sum((sent / total) ** 2 * variance for sent, variance in files.values())
+
+
+def _typical_weight(space: PhaseSpace) -> float:
+    """Mean weight of the first particles of a file."""
+    return float(np.mean(space.read(0, min(1000, len(space))).weight))

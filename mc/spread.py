@@ -50,6 +50,8 @@ class Spread:
     def variances(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Transport variance of the mean, and latent variance; None if too few passes tell them apart.
 
+        The latent variance is an unbiased difference and may be below 0.
+
         Without two whole passes the spread of the batches, which holds both, counts as transport.
         """
         passes = self.batches / self.groups
@@ -67,4 +69,4 @@ class Spread:
         square -= self._pass**2 / max(1, over)
         within = np.maximum(square, 0.0) / (whole * (self.groups - 1) + max(0, over - 1))
         total = self.groups * within
-        return transport / passes, np.maximum(total - transport, 0.0)
+        return transport / passes, total - transport

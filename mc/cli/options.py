@@ -224,7 +224,12 @@ def _stopping(parser: argparse.ArgumentParser, max_time: float | None) -> None:
         default=0.01,
         help="transport sigma to reach (default: 1%%)",
     )
-    stop.add_argument("--histories", metavar="N", type=units.count, help="original histories, such as 1e9")
+    stop.add_argument(
+        "--histories",
+        metavar="N",
+        type=units.count,
+        help="original histories, all beams and mirror images counted, such as 1e9",
+    )
     stop.add_argument(
         "--max-time",
         metavar="TIME",

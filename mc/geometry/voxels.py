@@ -49,13 +49,13 @@ def build_voxels(phantom: Phantom, rim: float = 0.0) -> Voxels:
     nz, ny, nx = phantom.grid.shape
     dz, dy, dx = phantom.grid.spacing
     z0, y0, x0 = phantom.grid.lower
-    medium = phantom.material.copy()
-    medium[_beside_jump(phantom.density)] |= NARROW
     air = np.float32(phantom.materials[0].density)
+    density = np.pad(phantom.density, 1, constant_values=air)
+    medium = np.pad(phantom.material, 1, constant_values=0)
+    medium[_beside_jump(density)] |= NARROW
     return Voxels(
         nx, ny, nz, x0, y0, z0, dx, dy, dz, max(rim, LEAST_RIM),
-        np.pad(phantom.density, 1, constant_values=air).ravel(),
-        np.pad(medium, 1, constant_values=NARROW).ravel(),
+        density.ravel(), medium.ravel(),
         min(dx, dy, dz),
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ def boundary(geometry, cell, x, y, z, iu, iv, iw):
 
 @njit
 def clearance(geometry, cell, x, y, z):
-    """Distance to the nearest face of the voxel in any direction [cm]; below 0 in the rim."""
+    """Distance to the nearest face of the voxel in any direction [cm]; meaningless in the rim."""
     a = x - geometry.x0 - (cell[0] - 1) * geometry.dx
     b = y - geometry.y0 - (cell[1] - 1) * geometry.dy
     c = z - geometry.z0 - (cell[2] - 1) * geometry.dz

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mc.sampling import ENERGY_MAX
 from mc.source.iaea_header import (
     BYTE_ORDERS,
     EXTRA_LONG_INCREMENT,
@@ -38,7 +39,7 @@ from phantoms.errors import InputError
 
 __all__ = ["Header", "Particles", "PhaseSpace", "open_phase_space", "read_header", "write_phase_space"]
 
-MAX_ENERGY = 50.0  # above any clinical linac [MeV]; catches a wrong byte order too
+MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catches a wrong byte order too
 MAX_POSITION = 1000.0  # no linac records particles farther from its origin [cm]
 NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
 CHUNK = 1 << 18  # records checked at a time

@@ -152,14 +152,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a few CPU-minutes in all")
     arguments = parser.parse_args(argv)
     folders = [HERE / name for name in arguments.case] or sorted(p.parent for p in HERE.glob("*/case.toml"))
-    failed = False
+    failed, ran = False, 0
     for folder in folders:
+        case = WaterCase.load(folder)
+        if not case.phase_space.parent.is_dir():
+            print(f"{folder.name}: skipped, {case.phase_space.parent} is not here")
+            continue
         try:
-            case = WaterCase.load(folder)
             verdict = run(case, arguments.quick)
         except InputError as error:
-            print(f"{folder.name}: skipped, {error}")
+            print(f"{folder.name}: FAILED, {error}")
+            failed = True
             continue
+        ran += 1
         failed |= not verdict["passed"]
         worst = max(verdict["curves"], key=lambda row: row["largest_difference"])
         print(
@@ -167,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
             f"{worst['largest_difference']:.2%} of the maximum ({worst['curve']}); voxel sigma "
             f"{verdict['transport_uncertainty']:.2%}, {verdict['cpu_seconds']:.0f} CPU-s"
         )
-    return int(failed)
+    return int(failed or ran == 0)
 
 
 if __name__ == "__main__":
