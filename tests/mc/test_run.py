@@ -39,8 +39,7 @@ def test_synthetic_variances(passes, groups, extra):
     transport, latent = spread.variances()
     uses = passes + extra / groups
     assert np.sqrt(transport.mean()) == pytest.approx(TRANSPORT * np.sqrt(groups / uses), rel=0.03)
-    # the latent one is a difference cut at 0, which lifts its mean where passes are few
-    assert LATENT * np.sqrt(groups) < np.sqrt(latent.mean()) * 1.03
+    assert np.sqrt(latent.mean()) == pytest.approx(LATENT * np.sqrt(groups), rel=0.03)
     error = (spread.mean() - MEAN * groups).std()
     truth = np.hypot(TRANSPORT * np.sqrt(groups / uses), LATENT * np.sqrt(groups))
     assert error == pytest.approx(truth, rel=0.03)
@@ -145,7 +144,9 @@ def test_latent_sigma_on_the_axis_of_mirror_images(tmp_path):
     """Voxels that hold the axis get the same histories in every image: images do not lower their sigma."""
     wide = water_tank((4.0, 4.0, 4.0), (1.0, 4.0, 4.0))
     _, total = stated_over_true(list(over_files(tmp_path, 24, phantom=wide, passes=3, mirror=(True, True))))
-    assert total > 0.85
+    assert (
+        0.75 < total < 1.35
+    )  # of 24 files: the truth itself is known to 15 %; 1/2 if images were independent
 
 
 def test_quality(tmp_path):
