@@ -8,7 +8,9 @@ is deflected once for the whole of it (Goudsmit-Saunderson), and flies on until 
 hinge, and the flight goes straight on to the next hinge, which spares an event per step. The budget is
 carried across voxel faces, so that a face costs one addition and no scattering. At a density jump and
 after a hard collision the step is given up: as the hinge is uniform, the mean deflection of a step cut
-short is that of the strength it spent. In gas and beside density jumps a step is no longer than a voxel.
+short is that of the strength it spent. In gas and beside density jumps a step is no longer than a voxel;
+on the way into such voxels and out of them it is given up too, for what is done one way only would bias
+the fluence (Fano).
 A particle of less than the energy `save` whose range ends within its voxel is deposited there; the hard
 bremsstrahlung it might still emit is neglected.
 """
@@ -178,11 +180,7 @@ def make_electron(geometry: ModuleType, jump: float):
                     i, residual = range_of(slowing, material, charge, energy)
                     strength = strength_of(slowing, material, charge, i, residual)
                     _, stop = range_of(slowing, material, charge, cuts.electron)
-                if (
-                    density > jump * was_density
-                    or was_density > jump * density
-                    or (narrow and not was_narrow)
-                ):
+                if density > jump * was_density or was_density > jump * density or narrow != was_narrow:
                     fresh, rest = True, 0.0
             elif event == SCATTER:
                 place, f = energy_position(energy)
