@@ -28,7 +28,6 @@ from phantoms.polygons import mask_by_centre
 from phantoms.structures import ROI, StructureSet
 
 DEFAULT_CURVE = "opentps-4"
-LATENT_FACTOR = 1.0  # of the target uncertainty: a latent sigma beyond it is warned of
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +226,7 @@ def _quality_warnings(quality: dict, stop: StopRule) -> Sequence[str]:
     warnings = []
     latent = quality["latent_uncertainty"]
     target = stop.uncertainty or quality["transport_uncertainty"]
-    if np.isfinite(latent) and latent > LATENT_FACTOR * target:
+    if np.isfinite(latent) and latent > target:
         warnings.append(
             f"the phase space's finite number of histories leaves {latent:.1%} (latent sigma), more than the "
             f"{target:.1%} asked for; no further transport of the same file can lower it"
