@@ -155,6 +155,7 @@ def simulate(
     stop: StopRule,
     *,
     scored: np.ndarray | None = None,
+    water: bool = False,
     seed: int = 1,
     threads: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -210,14 +211,15 @@ def simulate(
         to_gray = np.where(scored.ravel(), to_gray, 0.0)
 
     records, spread = _Records(), Spread(mass.size, groups)
-    tally = np.zeros(geometry.density.size, np.int64)
+    tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
     counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
     deposited = 0
     progress, reason = Progress(), ""
     with Interrupt() as interrupt:
         for replica, group in _batches(groups):
-            tally[:] = 0
+            tally.medium[:] = 0
+            tally.water[:] = 0
             rows[:] = 0
             # All mirror images of a history belong to one batch: they are not independent.
             for image in range(images):
@@ -226,12 +228,13 @@ def simulate(
                         beam, scale, group, groups, image, replica * images + image,
                         seed, geometry, tables, cuts, tally, rows, records, world,
                     )  # fmt: skip
-            world.sum_in_place(tally)
+            world.sum_in_place(tally.medium)
+            world.sum_in_place(tally.water)
             batch_counters = rows.sum(axis=0)
             world.sum_in_place(batch_counters)
             counters += batch_counters
-            deposited += int(tally.sum())
-            batch = without_rim(tally, phantom).ravel() * QUANTUM * to_gray
+            deposited += int(tally.medium.sum())
+            batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
             spread.add(batch)
             enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
             whole = spread.batches % groups == 0

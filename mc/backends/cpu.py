@@ -14,10 +14,10 @@ from mc.jit import njit
 from mc.rng import stream
 from mc.sampling import ENERGY_MAX
 from mc.source.beams import Beam, sample_beam
-from mc.tables import build_tables
+from mc.tables import Tables, build_tables
 from mc.transport.history import Cuts, make_cascade
-from mc.transport.particle import PHOTON, STACK_COLUMNS, STACK_DEPTH, escape, push
-from mc.transport.scoring import EMITTED, HISTORIES, LOST, MISSED, N_COUNTERS, PARTICLES
+from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS, STACK_DEPTH, escape, push
+from mc.transport.scoring import EMITTED, HISTORIES, LOST, MISSED, N_COUNTERS, PARTICLES, Tally, water_ratio
 from phantoms.recipes import water_tank
 
 CHUNKS = 128  # pieces of a batch, handed to threads as they come free
@@ -28,7 +28,8 @@ _cascade = make_cascade(voxels)
 @njit
 def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters):
     """Bring a source particle to the grid's rim and onto the stack; return the stack's depth."""
-    if not (0.0 < energy < ENERGY_MAX and math.isfinite(energy + x + y + z + u + v + w + weight)):
+    known = kind == PHOTON or kind == ELECTRON or kind == POSITRON
+    if not (known and 0.0 < energy < ENERGY_MAX and math.isfinite(energy + x + y + z + u + v + w + weight)):
         counters[LOST] += 1
         return 0
     counters[PARTICLES] += 1
@@ -70,8 +71,8 @@ def run_phase_space(
         -1 for each axis x, y of the phase space to be mirrored, else 1.
     scale : float
         Factor on the particles' weights.
-    tally : (cells,) int64
-        Energy deposited [quanta]; added to.
+    tally : Tally
+        Added to.
     rows : (chunks, N_COUNTERS) int64
         Counters of each chunk; added to.
     """
@@ -115,6 +116,16 @@ def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, t
             rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
 
 
+def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tally:
+    """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water."""
+    cells = geometry.density.size
+    if not water:
+        return Tally(np.zeros(cells, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]
+    material = geometry.medium & (voxels.NARROW - 1)
+    return Tally(np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.array(ratios, np.float32)[material])
+
+
 def set_threads(threads: int | None) -> int:
     """Use `threads` threads, or every core; returns how many are in use."""
     available = numba.config.NUMBA_NUM_THREADS
@@ -132,7 +143,7 @@ def warm_up(simple_beams: bool = False) -> None:
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
-    tally, rows = np.zeros(phantom.density.size, np.int64), np.zeros((CHUNKS, N_COUNTERS), np.int64)
+    tally, rows = empty_tally(geometry, tables, cuts), np.zeros((CHUNKS, N_COUNTERS), np.int64)
     run_phase_space(
         np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),
         1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,

@@ -28,9 +28,10 @@ from mc.tables.photons import cumulative_form_factor, photon_cross_sections, sca
 from mc.tables.scattering import eta_index
 from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table
 from phantoms.errors import InputError
-from phantoms.materials import Material
+from phantoms.materials import Material, load_materials
 
 BARN = 1e-24  # [cm2]
+WATER = "water"  # the material that dose to water is in
 BREMS_QUANTILES = 64  # intervals of the bremsstrahlung quantiles
 SPECTRUM_POINTS = 513  # of ln k, from which those are read
 PAIR_Z_ENERGY = 6.0  # where the pair sampler's effective Z is taken [MeV]
@@ -73,6 +74,8 @@ class Tables(NamedTuple):
         Equally probable x of hard photons, k = kc (E/kc)^x.
     z_pair : (nm,) float32
         Atomic number averaged over pair production at 6 MeV.
+    water_ratio : (nm, ne) float32
+        Unrestricted collision stopping power of electrons in water over that in the material.
     """
 
     photon: np.ndarray
@@ -88,6 +91,7 @@ class Tables(NamedTuple):
     gs_widths: np.ndarray
     brems: np.ndarray
     z_pair: np.ndarray
+    water_ratio: np.ndarray
 
 
 def energy_nodes() -> np.ndarray:
@@ -116,7 +120,8 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
                 f"{getattr(physics, name)} MeV lies outside the tables",
                 f"choose {ENERGY_MIN} to {ENERGY_MAX} MeV",
             )
-    elements = load_elements(z for material in materials for z, _ in material.composition)
+    water = load_materials()[WATER]
+    elements = load_elements(z for material in (*materials, water) for z, _ in material.composition)
     energy = _integration_energies()
     atoms = {z: Atom(element, physics, energy) for z, element in elements.items()}
     photons = {z: _atom_photon_tables(element, physics) for z, element in elements.items()}
@@ -131,17 +136,28 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     largest = np.maximum.accumulate(columns["hard"][..., 0].max(axis=0), axis=-1)
     columns["hard_majorant"] = largest * MAJORANT_MARGIN
+    # in the material `water` itself it is 1 exactly
+    in_water = Medium(water, atoms).collision_stopping(positron=False)[_node_places()]
+    columns["water_ratio"] = in_water / columns["stopping"][:, 0, :, 1]
     columns["slowing"] = slowing_table(columns["range_k1"], physics)
     columns["gs_quantiles"], columns["gs_widths"] = goudsmit_saunderson()
     types = {name: np.float32 for name in Tables._fields}
     types |= dict.fromkeys(("coherent", "range_k1", "slowing"), np.float64)
-    return Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
+    tables = Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
+    for name, table in tables._asdict().items():
+        if not np.isfinite(table).all():  # a kernel would carry it into the dose
+            raise InputError(
+                f"materials {', '.join(material.name for material in materials)}",
+                f"the table {name} that follows from them is not finite everywhere",
+                "correct composition, density and mean excitation energy",
+            )
+    return tables
 
 
 def tables_hash(materials: Sequence[Material], physics: Physics) -> str:
     """SHA-256 over all that the tables are made of, for provenance: data, materials and cut-offs."""
     digest = hashlib.sha256(data_bytes())
-    for material in materials:
+    for material in dict.fromkeys((*materials, load_materials()[WATER])):
         facts = (material.name, material.density, material.composition, material.mean_excitation)
         digest.update(repr(facts).encode())
     digest.update(GOUDSMIT_SAUNDERSON.read_bytes())
@@ -189,7 +205,7 @@ def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
     `medium` stands on the energies of `_integration_energies`. Below 1 keV the stopping power is taken to
     rise as 1/E, as NIST ESTAR does.
     """
-    n_edges, nodes = len(_panel_edges()), slice(LOW_PANELS, len(_panel_edges()))
+    n_edges, nodes = len(_panel_edges()), _node_places()
     stopping = medium.restricted_stopping(positron)
     kappa_1, kappa_2 = medium.soft_transport(positron)
     distance = 0.5 * LOWEST_ENERGY / stopping[0] + _integrate(1.0 / stopping[n_edges:])
@@ -210,6 +226,11 @@ def _panel_edges() -> np.ndarray:
     """Ends of the panels of integrals over energy: from 1 keV to the tables, then their nodes [MeV]."""
     below = np.geomspace(LOWEST_ENERGY, ENERGY_MIN, LOW_PANELS, endpoint=False)
     return np.append(below, energy_nodes())
+
+
+def _node_places() -> slice:
+    """Where among `_integration_energies` the nodes of the tables are."""
+    return slice(LOW_PANELS, len(_panel_edges()))
 
 
 def _integration_energies() -> np.ndarray:

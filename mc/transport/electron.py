@@ -36,7 +36,7 @@ from mc.transport.particle import (
     push,
     release_photon,
 )
-from mc.transport.scoring import ESCAPED, STEPS, score
+from mc.transport.scoring import ESCAPED, LOST, STEPS, ratio_to_rest, score_track, water_ratio
 
 FACE, HARD, SCATTER, STOP = range(4)
 
@@ -118,7 +118,8 @@ def make_electron(geometry: ModuleType, jump: float):
         strength = strength_of(slowing, material, charge, i, residual)
         _, stop = range_of(slowing, material, charge, cuts.electron)
         iu, iv, iw = inverse(u), inverse(v), inverse(w)
-        deposit = 0.0  # not yet scored in this voxel
+        deposit, to_water = 0.0, 0.0  # not yet scored in this voxel
+        both = tally.water.size > 0
         budget, to_hinge, rest, to_hard = 0.0, 0.0, 0.0, -1.0
         fresh = True  # a step begins: a new budget, its hinge, the residual of the last one dropped
 
@@ -160,6 +161,9 @@ def make_electron(geometry: ModuleType, jump: float):
             i = interval_of_range(slowing, material, charge, i, residual)
             after = energy_of(slowing, material, charge, i, residual)
             deposit += energy - after
+            if both:
+                ratio = water_ratio(tables.water_ratio, material, 0.5 * (energy + after))
+                to_water += (energy - after) * ratio
             energy = after
             spent = strength
             strength = strength_of(slowing, material, charge, i, residual)
@@ -167,8 +171,8 @@ def make_electron(geometry: ModuleType, jump: float):
             to_hard -= thickness
 
             if event == FACE:
-                score(tally, voxel, deposit * weight)
-                deposit = 0.0
+                score_track(tally, voxel, deposit * weight, to_water * weight, counters)
+                deposit, to_water = 0.0, 0.0
                 cell, within = cross(geo, cell, face, iu, iv, iw)
                 if not within:
                     escape(kind, energy, weight, ESCAPED, counters)
@@ -191,6 +195,9 @@ def make_electron(geometry: ModuleType, jump: float):
                 u, v, w = rotate(u, v, w, cosine, c, s)
                 iu, iv, iw = inverse(u), inverse(v), inverse(w)
                 fresh, rest = True, rest + to_hinge
+                if not abs(u + v + w) < 2.0:  # not a number: nothing further can be known of it
+                    counters[LOST] += 1
+                    return depth, rng
             elif event == HARD:
                 a, rng = uniform(rng)
                 after, u, v, w, depth, rng = hard_event(
@@ -205,7 +212,10 @@ def make_electron(geometry: ModuleType, jump: float):
                     i, residual = range_of(slowing, material, charge, max(energy, cuts.electron))
                     strength = strength_of(slowing, material, charge, i, residual)
 
-        score(tally, voxel, (deposit + energy) * weight)
+        if both:
+            ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
+            to_water += energy * ratio
+        score_track(tally, voxel, (deposit + energy) * weight, to_water * weight, counters)
         if kind == POSITRON and energy > 0.0:
             return annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng)
         return depth, rng

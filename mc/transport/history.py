@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from mc.jit import njit
 from mc.transport.electron import make_electron
 from mc.transport.particle import PHOTON
 from mc.transport.photon import make_photon
+from mc.transport.scoring import LOST
 
 
 class Cuts(NamedTuple):
@@ -34,6 +36,9 @@ def make_cascade(geometry: ModuleType):
             energy, weight = stack[depth, 1], stack[depth, 8]
             x, y, z = stack[depth, 2], stack[depth, 3], stack[depth, 4]
             u, v, w = stack[depth, 5], stack[depth, 6], stack[depth, 7]
+            if not math.isfinite(energy + weight + x + y + z + u + v + w):
+                counters[LOST] += 1
+                continue
             if kind == PHOTON:
                 depth, rng = transport_photon(
                     energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng

@@ -23,7 +23,7 @@ def push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, cou
     if depth == stack.shape[0]:
         counters[OVERFLOWS] += 1
         rest = 2.0 * ELECTRON_MASS if kind == POSITRON else 0.0
-        score(tally, voxel, (energy + rest) * weight)
+        score(tally, voxel, (energy + rest) * weight, counters)
         return depth
     stack[depth, 0], stack[depth, 1], stack[depth, 8] = kind, energy, weight
     stack[depth, 2], stack[depth, 3], stack[depth, 4] = x, y, z
@@ -39,14 +39,14 @@ def release_photon(energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, 
     energy balance stays exact.
     """
     if energy <= cuts.photon:
-        score(tally, voxel, energy * weight)
+        score(tally, voxel, energy * weight, counters)
         return depth, rng
     if cuts.split > 1:
         a, rng = uniform(rng)
         if a * cuts.split >= 1.0:
-            counters[ROULETTE] += quanta(energy * weight)
+            counters[ROULETTE] += quanta(energy * weight, counters)
             return depth, rng
-        counters[ROULETTE] -= quanta(energy * weight * (cuts.split - 1))
+        counters[ROULETTE] -= quanta(energy * weight * (cuts.split - 1), counters)
         weight *= cuts.split
     depth = push(stack, depth, PHOTON, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
     return depth, rng
@@ -58,7 +58,7 @@ def release_charged(kind, energy, x, y, z, u, v, w, weight, cuts, tally, voxel, 
     if energy > cuts.electron:
         depth = push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
         return depth, rng
-    score(tally, voxel, energy * weight)
+    score(tally, voxel, energy * weight, counters)
     if kind == POSITRON:
         return annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng)
     return depth, rng
@@ -83,4 +83,4 @@ def escape(kind, energy, weight, counter, counters):
     """Book the energy of a particle under `counter`, a positron's with the mass it will annihilate."""
     if kind == POSITRON:
         energy += 2.0 * ELECTRON_MASS
-    counters[counter] += quanta(energy * weight)
+    counters[counter] += quanta(energy * weight, counters)

@@ -2,24 +2,48 @@
 
 Integer addition commutes, so one tally shared by all threads, summed over all ranks, is the same to the
 last bit however the histories are split.
+
+Dose to medium and dose to water come of the same deposits. To water, what an electron loses on a step is
+multiplied by the ratio of the unrestricted collision stopping powers of water and medium at its mean energy
+on the step (Bragg and Gray; Siebers, Keall, Nahum and Mohan, Phys. Med. Biol. 45 (2000) 983), and what is
+deposited on the spot by the ratio at the absorption energy, as the track ends are in the theory of Spencer
+and Attix. In water both are the same to the last bit.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
 
 from mc.jit import njit
+from mc.sampling import energy_position
 
 QUANTUM = 2.0**-32  # energy of one count [MeV]; a tally voxel holds up to 2e9 MeV
 _PER_QUANTUM = 2.0**32
+_LARGEST = 2.0**30  # no deposit comes near [MeV]
 
 # Places in a row of counters. Energies are in quanta.
 EMITTED, ESCAPED, MISSED, ROULETTE, HISTORIES, PARTICLES, STEPS, FLIGHTS, OVERFLOWS, LOST = range(10)
 N_COUNTERS = 10
+
+
+class Tally(NamedTuple):
+    """Energy deposited in each cell of a geometry [quanta].
+
+    medium : (cells,) int64
+    water : (cells,) int64
+        The same as it would be in water; of length 0 if it was not asked for, and so is
+    cut_ratio : (cells,) float32
+        stopping power of water over the cell's medium, at the absorption energy of electrons.
+    """
+
+    medium: np.ndarray
+    water: np.ndarray
+    cut_ratio: np.ndarray
 
 
 if config.DISABLE_JIT:
@@ -45,12 +69,46 @@ else:
 
 
 @njit
-def quanta(energy):
-    """An energy [MeV] as a whole number of quanta."""
+def quanta(energy, counters):
+    """An energy [MeV] as a whole number of quanta.
+
+    This is where floating point ends. What is not finite is worth 0 and counted as lost.
+    """
+    if not abs(energy) < _LARGEST:
+        counters[LOST] += 1
+        return np.int64(0)
     return np.int64(math.floor(energy * _PER_QUANTUM + 0.5))
 
 
 @njit
-def score(tally, voxel, energy):
-    """Add an energy deposit [MeV] to a voxel."""
-    atomic_add(tally, voxel, quanta(energy))
+def score(tally, voxel, energy, counters):
+    """Add an energy deposited on the spot [MeV] to a voxel."""
+    atomic_add(tally.medium, voxel, quanta(energy, counters))
+    if tally.water.size > 0:
+        atomic_add(tally.water, voxel, quanta(energy * tally.cut_ratio[voxel], counters))
+
+
+@njit
+def score_track(tally, voxel, energy, to_water, counters):
+    """Add what an electron lost in a voxel, and what it would have lost in water [MeV]."""
+    atomic_add(tally.medium, voxel, quanta(energy, counters))
+    if tally.water.size > 0:
+        atomic_add(tally.water, voxel, quanta(to_water, counters))
+
+
+@njit
+def water_ratio(ratios, material, energy):
+    """Collision stopping power of water over that of a material, at a kinetic energy [MeV]."""
+    i, f = energy_position(energy)
+    low = ratios[material, i]
+    return low + f * (ratios[material, i + 1] - low)
+
+
+@njit
+def ratio_to_rest(ratios, material, cut_ratio, energy, cut):
+    """Mean ratio of an electron that is stopped at once, as if it had slowed down to the cut-off first."""
+    if energy <= cut:
+        return float(cut_ratio)
+    return cut_ratio + (1.0 - cut / energy) * (
+        water_ratio(ratios, material, 0.5 * (energy + cut)) - cut_ratio
+    )

@@ -11,7 +11,7 @@ from mc.geometry.voxels import build_voxels, without_rim
 from mc.source.beams import Beam
 from mc.tables import Tables
 from mc.transport.history import Cuts
-from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE
+from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE, Tally
 from phantoms.phantom import Phantom
 
 ANALOGUE = {"split": 1, "save": 0.0}
@@ -19,12 +19,16 @@ IDENTITY, ZERO = np.eye(3), np.zeros(3)
 
 
 class Result(NamedTuple):
-    """Energies in MeV: `voxels` (nz, ny, nx), `rim` all that the air around got; raw counters and tally."""
+    """Energies in MeV: `voxels` (nz, ny, nx), `rim` all that the air around got; raw counters and tally.
+
+    `water` is `voxels` to water, None if it was not asked for.
+    """
 
     voxels: np.ndarray
     rim: float
     counters: np.ndarray
     tally: np.ndarray
+    water: np.ndarray | None = None
 
     def energy(self, counter: int) -> float:
         return float(self.counters[counter]) * QUANTUM
@@ -36,11 +40,13 @@ class Result(NamedTuple):
         return (int(self.counters[EMITTED]) - spent) / int(self.counters[EMITTED])
 
 
-def _result(phantom: Phantom, tally: np.ndarray, rows: np.ndarray) -> Result:
+def _result(phantom: Phantom, tally: Tally, rows: np.ndarray) -> Result:
     counters = rows.sum(axis=0)
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
-    voxels = without_rim(tally, phantom) * QUANTUM
-    return Result(voxels, float(tally.sum()) * QUANTUM - voxels.sum(), counters, tally)
+    voxels = without_rim(tally.medium, phantom) * QUANTUM
+    water = without_rim(tally.water, phantom) * QUANTUM if tally.water.size else None
+    rim = float(tally.medium.sum()) * QUANTUM - voxels.sum()
+    return Result(voxels, rim, counters, tally.medium, water)
 
 
 def run_particles(
@@ -57,10 +63,11 @@ def run_particles(
     first: int = 0,
     chunks: int = cpu.CHUNKS,
     rim: float = 0.0,
+    water: bool = False,
 ) -> Result:
     """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight."""
     geometry = build_voxels(phantom, rim)
-    tally = np.zeros(geometry.density.size, np.int64)
+    tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((chunks, N_COUNTERS), np.int64)
     cpu.run_phase_space(
         particles.astype(np.float32), np.arange(len(particles) + 1), first, rotation, origin,
@@ -79,10 +86,11 @@ def run_beam(
     seed: int = 1,
     replica: int = 0,
     rim: float = 0.0,
+    water: bool = False,
 ) -> Result:
     """Transport particles of a simple beam."""
     geometry = build_voxels(phantom, rim)
-    tally = np.zeros(geometry.density.size, np.int64)
+    tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
     cpu.run_beam(beam, histories, 0, replica, seed, geometry, tables, cuts, tally, rows)
     return _result(phantom, tally, rows)
