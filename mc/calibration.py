@@ -22,6 +22,7 @@ from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
 from mc.run import PlacedBeam, Progress, StopRule, count_variance, group_count, simulate
 from mc.source.phase_space import open_phase_space
+from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
@@ -66,8 +67,8 @@ class ReferenceDose:
     """Dose at the reference point, batch by batch, with its two sigmas.
 
     The fit is linear in ln D, so a small change of the depth dose d_k moves the fitted dose by the
-    weighted relative changes w_k d_k/D_k: every batch contributes a number. The numbers of one group in
-    different passes spread by transport alone, the groups' means by their histories as well.
+    weighted relative changes w_k d_k/D_k: every batch contributes a number. The numbers of one group spread
+    by transport alone, the groups' means by their histories as well.
     """
 
     def __init__(self, phantom: Phantom, depth: float, averaging: float, groups: int) -> None:
@@ -77,6 +78,7 @@ class ReferenceDose:
         rows = np.abs(z - depth) <= half + 1e-6
         inside = [np.abs(grid.centres(axis)) < 0.5 * averaging for axis in (1, 2)]
         self._square = np.ix_(rows, *inside)
+        self._rows = np.count_nonzero(rows)
         self._weights = np.linalg.pinv(np.vander(z[rows] - depth, 3))[2]
         self._batches: list[np.ndarray] = []
         self._groups = groups
@@ -87,13 +89,14 @@ class ReferenceDose:
 
     @property
     def passes(self) -> int:
-        """Whole passes so far; from two on there is a result."""
-        return len(self._batches) // self._groups
+        """Passes in whole rounds so far; from the first round on there is a result."""
+        return REPEATS * (len(self._batches) // (REPEATS * self._groups))
 
     def result(self) -> tuple[float, float, float]:
         """Dose of a pass at the reference point, relative transport sigma, relative latent sigma."""
         passes, groups = self.passes, self._groups
-        curves = np.array(self._batches[: passes * groups]).reshape(passes, groups, -1)
+        curves = np.array(self._batches[: passes * groups]).reshape(-1, groups, REPEATS, self._rows)
+        curves = curves.swapaxes(1, 2).reshape(passes, groups, self._rows)
         curve = curves.sum(axis=(0, 1)) / passes
         if not (curve > 0).all():
             return 0.0, np.inf, np.inf

@@ -1,6 +1,6 @@
 """From sources to a dose: batches, the two sigmas, stop rules.
 
-What a pass, a group and a batch are is told in `mc.spread`.
+What a round, a group and a batch are is told in `mc.spread`.
 
 The dose is bit-identical for any number of threads and ranks: random streams are named by history, each
 batch is tallied in integers, and batches are folded in their fixed order.
@@ -9,7 +9,7 @@ batch is tallied in integers, and batches are folded in their fixed order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +22,7 @@ from mc.dose import Dose
 from mc.geometry.voxels import build_voxels, without_rim
 from mc.interrupt import Interrupt
 from mc.source.phase_space import PhaseSpace
-from mc.spread import Spread
+from mc.spread import REPEATS, Spread, batch_order
 from mc.tables import build_tables, tables_hash
 from mc.transport.history import Cuts
 from mc.transport.scoring import (
@@ -180,8 +180,8 @@ def simulate(
     on_progress : callable
         Called after every batch.
     on_batch : callable, optional
-        Called with the dose of every batch, (nz, ny, nx), of which `quality["groups"]` make a pass [Gy];
-        if it returns True the run stops.
+        Called with the dose of every batch, (nz, ny, nx) [Gy], in the order of `mc.spread.batch_order`; if
+        it returns True the run stops.
     world : World, optional
         The MPI ranks; found if not given.
 
@@ -217,7 +217,7 @@ def simulate(
     deposited = 0
     progress, reason = Progress(), ""
     with Interrupt() as interrupt:
-        for replica, group in _batches(groups):
+        for replica, group in batch_order(groups):
             tally.medium[:] = 0
             tally.water[:] = 0
             rows[:] = 0
@@ -237,14 +237,14 @@ def simulate(
             batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
             spread.add(batch)
             enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
-            whole = spread.batches % groups == 0
-            # before the second pass an estimate now and then, for the time left only
-            if whole or (spread.whole_passes < 2 and spread.batches % 8 == 0):
+            # in the first round an estimate now and then, for the time left only
+            first_round = spread.batches < REPEATS * groups
+            if spread.at_end_of_round or (first_round and spread.batches % 8 == 0):
                 progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
             elapsed = world.broadcast(time.monotonic() - started)
             _report(progress, spread, per_pass, elapsed, stop)
             on_progress(progress)
-            if whole and not spread.sum.any():
+            if spread.at_end_of_round and not spread.sum.any():
                 raise InputError(*NO_DOSE)
             reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
             # Processors differ in the last bit of a logarithm: one rank decides for all.
@@ -296,15 +296,6 @@ def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
         source = beam.origin + beam.rotation @ centre
         farthest = max(farthest, float(np.max(np.maximum(lower - source, source - upper))))
     return farthest
-
-
-def _batches(groups: int) -> Iterator[tuple[int, int]]:
-    """Replica and group of every batch, without end."""
-    replica = 0
-    while True:
-        for group in range(groups):
-            yield replica, group
-        replica += 1
 
 
 def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
@@ -364,8 +355,7 @@ def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, s
 
 
 def _reason_to_stop(progress: Progress, stop: StopRule, spread: Spread) -> str:
-    told_apart = spread.whole_passes >= 2 and spread.batches % spread.groups == 0
-    if told_apart and stop.uncertainty and progress.uncertainty <= stop.uncertainty:
+    if spread.at_end_of_round and stop.uncertainty and progress.uncertainty <= stop.uncertainty:
         return "uncertainty"
     if stop.histories and progress.histories >= stop.histories and spread.batches >= 2:
         return "histories"

@@ -1,7 +1,4 @@
-"""The two sigmas: on batches made to measure, and of whole runs against their spread over seeds and files.
-
-Sigmas of synthetic batches within 3 % (their own error is 0.3 %), of whole runs within 10 % (3 %).
-"""
+"""Whole runs: their two sigmas against the spread over seeds and files, their quality, what they refuse."""
 
 import numpy as np
 import pytest
@@ -10,63 +7,9 @@ from mc import run
 from mc.config import Physics
 from mc.run import PlacedBeam, StopRule, simulate
 from mc.source.phase_space import Particles, write_phase_space
-from mc.spread import Spread
 from mc.tables import build_tables
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
-
-MEAN, TRANSPORT, LATENT = (
-    5.0,
-    0.3,
-    0.2,
-)  # of a batch, and the sigmas of its random numbers and of its histories
-
-
-def synthetic(passes, groups, voxels, seed, extra=0):
-    """A spread over batches that share a file: groups differ by LATENT, the same in every pass."""
-    rng = np.random.default_rng(seed)
-    histories = MEAN + LATENT * rng.normal(size=(groups, voxels))
-    spread = Spread(voxels, groups)
-    for batch in range(passes * groups + extra):
-        spread.add(histories[batch % groups] + TRANSPORT * rng.normal(size=voxels))
-    return spread
-
-
-@pytest.mark.parametrize(("passes", "groups", "extra"), [(2, 16, 0), (6, 16, 0), (3, 16, 9), (4, 40, 1)])
-def test_synthetic_variances(passes, groups, extra):
-    """The stated transport variance is the true one, and mean and sum of both what batches hold."""
-    spread = synthetic(passes, groups, 40_000, 1, extra)
-    transport, latent = spread.variances()
-    uses = passes + extra / groups
-    assert np.sqrt(transport.mean()) == pytest.approx(TRANSPORT * np.sqrt(groups / uses), rel=0.03)
-    assert np.sqrt(latent.mean()) == pytest.approx(LATENT * np.sqrt(groups), rel=0.03)
-    error = (spread.mean() - MEAN * groups).std()
-    truth = np.hypot(TRANSPORT * np.sqrt(groups / uses), LATENT * np.sqrt(groups))
-    assert error == pytest.approx(truth, rel=0.03)
-
-
-def test_latent_variance_of_many_passes():
-    spread = synthetic(60, 60, 10_000, 2)
-    transport, latent = spread.variances()
-    assert np.sqrt(transport.mean()) == pytest.approx(TRANSPORT, rel=0.03)
-    assert np.sqrt(latent.mean()) == pytest.approx(LATENT * np.sqrt(60), rel=0.03)
-
-
-def test_one_pass_takes_all_spread_for_transport():
-    spread = synthetic(1, 16, 40_000, 3)
-    transport, latent = spread.variances()
-    assert latent is None
-    assert np.sqrt(transport.mean()) == pytest.approx(np.hypot(TRANSPORT, LATENT) * 4, rel=0.03)
-
-
-def test_mean_is_of_one_pass():
-    spread = Spread(1, 2)
-    for value in (1.0, 2.0, 3.0, 4.0):
-        spread.add(np.array([value]))
-    assert spread.whole_passes == 2 and spread.mean()[0] == 5.0
-
-
-# --- whole runs ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", autouse=True)
