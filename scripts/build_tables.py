@@ -9,14 +9,15 @@ element, what `mc.tables` needs and no more. mc/data/SOURCES.md says where each 
 from __future__ import annotations
 
 import argparse
-import gzip
 from itertools import pairwise
 from pathlib import Path
 
 import h5py
 import numpy as np
+from endl import read_atom
+from relaxation_data import RATIOS, Relaxation, as_arrays, between_elements, read_relaxation
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ENERGY_RANGE = 1e-3, 100.0  # kept energies [MeV]
 X_MAX = 1024.0  # kept momentum transfers [1/Angstrom]
 BARN = 1e-24  # [cm2]
@@ -26,39 +27,6 @@ LARGEST_GAP = 5  # between elements of EPICS2017, across which those between are
 def text_lines(path: Path) -> list[str]:
     """Lines of a text file without DOS's end-of-file mark, which some of these files carry."""
     return path.read_text().rstrip("\x1a\r\n ").splitlines()
-
-
-def read_endl(path: Path, columns: dict[str, tuple[int, int]]) -> dict[str, np.ndarray]:
-    """Read whole-atom tables of two columns from a gzipped ENDL text file.
-
-    Parameters
-    ----------
-    path : Path
-    columns : dict
-        Wanted tables: name -> (reaction C, property I) of the ENDL header.
-
-    Returns
-    -------
-    dict of name -> (2, n) float64
-    """
-    wanted = {codes: name for name, codes in columns.items()}
-    tables: dict[str, np.ndarray] = {}
-    with gzip.open(path, "rt") as file:
-        for _ in file:  # first header line of a table
-            header = next(file)
-            codes = int(header[:2]), int(header[2:5])
-            whole_atom = int(header[5:8]) == 0
-            rows = []
-            for line in file:
-                if line.strip() == "1":  # end of table
-                    break
-                rows.append(line)
-            if whole_atom and codes in wanted:
-                tables[wanted[codes]] = np.array([[float(r[:16]), float(r[16:32])] for r in rows]).T
-    missing = set(columns) - set(tables)
-    if missing:
-        raise SystemExit(f"{path}: no table of {sorted(missing)}")
-    return tables
 
 
 def read_xcom(path: Path) -> dict[str, np.ndarray | float]:
@@ -140,7 +108,7 @@ def read_bremsstrahlung(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def read_functions(path: Path) -> dict[str, np.ndarray]:
     """Form factor and incoherent scattering function of EPDL, each (2, n): x [1/Angstrom] and value."""
     tables = {}
-    for name, (x, y) in read_endl(path, {"form_factor": (93, 941), "scattering": (93, 942)}).items():
+    for name, (x, y) in read_atom(path, {"form_factor": (93, 941), "scattering": (93, 942)}).items():
         x = x * 1e6  # EPICS2017's unit is 1e6/Angstrom (hydrogen's form factor has an analytic form)
         kept = (x <= X_MAX) & np.append(True, np.diff(x) > 0)
         tables[name] = np.stack([x[kept], y[kept]])
@@ -209,7 +177,7 @@ def read_elastic(shared: Path, elements: list[int]) -> tuple[np.ndarray, dict[in
     first_eedl = {}
     for z in elements:
         path = shared / f"data/physics/epics2017/EEDL/{z}.txt.gz"
-        nodes, values = read_endl(path, {"transport": (7, 0)})["transport"]
+        nodes, values = read_atom(path, {"transport": (7, 0)})["transport"]
         first_eedl[z] = BARN * np.exp(np.interp(np.log(energy), np.log(nodes), np.log(values)))
     transport = {z: read_elsepa(folder, z)[:, kept] for z in elements if (folder / str(z)).is_dir()}
     to_eedl = {z: first / first_eedl[z] for z, (first, _) in transport.items()}
@@ -247,6 +215,20 @@ def interpolate_elements(known: dict[int, dict[str, np.ndarray]]) -> dict[int, d
     return found
 
 
+def read_relaxations(physics: Path, elements: list[int]) -> dict[int, Relaxation]:
+    """Photoeffect by shell and relaxation of `elements`; between those of EPICS2017 interpolated in Z."""
+    found = {}
+    for z in elements:
+        epdl, eadl = (physics / f"epics2017/{library}/{z}.txt.gz" for library in ("EPDL", "EADL"))
+        if epdl.is_file():
+            found[z] = read_relaxation(epdl, eadl)
+    known = sorted(found)
+    for z in set(elements) - set(known):
+        low, high, part = between(z, known)
+        found[z] = between_elements(found[low], found[high], part)
+    return found
+
+
 def main() -> None:
     """Write the compact data file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -260,6 +242,7 @@ def main() -> None:
         z: read_functions(physics / f"epics2017/EPDL/{z}.txt.gz") | {"elastic": elastic[z]} for z in complete
     }
     elements |= interpolate_elements(elements)
+    relaxations = read_relaxations(physics, sorted(elements))
     brems_energy, brems_fraction, brems = read_bremsstrahlung(physics / "openmc/BREMX.DAT")
     with (
         h5py.File(options.out, "w") as out,
@@ -276,6 +259,7 @@ def main() -> None:
         store(out, "elastic_energy", elastic_energy, "MeV", "f8")
         store(out, "bremsstrahlung_energy", brems_energy, "MeV", "f8")
         store(out, "bremsstrahlung_fraction", brems_fraction, "k/T", "f8")
+        store(out, "shell_ratio", RATIOS, "energy over binding energy", "f8")
         for z in sorted(elements):
             group = out.create_group(f"{z:03d}")
             xcom = read_xcom(physics / f"nist-xcom/MDATX3.{z:03d}")
@@ -283,6 +267,11 @@ def main() -> None:
             store(group, "photon", xcom["smooth"], "MeV; barn: coherent, incoherent, pair, triplet")
             store(group, "photoelectric", xcom["photoelectric"], "MeV; barn")
             store(group, "photoelectric_segments", xcom["segments"], "first columns", "i4")
+            edges = xcom["photoelectric"][0, xcom["segments"][1:]][::-1]
+            relaxation = as_arrays(relaxations[z], edges)
+            store(group, "shell_binding", relaxation["shell_binding"], "MeV: K, L1, L2, L3")
+            store(group, "shell_share", relaxation["shell_share"], "1")
+            store(group, "transitions", relaxation["transitions"], "shell, vacancy left, MeV, probability")
             group.attrs["interpolated"] = z not in complete
             for name in ("form_factor", "scattering"):
                 store(group, name, elements[z][name], "1/Angstrom; 1")

@@ -1,7 +1,6 @@
 """Photoelectric absorption: the direction of the photoelectron.
 
-The photoelectron takes the photon's whole energy: binding energy and relaxation are deposited where
-they arise, which is exact for tissues down to the photon cut-off (calcium's K shell is at 4 keV).
+Which shell it comes from, and what becomes of the vacancy: `mc.physics.relaxation`.
 """
 
 from __future__ import annotations

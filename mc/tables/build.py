@@ -24,7 +24,14 @@ from mc.sampling import (
 from mc.tables.bremsstrahlung import BremsstrahlungSpectra, spectrum_quantiles
 from mc.tables.elements import Element, data_bytes, load_elements
 from mc.tables.medium import Atom, Medium
-from mc.tables.photons import cumulative_form_factor, photon_cross_sections, scattering_function
+from mc.tables.photons import (
+    cross_section_intervals,
+    cumulative_form_factor,
+    photoelectric_cross_section,
+    photon_cross_sections,
+    scattering_function,
+)
+from mc.tables.relaxation import Shell, deep_shells, relaxation_table, shell_cross_sections
 from mc.tables.scattering import eta_index
 from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table
 from phantoms.errors import InputError
@@ -35,6 +42,7 @@ WATER = "water"  # the material that dose to water is in
 BREMS_QUANTILES = 64  # intervals of the bremsstrahlung quantiles
 SPECTRUM_POINTS = 513  # of ln k, from which those are read
 PAIR_Z_ENERGY = 6.0  # where the pair sampler's effective Z is taken [MeV]
+ABOVE_EDGE = 1.0 + 1e-9
 MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
 LOWEST_ENERGY = 1e-3  # where ranges are integrated from [MeV]
 LOW_PANELS = 24  # from there to the tables
@@ -47,9 +55,17 @@ class Tables(NamedTuple):
 
     Charge index 0 is the electron, 1 the positron. Energies are kinetic [MeV].
 
-    photon : (nm, ne, 4) float32
-        Mass attenuation [cm2/g]; then probabilities of Compton, of Compton or Rayleigh, of Compton,
-        Rayleigh or pair and triplet; the rest is photoelectric.
+    photon : (nm, ne - 1, 4, 2) float32
+        By interval, lower end and rise to the upper: mass attenuation [cm2/g]; then probabilities of
+        Compton, of Compton or Rayleigh, of Compton, Rayleigh or pair and triplet; the rest is photoelectric.
+    triplet : (nm, ne - 1, 2) float32
+        Likewise the share of triplets among pairs and triplets.
+    shells : (nm, ne - 1, nv, 2) float32
+        Likewise the cumulative share of the inner shells `binding` in photoabsorption.
+    binding : (nv,) float64
+        Binding energies of all materials' shells that are bound by more than the photon cut-off.
+    relaxation : (nv, nt, 3) float64
+        How their vacancies relax: `mc.tables.relaxation.relaxation_table`.
     incoherent : (nm, nx) float32
         Share S(x)/Z of electrons that take part in Compton scattering.
     coherent : (nm, nx) float64
@@ -79,6 +95,10 @@ class Tables(NamedTuple):
     """
 
     photon: np.ndarray
+    triplet: np.ndarray
+    shells: np.ndarray
+    binding: np.ndarray
+    relaxation: np.ndarray
     incoherent: np.ndarray
     coherent: np.ndarray
     range_k1: np.ndarray
@@ -125,12 +145,14 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     energy = _integration_energies()
     atoms = {z: Atom(element, physics, energy) for z, element in elements.items()}
     photons = {z: _atom_photon_tables(element, physics) for z, element in elements.items()}
+    shells = deep_shells(elements, physics.photon_cut)
     rows = []
     for material in materials:
         medium = Medium(material, atoms)
         charged = [_charged_tables(medium, positron) for positron in POSITRON]
         rows.append(
             _photon_tables(medium, photons)
+            | {"shells": _shell_shares(medium, shells)}
             | {name: np.stack([tables[name] for tables in charged]) for name in charged[0]}
         )
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -139,10 +161,12 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     # in the material `water` itself it is 1 exactly
     in_water = Medium(water, atoms).collision_stopping(positron=False)[_node_places()]
     columns["water_ratio"] = in_water / columns["stopping"][:, 0, :, 1]
+    columns["binding"] = np.array([shell.binding for shell in shells])
+    columns["relaxation"] = relaxation_table(shells, elements, physics.photon_cut)
     columns["slowing"] = slowing_table(columns["range_k1"], physics)
     columns["gs_quantiles"], columns["gs_widths"] = goudsmit_saunderson()
     types = {name: np.float32 for name in Tables._fields}
-    types |= dict.fromkeys(("coherent", "range_k1", "slowing"), np.float64)
+    types |= dict.fromkeys(("coherent", "range_k1", "slowing", "binding", "relaxation"), np.float64)
     tables = Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
     for name, table in tables._asdict().items():
         if not np.isfinite(table).all():  # a kernel would carry it into the dose
@@ -171,8 +195,8 @@ def _atom_photon_tables(element: Element, physics: Physics) -> dict[str, np.ndar
     brems_energy = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE)
     spectra = BremsstrahlungSpectra(element, brems_energy)
     return {
-        "parts": BARN * photon_cross_sections(element, energy_nodes()),
-        "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3],
+        "parts": BARN * cross_section_intervals(element, energy_nodes()),
+        "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3:].sum(axis=0),
         "scattering": scattering_function(element, x),
         "form": cumulative_form_factor(element, x),
         "spectrum": spectra.hard(physics.photon_cut, SPECTRUM_POINTS),
@@ -186,17 +210,50 @@ def _photon_tables(medium: Medium, photons: dict[int, dict[str, np.ndarray]]) ->
         name: np.tensordot(atoms, np.stack([photons[z][name] for z in numbers]), axes=1)
         for name in photons[numbers[0]]
     }
-    coherent, incoherent, photoelectric, pair = mixed["parts"]
-    total = coherent + incoherent + photoelectric + pair
-    steps = np.cumsum([incoherent, coherent, pair], axis=0) / total
+    coherent, incoherent, photoelectric, pair, triplet = np.moveaxis(mixed["parts"], 1, 0)
+    pairs = pair + triplet
+    total = coherent + incoherent + photoelectric + pairs
+    steps = np.cumsum([incoherent, coherent, pairs], axis=0) / total
     pair_weights = atoms * [photons[z]["pair"][0] for z in numbers]
     return {
-        "photon": np.stack([total, *steps], axis=-1),
+        "photon": np.moveaxis(_low_and_rise(np.stack([total, *steps], axis=1)), 0, 1),
+        "triplet": _low_and_rise(triplet / np.where(pairs > 0, pairs, 1.0)),
         "incoherent": np.minimum(mixed["scattering"] / medium.electrons, 1.0),  # EPDL exceeds Z by roundings
         "coherent": mixed["form"] / atoms.sum(),
         "brems": spectrum_quantiles(mixed["spectrum"], BREMS_QUANTILES),
         "z_pair": pair_weights @ numbers / pair_weights.sum(),
     }
+
+
+def _low_and_rise(ends: np.ndarray) -> np.ndarray:
+    """Of the values at both ends of the intervals, (2, ..., n), the lower and the rise, (..., n, 2)."""
+    return np.stack([ends[0], ends[1] - ends[0]], axis=-1)
+
+
+def _shell_shares(medium: Medium, shells: Sequence[Shell]) -> np.ndarray:
+    """Cumulative share of the shells in photoabsorption, (ne - 1, nv, 2); see `Tables.shells`.
+
+    In the interval of an edge the shares are those above it: the sampler never ionises a shell below its
+    binding energy.
+    """
+    nodes = energy_nodes()
+    low, high = nodes[:-1].copy(), nodes[1:]
+    for element in medium.elements:
+        for edge in element.shell_binding:
+            i = np.searchsorted(nodes, edge) - 1
+            if 0 <= i < len(low):
+                low[i] = max(low[i], edge * ABOVE_EDGE)
+    ends = np.zeros((2, len(shells), len(low)))
+    for end, energy in enumerate((low, high)):
+        total = np.zeros(len(low))
+        for element, atoms in zip(medium.elements, medium.per_gram, strict=True):
+            total += atoms * photoelectric_cross_section(element, energy)
+            parts = shell_cross_sections(element, energy)
+            for v, shell in enumerate(shells):
+                if shell.z == element.z:
+                    ends[end, v] += atoms * parts[shell.place]
+        ends[end] /= total
+    return np.moveaxis(_low_and_rise(np.cumsum(ends, axis=1)), 0, 1)
 
 
 def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:

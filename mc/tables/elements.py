@@ -13,7 +13,7 @@ import numpy as np
 from phantoms.errors import InputError
 
 DATA_FILE = Path(__file__).parents[1] / "data" / "elements.h5"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,15 @@ class Element:
         Energy and cross section; an absorption edge occurs twice, once with either side's value.
     photoelectric_segments : (s,) int
         First column of each segment between edges.
+    shell_ratio : (r,) float64
+        Photon energy over binding energy, at which `shell_share` is known.
+    shell_binding : (s,) float64
+        Binding energies of the K, L1, L2, L3 shells, as many as exceed the lowest energy of the tables.
+    shell_share : (s, r) float64
+        Share of photoabsorptions by this shell among those by it and the shells outside it.
+    transitions : (4, t) float64
+        Shell, shell of the vacancy left (-1: one of no account), photon energy (0: radiationless),
+        probability; transitions that leave nothing to follow make up the rest.
     form_factor, scattering : (2, k) float64
         Momentum transfer x = sin(theta/2)/lambda [1/Angstrom]; F(x) or S(x), linear between nodes.
     elastic_energy : (n_e,) float64
@@ -51,6 +60,10 @@ class Element:
     photon: np.ndarray
     photoelectric: np.ndarray
     photoelectric_segments: np.ndarray
+    shell_ratio: np.ndarray
+    shell_binding: np.ndarray
+    shell_share: np.ndarray
+    transitions: np.ndarray
     form_factor: np.ndarray
     scattering: np.ndarray
     elastic_energy: np.ndarray
@@ -75,10 +88,10 @@ def load_elements(atomic_numbers: Iterable[int]) -> dict[int, Element]:
     InputError
         If the data hold no such element.
     """
-    common = ("elastic_energy", "bremsstrahlung_energy", "bremsstrahlung_fraction")
+    common = ("elastic_energy", "bremsstrahlung_energy", "bremsstrahlung_fraction", "shell_ratio")
     of_element = (
         "photon photoelectric photoelectric_segments form_factor scattering elastic bremsstrahlung"
-        " oscillators"
+        " oscillators shell_binding shell_share transitions"
     ).split()
     elements = {}
     with h5py.File(DATA_FILE) as file:

@@ -9,6 +9,7 @@ from mc.constants import ELECTRON_MASS
 from mc.tables.elements import Element
 
 PAIR_THRESHOLD, TRIPLET_THRESHOLD = 2.0 * ELECTRON_MASS, 4.0 * ELECTRON_MASS  # [MeV]
+EDGE_POINTS = 200  # at which the photoelectric cross section is averaged over an interval that has an edge
 
 
 def _log_spline(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -55,8 +56,8 @@ def photon_cross_sections(element: Element, energy: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (4, n) float64
-        Coherent, incoherent, photoelectric, pair with triplet [barn/atom].
+    (5, n) float64
+        Coherent, incoherent, photoelectric, pair, triplet [barn/atom].
     """
     nodes, coherent, incoherent, pair, triplet = element.photon
     return np.stack(
@@ -64,10 +65,32 @@ def photon_cross_sections(element: Element, energy: np.ndarray) -> np.ndarray:
             _log_spline(nodes, coherent, energy),
             _log_spline(nodes, incoherent, energy),
             photoelectric_cross_section(element, energy),
-            _above_threshold(nodes, pair, PAIR_THRESHOLD, energy)
-            + _above_threshold(nodes, triplet, TRIPLET_THRESHOLD, energy),
+            _above_threshold(nodes, pair, PAIR_THRESHOLD, energy),
+            _above_threshold(nodes, triplet, TRIPLET_THRESHOLD, energy),
         ]
     )
+
+
+def cross_section_intervals(element: Element, nodes: np.ndarray) -> np.ndarray:
+    """Partial cross sections at both ends of every interval of an energy grid.
+
+    Those of the nodes, but where an absorption edge lies within the interval: there the photoelectric cross
+    section is its mean over the interval, so that the jump is smeared over one interval and no more, and
+    the mean over the interval is right.
+
+    Returns
+    -------
+    (2, 5, len(nodes) - 1) float64
+        Lower and upper end; parts as `photon_cross_sections` [barn/atom].
+    """
+    values = photon_cross_sections(element, nodes)
+    ends = np.stack([values[:, :-1], values[:, 1:]])
+    edges = element.photoelectric[0][element.photoelectric_segments[1:]]
+    for i in np.unique(np.searchsorted(nodes, edges) - 1):
+        if 0 <= i < len(nodes) - 1:
+            fine = np.linspace(nodes[i], nodes[i + 1], 2 * EDGE_POINTS + 1)[1::2]
+            ends[:, 2, i] = photoelectric_cross_section(element, fine).mean()
+    return ends
 
 
 def scattering_function(element: Element, x: np.ndarray) -> np.ndarray:

@@ -18,10 +18,11 @@ from mc.physics.compton import sample_compton
 from mc.physics.pair import sample_pair
 from mc.physics.photoelectric import sample_photoelectron
 from mc.physics.rayleigh import sample_rayleigh
+from mc.physics.relaxation import sample_shell, sample_transition
 from mc.rng import uniform
 from mc.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, escape, release_charged, release_photon
-from mc.transport.scoring import ESCAPED, FLIGHTS
+from mc.transport.scoring import ESCAPED, FLIGHTS, score
 
 
 @njit
@@ -31,9 +32,9 @@ def interact(
     """Let a photon interact once; what it sets free goes on the stack. Returns stack depth and rng."""
     i, f = energy_position(energy)
     t = tables.photon
-    compton = t[material, i, 1] + f * (t[material, i + 1, 1] - t[material, i, 1])
-    rayleigh = t[material, i, 2] + f * (t[material, i + 1, 2] - t[material, i, 2])
-    pair = t[material, i, 3] + f * (t[material, i + 1, 3] - t[material, i, 3])
+    compton = t[material, i, 1, 0] + f * t[material, i, 1, 1]
+    rayleigh = t[material, i, 2, 0] + f * t[material, i, 2, 1]
+    pair = t[material, i, 3, 0] + f * t[material, i, 3, 1]
     choice, rng = uniform(rng)
     c, s, rng = azimuth(rng)
     if choice < compton:
@@ -67,11 +68,33 @@ def interact(
             POSITRON, positron, x, y, z, a, b, d,
             weight, cuts, tally, voxel, stack, depth, counters, rng,
         )  # fmt: skip
+    shell, rng = sample_shell(energy, i, f, tables.shells, tables.binding, material, rng)
+    if shell >= 0:
+        energy -= tables.binding[shell]
+        depth, rng = relax(shell, x, y, z, weight, voxel, tables, cuts, tally, stack, depth, counters, rng)
     cosine, rng = sample_photoelectron(energy, rng)
     a, b, d = rotate(u, v, w, cosine, c, s)
     return release_charged(
         ELECTRON, energy, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
     )
+
+
+@njit
+def relax(shell, x, y, z, weight, voxel, tables, cuts, tally, stack, depth, counters, rng):
+    """Fill a vacancy: fluorescence photons fly off in all directions, Auger electrons stop on the spot."""
+    rest = tables.binding[shell]
+    while shell >= 0:
+        photon, shell, rng = sample_transition(shell, tables.relaxation, rng)
+        if photon > 0.0:
+            rest -= photon
+            a, rng = uniform(rng)
+            c, s, rng = azimuth(rng)
+            u, v, w = rotate(0.0, 0.0, 1.0, 2.0 * a - 1.0, c, s)
+            depth, rng = release_photon(
+                photon, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng
+            )
+    score(tally, voxel, rest * weight, counters)
+    return depth, rng
 
 
 def make_photon(geometry: ModuleType):
@@ -95,8 +118,7 @@ def make_photon(geometry: ModuleType):
         while True:
             voxel = index(geo, cell)
             density, material, _ = medium(geo, voxel)
-            low, high = tables.photon[material, i, 0], tables.photon[material, i + 1, 0]
-            attenuation = density * (low + f * (high - low))
+            attenuation = density * (tables.photon[material, i, 0, 0] + f * tables.photon[material, i, 0, 1])
             distance, face = boundary(geo, cell, x, y, z, iu, iv, iw)
             while left < distance * attenuation:
                 step = left / attenuation

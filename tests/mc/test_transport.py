@@ -49,7 +49,7 @@ def patchwork(seed=8, shape=(6, 5, 7), spacing=(1.1, 0.9, 0.7)):
 
 def attenuation(tables, energy):
     """mu/rho of every material [cm2/g]."""
-    return np.array([np.interp(energy, energy_nodes(), table[:, 0]) for table in tables.photon])
+    return np.array([np.interp(energy, energy_nodes()[:-1], table[:, 0, 0]) for table in tables.photon])
 
 
 # --- photons: where they interact first ---------------------------------------------------------------
