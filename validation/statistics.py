@@ -84,6 +84,7 @@ def systematic_difference(
     second: np.ndarray,
     second_sigma: np.ndarray,
     region: np.ndarray | None = None,
+    dmax: float | None = None,
 ) -> SystematicDifference:
     """Shifts hidden under the noise of two Monte Carlo doses.
 
@@ -98,9 +99,11 @@ def systematic_difference(
     first, first_sigma, second, second_sigma : (nz, ny, nx) array
         [Gy]. A dose without noise has sigma 0, but not both in one voxel.
     region : (nz, ny, nx) bool, optional
-        By default the voxels above half of the second dose's maximum.
+        By default the voxels above half of `dmax`.
+    dmax : float, optional
+        Dose that is 100 % [Gy]; by default the second dose's maximum, which noise makes too high.
     """
-    dmax = float(second.max())
+    dmax = float(second.max()) if dmax is None else dmax
     region = second > 0.5 * dmax if region is None else region.astype(bool)
     difference = (first - second)[region].astype(float)
     sigma = np.hypot(first_sigma, second_sigma)[region].astype(float)

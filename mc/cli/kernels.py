@@ -13,16 +13,19 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 
 
-def load_kernels(ranks: World) -> None:
-    """Have the transport kernels ready; rank 0 compiles them, the others load what it made."""
+def load_kernels(ranks: World, simple_beams: bool = False) -> None:
+    """Have the transport kernels ready; rank 0 compiles them, the others load what it made.
+
+    With `simple_beams` also those of water tanks and validation cases.
+    """
     from mc.backends.cpu import warm_up
 
     with _kept():
         if ranks.rank == 0:
-            warm_up()
+            warm_up(simple_beams)
         ranks.barrier()
         if ranks.rank > 0:
-            warm_up()
+            warm_up(simple_beams)
 
 
 def load_gamma() -> None:

@@ -1,0 +1,101 @@
+"""Figures of the cases; the only module here that draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from validation.cases.curves import Curve
+from validation.cases.verdict import Check
+
+if TYPE_CHECKING:
+    from validation.cases.judge import Judgement
+
+REFERENCE, OURS, LIMIT = "#222222", "#c1440e", "#8a8a8a"
+DPI = 80
+
+
+def draw_pair(path: Path, title: str, found: Judgement) -> None:
+    """Depth dose and profiles with their differences, histograms of t, and the checks."""
+    dmax = found.pair.dmax
+    shown = [pair for pair in found.curves if pair[0].name[0] != "y"][:4]
+    figure = Figure(figsize=(15, 10), layout="constrained")
+    grid = figure.add_gridspec(4, 3, height_ratios=(3, 1.3, 3, 1.3))
+    limit = next(c.limit for c in found.checks if c.name.startswith("curves"))
+    for k, (mine, other) in enumerate(shown):
+        row, column = (0, k) if k < 3 else (2, 0)
+        upper = figure.add_subplot(grid[row, column])
+        lower = figure.add_subplot(grid[row + 1, column], sharex=upper)
+        _curve(upper, lower, mine, other, dmax, limit)
+        upper.set_title("depth dose on the axis" if mine.name == "depth" else f"profile along {mine.name}")
+        lower.set_xlabel("depth [cm]" if mine.name == "depth" else "off axis [cm]")
+    figure.axes[0].legend(fontsize=9)
+    _histograms(figure.add_subplot(grid[2:, 1]), found)
+    _checks(figure.add_subplot(grid[2:, 2]), found.checks)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def _curve(upper: Axes, lower: Axes, mine: Curve, other: Curve, dmax: float, limit: float) -> None:
+    """A curve of both doses above, their difference below [% of Dmax]."""
+    upper.plot(other.position, 100 * other.dose / dmax, "-", color=REFERENCE, lw=1, label="reference")
+    upper.plot(mine.position, 100 * mine.dose / dmax, ".", color=OURS, ms=4, label="mcverify")
+    upper.set_ylabel("% of Dmax")
+    upper.tick_params(labelbottom=False)
+    off = 100 * (mine.dose - other.dose) / dmax
+    sigma = 100 * np.hypot(mine.sigma, other.sigma) / dmax
+    lower.axhspan(-limit, limit, color=LIMIT, alpha=0.2, lw=0)
+    lower.errorbar(mine.position, off, sigma, fmt=".", color=OURS, ms=3, elinewidth=0.6)
+    lower.axhline(0, color=REFERENCE, lw=0.5)
+    reach = max(3 * limit, 1.1 * float(np.abs(off).max()))
+    lower.set(ylim=(-reach, reach), ylabel="difference\n[% of Dmax]")
+    if mine.name != "depth":
+        half = 1.6 * np.abs(other.position[other.dose > 0.2 * other.dose.max()]).max() + 1.0
+        lower.set_xlim(-min(half, mine.position[-1]), min(half, mine.position[-1]))
+
+
+def _histograms(axes: Axes, found: Judgement) -> None:
+    """t = difference over its sigma, in both regions, and the unit normal of pure noise."""
+    pair, edges = found.pair, np.arange(-6, 6.01, 0.25)
+    for (name, region), style in zip(pair.regions.items(), ("-", "--"), strict=True):
+        t = (pair.ours - pair.reference)[region] / pair.sigma[region]
+        axes.stairs(
+            np.histogram(t, edges)[0] / (t.size * 0.25),
+            edges,
+            color=OURS,
+            ls=style,
+            label=f"{name}: {t.size} voxels",
+        )
+    x = np.linspace(-6, 6, 241)
+    axes.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=REFERENCE, lw=1, label="noise alone")
+    axes.set(yscale="log", ylim=(1e-5, 1), xlabel="t = (mcverify - reference) / sigma", ylabel="density")
+    axes.set_title("distribution of the differences")
+    axes.legend(fontsize=9, loc="lower center")
+
+
+def _checks(axes: Axes, checks: tuple[Check, ...]) -> None:
+    """The checks as text."""
+    axes.axis("off")
+    for k, check in enumerate(checks):
+        y = 0.97 - k * 0.92 / max(len(checks), 8)
+        word, colour = ("pass", "#2a7a2a") if check.passed else ("FAIL", "#b00020")
+        axes.text(0.0, y, word, color=colour, weight="bold", va="top", fontsize=10)
+        axes.text(0.12, y, f"{check.name}\n{check_text(check)}", va="top", fontsize=9)
+
+
+def check_text(check: Check) -> str:
+    """A check's figure, uncertainty and limit in words."""
+    unit = f" {check.unit}" if check.unit else ""
+    value = f"{check.value:+.2g}" if check.unit == "" else f"{check.value:+.2f}"
+    noise = f" +- {check.sigma:.2f}" if check.sigma else ""
+    return f"{value}{noise}{unit}, limit {check.limit:g}{unit}"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI)
