@@ -120,7 +120,7 @@ def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool
     """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water."""
     cells = geometry.density.size
     if not water:
-        return Tally(np.zeros(cells, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return Tally(np.zeros(cells, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32))
     ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]
     material = geometry.medium & (voxels.NARROW - 1)
     return Tally(np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.array(ratios, np.float32)[material])

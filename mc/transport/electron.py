@@ -119,7 +119,7 @@ def make_electron(geometry: ModuleType, jump: float):
         _, stop = range_of(slowing, material, charge, cuts.electron)
         iu, iv, iw = inverse(u), inverse(v), inverse(w)
         deposit, to_water = 0.0, 0.0  # not yet scored in this voxel
-        both = tally.water.size > 0
+        both = tally.water.ndim == 1
         budget, to_hinge, rest, to_hard = 0.0, 0.0, 0.0, -1.0
         fresh = True  # a step begins: a new budget, its hinge, the residual of the last one dropped
 
@@ -175,7 +175,10 @@ def make_electron(geometry: ModuleType, jump: float):
                 deposit, to_water = 0.0, 0.0
                 cell, within = cross(geo, cell, face, iu, iv, iw)
                 if not within:
-                    escape(kind, energy, weight, ESCAPED, counters)
+                    if math.isfinite(x + y + z):
+                        escape(kind, energy, weight, ESCAPED, counters)
+                    else:
+                        counters[LOST] += 1
                     return depth, rng
                 voxel = index(geo, cell)
                 was_density, was_material, was_narrow = density, material, narrow
@@ -195,9 +198,6 @@ def make_electron(geometry: ModuleType, jump: float):
                 u, v, w = rotate(u, v, w, cosine, c, s)
                 iu, iv, iw = inverse(u), inverse(v), inverse(w)
                 fresh, rest = True, rest + to_hinge
-                if not abs(u + v + w) < 2.0:  # not a number: nothing further can be known of it
-                    counters[LOST] += 1
-                    return depth, rng
             elif event == HARD:
                 a, rng = uniform(rng)
                 after, u, v, w, depth, rng = hard_event(
@@ -212,6 +212,9 @@ def make_electron(geometry: ModuleType, jump: float):
                     i, residual = range_of(slowing, material, charge, max(energy, cuts.electron))
                     strength = strength_of(slowing, material, charge, i, residual)
 
+        if not math.isfinite(x + y + z + energy):
+            counters[LOST] += 1
+            return depth, rng
         if both:
             ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
             to_water += energy * ratio

@@ -36,9 +36,10 @@ class Tally(NamedTuple):
 
     medium : (cells,) int64
     water : (cells,) int64
-        The same as it would be in water; of length 0 if it was not asked for, and so is
+        The same as it would be in water; of shape (0, 0) if it was not asked for. The number of dimensions
+        is part of the type, so kernels compiled without it hold no trace of it.
     cut_ratio : (cells,) float32
-        stopping power of water over the cell's medium, at the absorption energy of electrons.
+        Stopping power of water over the cell's medium at the absorption energy of electrons; for `water`.
     """
 
     medium: np.ndarray
@@ -84,7 +85,7 @@ def quanta(energy, counters):
 def score(tally, voxel, energy, counters):
     """Add an energy deposited on the spot [MeV] to a voxel."""
     atomic_add(tally.medium, voxel, quanta(energy, counters))
-    if tally.water.size > 0:
+    if tally.water.ndim == 1:
         atomic_add(tally.water, voxel, quanta(energy * tally.cut_ratio[voxel], counters))
 
 
@@ -92,7 +93,7 @@ def score(tally, voxel, energy, counters):
 def score_track(tally, voxel, energy, to_water, counters):
     """Add what an electron lost in a voxel, and what it would have lost in water [MeV]."""
     atomic_add(tally.medium, voxel, quanta(energy, counters))
-    if tally.water.size > 0:
+    if tally.water.ndim == 1:
         atomic_add(tally.water, voxel, quanta(to_water, counters))
 
 
