@@ -1,6 +1,6 @@
-"""Pair production: how electron and positron share the energy, and their directions.
+"""Pair production in the field of the nucleus: how electron and positron share the energy, and directions.
 
-Triplet production is treated as pair production in the field of the nucleus.
+In the field of an atomic electron: `mc.physics.triplet`.
 """
 
 from __future__ import annotations

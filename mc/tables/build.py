@@ -89,7 +89,7 @@ class Tables(NamedTuple):
     brems : (nm, nb, 65) float32
         Equally probable x of hard photons, k = kc (E/kc)^x.
     z_pair : (nm,) float32
-        Atomic number averaged over pair production at 6 MeV.
+        Atomic number averaged over pair production in the field of nuclei at 6 MeV.
     water_ratio : (nm, ne) float32
         Unrestricted collision stopping power of electrons in water over that in the material.
     """
@@ -196,7 +196,7 @@ def _atom_photon_tables(element: Element, physics: Physics) -> dict[str, np.ndar
     spectra = BremsstrahlungSpectra(element, brems_energy)
     return {
         "parts": BARN * cross_section_intervals(element, energy_nodes()),
-        "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3:].sum(axis=0),
+        "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3],
         "scattering": scattering_function(element, x),
         "form": cumulative_form_factor(element, x),
         "spectrum": spectra.hard(physics.photon_cut, SPECTRUM_POINTS),

@@ -24,7 +24,7 @@ def _above_threshold(energy: np.ndarray, values: np.ndarray, threshold: float, a
     known = values > 0
     reduced = values[known] / (1.0 - threshold / energy[known]) ** 3
     above = at > threshold
-    result = np.zeros_like(at)
+    result = np.zeros(len(at))
     result[above] = _log_spline(energy[known], reduced, at[above]) * (1.0 - threshold / at[above]) ** 3
     return result
 

@@ -19,6 +19,7 @@ from mc.physics.pair import sample_pair
 from mc.physics.photoelectric import sample_photoelectron
 from mc.physics.rayleigh import sample_rayleigh
 from mc.physics.relaxation import sample_shell, sample_transition
+from mc.physics.triplet import LEAST_TRIPLET, sample_triplet
 from mc.rng import uniform
 from mc.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, escape, release_charged, release_photon
@@ -55,6 +56,13 @@ def interact(
             energy, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
         )
     if choice < pair and energy > 2.0 * ELECTRON_MASS:
+        a, rng = uniform(rng)
+        share = tables.triplet[material, i, 0] + f * tables.triplet[material, i, 1]
+        if a < share and energy > LEAST_TRIPLET:
+            return make_triplet(
+                energy, x, y, z, u, v, w, weight, c, s, material, voxel,
+                tables, cuts, tally, stack, depth, counters, rng,
+            )  # fmt: skip
         electron, electron_cosine, positron, positron_cosine, rng = sample_pair(
             energy, tables.z_pair[material], rng
         )
@@ -76,6 +84,33 @@ def interact(
     a, b, d = rotate(u, v, w, cosine, c, s)
     return release_charged(
         ELECTRON, energy, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
+
+
+@njit
+def make_triplet(
+    energy, x, y, z, u, v, w, weight, c, s, material, voxel, tables, cuts, tally, stack, depth, counters, rng
+):
+    """Set the recoil, electron and positron of a triplet free; (c, s) is the azimuth of the recoil."""
+    (
+        recoil, recoil_cosine, electron, electron_cosine, electron_c, electron_s,
+        positron, positron_cosine, positron_c, positron_s, rng,
+    ) = sample_triplet(energy, tables.incoherent, material, rng)  # fmt: skip
+    a, b, d = rotate(u, v, w, recoil_cosine, c, s)
+    depth, rng = release_charged(
+        ELECTRON, recoil, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
+    a, b, d = rotate(
+        u, v, w, electron_cosine, c * electron_c - s * electron_s, s * electron_c + c * electron_s
+    )
+    depth, rng = release_charged(
+        ELECTRON, electron, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
+    a, b, d = rotate(
+        u, v, w, positron_cosine, c * positron_c - s * positron_s, s * positron_c + c * positron_s
+    )
+    return release_charged(
+        POSITRON, positron, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
     )
 
 

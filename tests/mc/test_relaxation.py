@@ -6,19 +6,17 @@ Chi-square at 1e-4 a test and counts at 4.5 sigma, about 20 in all: less than 1 
 import numpy as np
 import pytest
 from distributions import SIGNIFICANCE, chi_square_probability, draw
+from events import interact_alone
 
 from mc.config import Physics
 from mc.jit import njit
 from mc.physics.relaxation import sample_shell, sample_transition
-from mc.rng import stream
 from mc.sampling import energy_position
 from mc.tables import build_tables
 from mc.tables.elements import load_elements
 from mc.tables.photons import photoelectric_cross_section
 from mc.transport.history import Cuts
-from mc.transport.particle import PHOTON, STACK_COLUMNS
-from mc.transport.photon import interact
-from mc.transport.scoring import N_COUNTERS, QUANTUM, Tally
+from mc.transport.particle import PHOTON
 from phantoms.materials import load_materials
 
 LIBRARY = load_materials()
@@ -42,48 +40,12 @@ def shell_of(energy, i, f, shells, binding, rng):
     return float(shell), rng
 
 
-@njit
-def _interactions(n, energy, material, tables, cuts, tally, stack, counters, out):
-    """`n` interactions of a photon: energies of the photons it leaves (up to 4), and all the energy left."""
-    rng = stream(3, 0, 0, 0, 0)
-    for event in range(n):
-        before = tally.medium[0]
-        depth, rng = interact(
-            energy,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            1.0,
-            1.0,
-            material,
-            0,
-            tables,
-            cuts,
-            tally,
-            stack,
-            0,
-            counters,
-            rng,
-        )
-        out[event, 4] = (tally.medium[0] - before) * QUANTUM
-        photons = 0
-        for row in range(depth):
-            out[event, 4] += stack[row, 1]
-            if stack[row, 0] == PHOTON:
-                out[event, photons] = stack[row, 1]
-                photons += 1
-
-
-def interactions(names, energy, physics, n, material=0):
-    """Photons of every interaction (n, 4), 0 where there is none, and its energy balance (n,) [MeV]."""
+def interactions(names, energy, physics, n):
+    """Photons (n, 6) of interactions in the first material, 0 where there is none; energy left; tables."""
     tables = build_tables([LIBRARY[name] for name in names], physics)
-    tally = Tally(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    out, stack = np.zeros((n, 5)), np.zeros((64, STACK_COLUMNS))
-    cuts = Cuts(physics.electron_cut, physics.photon_cut)
-    _interactions(n, energy, material, tables, cuts, tally, stack, np.zeros(N_COUNTERS, np.int64), out)
-    return out[:, :4], out[:, 4], tables
+    particles, deposit = interact_alone(n, energy, tables, Cuts(physics.electron_cut, physics.photon_cut))
+    photons = np.sort(np.where(particles[:, :, 0] == PHOTON, particles[:, :, 1], 0.0), axis=1)[:, ::-1]
+    return photons, particles[:, :, 1].sum(axis=1) + deposit, tables
 
 
 # --- data ---------------------------------------------------------------------------------------------

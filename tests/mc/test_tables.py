@@ -167,6 +167,19 @@ def test_stopping_powers_and_ranges_are_estars(shared):
     print({quantity: f"{100 * d:.3f} % ({name})" for quantity, (d, name) in largest.items()})
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("material", [LUNG, BONE], ids=lambda material: material.name)
+def test_radiative_and_total_stopping_of_mixtures_are_estars_by_additivity(shared, material):
+    """ESTAR itself adds the radiative stopping powers of the elements."""
+    elements = {row["Z"]: row for row in estar(shared).values()}
+    energy = elements[1]["energy"]
+    reference = sum(weight * elements[z]["radiative"] for z, weight in material.composition)
+    tables = build_tables([material], UNRESTRICTED)
+    total, collision = (at_energy(energy, tables.stopping[0, 0, :, i]) for i in (0, 1))
+    assert worst(f"radiative {material.name}", total - collision, reference, energy) < 0.008
+    assert worst(f"total {material.name}", total, collision + reference, energy) < 0.002
+
+
 # --- photons ------------------------------------------------------------------------------------------
 
 
