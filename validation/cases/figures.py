@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,44 @@ def draw_pair(path: Path, title: str, found: Judgement) -> None:
     figure.axes[0].legend(fontsize=9)
     _histograms(figure.add_subplot(grid[2:, 1]), found)
     _checks(figure.add_subplot(grid[2:, 2]), found.checks)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def draw_coverage(
+    path: Path,
+    title: str,
+    judged: Mapping[str, tuple[np.ndarray, tuple[float, float]]],
+    shown: Mapping[str, tuple[float, float]],
+    limit: float,
+) -> None:
+    """Stated over true sigma.
+
+    Parameters
+    ----------
+    judged : dict
+        By study: the ratio of each voxel, and that of all with its uncertainty.
+    shown : dict
+        Further ratios with their uncertainty, which are not judged.
+    limit : float
+        Of the departure from 1.
+    """
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    edges = np.linspace(0.6, 1.5, 46)
+    for name, (ratios, _) in judged.items():
+        weights = np.full(ratios.size, 100.0 / ratios.size)
+        left.hist(ratios, edges, weights=weights, histtype="step", label=f"{name}: {ratios.size} voxels")
+    left.set(xlabel="stated / true sigma of a voxel", ylabel="% of the voxels above half the maximum")
+    left.legend(fontsize=8)
+    rows = [(name, ratio, OURS) for name, (_, ratio) in judged.items()]
+    rows += [(name, ratio, LIMIT) for name, ratio in shown.items()]
+    for place, (_, (ratio, error), colour) in enumerate(rows):
+        right.errorbar(ratio, -place, xerr=error, fmt="o", ms=4, capsize=2, color=colour)
+    right.axvspan(1.0 - limit, 1.0 + limit, color=LIMIT, alpha=0.2, lw=0)
+    right.axvline(1.0, color=REFERENCE, lw=0.5)
+    right.set_yticks(-np.arange(len(rows)), [name for name, *_ in rows], fontsize=8)
+    right.set(xlabel="stated / true sigma (grey points are not judged)")
     figure.suptitle(title)
     _save(figure, path)
 
