@@ -2,7 +2,8 @@
 
 docs/formats.md describes the file. A dose has two sigmas: *transport*, what more transport of the same
 phase space would still change, and *latent*, what the finite number of original histories of the phase
-space leaves however often it is reused.
+space leaves however often it is reused. It is to the medium; the dose to water of the same run may lie
+beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,10 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 
 FORMAT = "mcverify dose"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, FORMAT_VERSION)  # 1: the same, without dose to water
+TO_MEDIUM, TO_WATER = "dose to medium", "dose to water"  # how provenance and files name them
+GROUP = "to_water"  # of an HDF5 file: the dose to water, laid out as the dose to medium at the root
 PHASE_TOLERANCE = 1e-3  # by which voxel centres of aligned grids may differ [cm]
 
 
@@ -44,6 +49,8 @@ class Dose:
     provenance : dict
         Whatever is needed to make the dose again (version, configuration, seed, histories, hashes) and
         what was done to it since; must survive JSON.
+    to_water : Dose, optional
+        Dose to water of the same run, on the same grid.
     """
 
     grid: Grid
@@ -51,8 +58,11 @@ class Dose:
     sigma: np.ndarray
     latent: np.ndarray
     provenance: dict[str, Any] = field(default_factory=dict)
+    to_water: Dose | None = None
 
     def __post_init__(self) -> None:
+        if self.to_water is not None and self.to_water.grid != self.grid:
+            raise ValueError("dose to medium and to water must be on one grid")
         latent = np.asarray(self.latent, dtype=np.float64)
         if latent.ndim == 0:
             object.__setattr__(self, "latent", np.full(self.grid.shape, latent))
@@ -106,7 +116,7 @@ class Dose:
             np.where(inside, transfer(values, self.grid, grid), 0.0)
             for values in (self.mean, self.sigma, self.latent)
         )
-        return Dose(grid, *arrays, provenance)
+        return Dose(grid, *arrays, provenance, self.to_water and self.to_water.crop_to(grid))
 
     def save(self, path: str | Path) -> None:
         """Write the dose as HDF5, whole or not at all; a file already there stays until then."""
@@ -134,18 +144,16 @@ class Dose:
                 if file.attrs.get("format") != FORMAT:
                     raise InputError(path, "an HDF5 file, but not a dose of mcverify")
                 version = int(file.attrs["format_version"])
-                if version != FORMAT_VERSION:
+                if version not in READABLE:
                     raise InputError(
                         path,
-                        f"dose format {version}, this mcverify reads {FORMAT_VERSION}",
+                        f"dose format {version}, this mcverify reads {' and '.join(map(str, READABLE))}",
                         "use the one that wrote it",
                     )
-                mean, sigma, latent = (file[name][...] for name in ("mean", "sigma", "latent"))
-                if mean.ndim != 3:
-                    raise ValueError(f"mean has {mean.ndim} dimensions")
-                grid = Grid(mean.shape, tuple(file.attrs["spacing_cm"]), tuple(file.attrs["origin_cm"]))
-                provenance = json.loads(file["provenance"][()])
-                return cls(grid, mean, sigma, latent, provenance)
+                to_water = None
+                if GROUP in file:
+                    to_water = cls(*_read(file[GROUP], file.attrs))
+                return cls(*_read(file, file.attrs), to_water)
         except FileNotFoundError:
             raise InputError(path, "no such file") from None
         except KeyError as error:
@@ -158,6 +166,11 @@ class Dose:
         file.attrs["axes"] = "z y x"
         file.attrs["coordinates"] = "DICOM patient (x left, y posterior, z superior)"
         file.attrs["spacing_cm"], file.attrs["origin_cm"] = self.grid.spacing, self.grid.origin
+        self._fill_group(file)
+        if self.to_water is not None:
+            self.to_water._fill_group(file.create_group(GROUP))
+
+    def _fill_group(self, file: h5py.Group) -> None:
         file["provenance"] = json.dumps(self.provenance)  # a dataset: attributes end at 64 kB
         for key, value in self.provenance.items():
             if isinstance(value, str | int | float):
@@ -170,6 +183,15 @@ class Dose:
         file["mean"].attrs["quantity"] = "dose"
         file["sigma"].attrs["quantity"] = "one sigma of the transport"
         file["latent"].attrs["quantity"] = "one sigma of the phase space's finite histories, NaN unknown"
+
+
+def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray, dict]:
+    """Grid, mean, sigma, latent and provenance of a group; the grid is told by the file's attributes."""
+    mean, sigma, latent = (group[name][...] for name in ("mean", "sigma", "latent"))
+    if mean.ndim != 3:
+        raise ValueError(f"mean has {mean.ndim} dimensions")
+    grid = Grid(mean.shape, tuple(attributes["spacing_cm"]), tuple(attributes["origin_cm"]))
+    return grid, mean, sigma, latent, json.loads(group["provenance"][()])
 
 
 def _aligned(a: Grid, b: Grid) -> bool:

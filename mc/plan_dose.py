@@ -11,7 +11,7 @@ import numpy as np
 from mc import parallel
 from mc.calibration import Calibrated, find_calibration, stated_calibration
 from mc.config import Physics
-from mc.dose import Dose
+from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine import Machine, find_machine, phase_space_for
 from mc.provenance import provenance
 from mc.run import PlacedBeam, Progress, StopRule, simulate
@@ -37,7 +37,8 @@ class PlanDose:
     Parameters
     ----------
     dose : Dose
-        Course dose on the RTDOSE grid, or on the transport grid where another voxel size was asked for.
+        Course dose to medium on the RTDOSE grid, or on the transport grid where another voxel size was asked
+        for; with dose to water beside it if that was asked for.
     phantom : Phantom
     machine : Machine
     calibrations : mapping of str to Calibrated
@@ -64,6 +65,7 @@ def plan_dose(
     machine_file: Path | None = None,
     case_file: CaseFile | None = None,
     voxel: float | None = None,
+    water: bool = False,
     physics: Physics | None = None,
     stop: StopRule | None = None,
     seed: int = 1,
@@ -86,6 +88,8 @@ def plan_dose(
         Calibration curve, overrides, body outline.
     voxel : float, optional
         Side of the transport voxels [cm]; those of `dose_grid` if not given.
+    water : bool
+        Whether dose to water is scored too.
     on_stage : callable
         Told in a few words what begins.
 
@@ -135,6 +139,7 @@ def plan_dose(
         physics,
         stop,
         scored=scored,
+        water=water,
         seed=seed,
         threads=threads,
         on_progress=on_progress,
@@ -152,16 +157,25 @@ def plan_dose(
         "quality": run.quality,
         "phase_spaces": {path.name: space.sha256 for path, space in spaces.items()},
         "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
-        "quantity": "dose to medium, whole course",
     }
     return PlanDose(
-        replace(dose, provenance={**dose.provenance, **record}),
+        _named(dose, record),
         phantom,
         machine,
         calibrations,
         run.quality,
         tuple(dict.fromkeys(warnings)),
     )
+
+
+def _named(dose: Dose, record: dict) -> Dose:
+    """The dose with its provenance, in which both kinds of dose say what they are."""
+    to_water = dose.to_water
+    if to_water is not None:
+        made = {**to_water.provenance, **record, "quantity": f"{TO_WATER}, whole course"}
+        to_water = replace(to_water, provenance=made)
+    made = {**dose.provenance, **record, "quantity": f"{TO_MEDIUM}, whole course"}
+    return replace(dose, provenance=made, to_water=to_water)
 
 
 def patient_phantom(

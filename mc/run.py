@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -173,6 +173,8 @@ def simulate(
         Ctrl-C stops too, and keeps what is done.
     scored : (nz, ny, nx) bool, optional
         Where dose is kept; elsewhere (the air around the patient) it is 0 in the result.
+    water : bool
+        Whether dose to water is scored too; stop rules and balance speak of dose to medium all the same.
     seed : int
         Names the random streams.
     threads : int, optional
@@ -211,6 +213,7 @@ def simulate(
         to_gray = np.where(scored.ravel(), to_gray, 0.0)
 
     records, spread = _Records(), Spread(mass.size, groups)
+    spread_in_water = Spread(mass.size, groups) if water else None
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
     counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
@@ -236,6 +239,8 @@ def simulate(
             deposited += int(tally.medium.sum())
             batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
             spread.add(batch)
+            if spread_in_water is not None:
+                spread_in_water.add(without_rim(tally.water, phantom).ravel() * QUANTUM * to_gray)
             enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
             # in the first round an estimate now and then, for the time left only
             first_round = spread.batches < REPEATS * groups
@@ -259,6 +264,14 @@ def simulate(
     if not spread.sum.any():
         raise InputError(*NO_DOSE)
     dose, latent = _dose(phantom, spread, beams)
+    in_water = {}
+    if spread_in_water is not None:
+        to_water, latent_in_water = _dose(phantom, spread_in_water, beams)
+        dose = replace(dose, to_water=to_water)
+        in_water = {
+            "transport_uncertainty_in_water": to_water.relative_uncertainty(),
+            "latent_uncertainty_in_water": latent_in_water,
+        }
     quality = {
         "stopped_by": reason,
         "passes": spread.batches / groups,
@@ -269,6 +282,7 @@ def simulate(
         "phase_space_reuse": images * spread.batches / groups,
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": latent,
+        **in_water,
         "energy_balance": (deposited + int(counters[ESCAPED] + counters[ROULETTE]))
         / max(1, int(counters[EMITTED])),
         "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),

@@ -25,7 +25,7 @@ from validation.numbers import plain
 from validation.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.rtdose import PlanDose
 from validation.spots import PointDose, RegionDifference, isocentre_dose, region_differences
-from validation.verdict import Row, Structure, Verdict, judge
+from validation.verdict import Row, Structure, Verdict, judge, judge_run
 
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
@@ -96,6 +96,11 @@ class Comparison:
         name = self.plan.patient_id or self.plan_dose.patient_id
         return hashlib.sha256(name.encode()).hexdigest()[:8] if name else "not stated"
 
+    @property
+    def quantity(self) -> str:
+        """Which Monte Carlo dose was compared: to medium or to water, of what."""
+        return str(self.mc.provenance.get("quantity", "not stated"))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but volumes, ready for strict JSON: None for what could not be told."""
         plan, grid = self.plan, self.plan_dose.grid
@@ -138,6 +143,7 @@ class Comparison:
                     "spacing_mm_zyx": [10 * d for d in grid.spacing],
                     "origin_mm_zyx": [10 * c for c in grid.origin],
                 },
+                "monte_carlo_dose": self.quantity,
                 "monte_carlo_voxel_mm_xyz": self.mc_voxel_mm,
                 "verdict": self.verdict.to_dict(),
                 "dvh_curves": self.curves,
@@ -231,6 +237,7 @@ def compare(
         prescription,
         plan.fractions,
     )
+    verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
     curves, more = curves_and_rows(plan_dose, judged, evaluated, shares, profile, organs)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more))
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,8 @@ from validation.gamma import GammaMap, gamma
 from validation.profiles import Constraint, DifferenceLimit, GammaLimit, Profile
 from validation.statistics import noise_ceiling
 
+MOST_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
+NOT_SOUND = "the transport did not go as it must: report this"
 TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 TARGET_TYPES = ("PTV", "CTV", "GTV")
 RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
@@ -340,6 +344,32 @@ def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Pr
         status = "pass" if value <= most * (1 + 1e-6) else "warn"
         tests.append(Test(name, value, unit, status, tolerance=most, source=profile.source))
     return tests
+
+
+def judge_run(quality: Mapping[str, Any]) -> tuple[Test, ...]:
+    """Whether the transport itself went as it must; a dose that fails this is not to be trusted.
+
+    Parameters
+    ----------
+    quality : dict
+        `mc.run.Simulation.quality`; what it does not state is not judged.
+    """
+    tests = []
+    if "energy_balance" in quality:
+        off = 1e6 * abs(quality["energy_balance"] - 1.0)
+        status, note = ("pass", "") if off <= MOST_IMBALANCE_PPM else ("fail", NOT_SOUND)  # NaN fails
+        tests.append(
+            Test(
+                "energy balance of the run, off by", off, "ppm", status, action=MOST_IMBALANCE_PPM, note=note
+            )
+        )
+    for name, bad in (("lost_particles", "fail"), ("stack_overflows", "warn")):
+        if name in quality:
+            count = int(quality[name])
+            status, note = (bad, NOT_SOUND) if count else ("pass", "")
+            bound = {"action" if bad == "fail" else "tolerance": 0.0}
+            tests.append(Test(name.replace("_", " "), count, "", status, note=note, **bound))
+    return tuple(tests)
 
 
 def _row(structure: Structure, plan: MetricValue, mc: MetricValue) -> Row:

@@ -17,7 +17,17 @@ from mc.source.beams import Beam, sample_beam
 from mc.tables import Tables, build_tables
 from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS, STACK_DEPTH, escape, push
-from mc.transport.scoring import EMITTED, HISTORIES, LOST, MISSED, N_COUNTERS, PARTICLES, Tally, water_ratio
+from mc.transport.scoring import (
+    EMITTED,
+    HISTORIES,
+    LOST,
+    MISSED,
+    N_COUNTERS,
+    PARTICLES,
+    Tally,
+    medium_tally,
+    water_ratio,
+)
 from phantoms.recipes import water_tank
 
 CHUNKS = 128  # pieces of a batch, handed to threads as they come free
@@ -120,7 +130,7 @@ def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool
     """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water."""
     cells = geometry.density.size
     if not water:
-        return Tally(np.zeros(cells, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32))
+        return medium_tally(cells)
     ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]
     material = geometry.medium & (voxels.NARROW - 1)
     return Tally(np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.array(ratios, np.float32)[material])
@@ -134,16 +144,16 @@ def set_threads(threads: int | None) -> int:
     return numba.get_num_threads()
 
 
-def warm_up(simple_beams: bool = False) -> None:
+def warm_up(simple_beams: bool = False, water: bool = False) -> None:
     """Compile `run_phase_space`, or load it from the cache, by transporting nothing in a little water.
 
-    With `simple_beams` `run_beam` too. What is handed over has the types of a real run, since each other
-    combination of types would be compiled anew.
+    With `simple_beams` `run_beam` too; `water` chooses the kernels that score dose to water as well. What is
+    handed over has the types of a real run, since each other combination of types would be compiled anew.
     """
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
-    tally, rows = empty_tally(geometry, tables, cuts), np.zeros((CHUNKS, N_COUNTERS), np.int64)
+    tally, rows = empty_tally(geometry, tables, cuts, water), np.zeros((CHUNKS, N_COUNTERS), np.int64)
     run_phase_space(
         np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),
         1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,

@@ -39,7 +39,13 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         raise InputError("gamma", "--structure and --structure-file go together")
     if arguments.out is not None:
         output.check_writable(arguments.out.parent)
-    reference, evaluated = read_dose(arguments.reference), read_dose(arguments.evaluated)
+    if arguments.dose_to == "water" and not any(
+        output.is_hdf5(path) for path in (arguments.reference, arguments.evaluated)
+    ):
+        raise InputError("gamma", "--dose-to is for a dose.h5 of mcverify, and neither dose is one")
+    reference, evaluated = (
+        read_dose(path, arguments.dose_to) for path in (arguments.reference, arguments.evaluated)
+    )
     for warning in _differences(reference, evaluated):
         screen.warn(warning)
     mask = None
@@ -64,12 +70,16 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return PASSED if passed else FAILED
 
 
-def read_dose(path: Path) -> Compared:
-    """An RTDOSE or a dose.h5."""
+def read_dose(path: Path, dose_to: str = "medium") -> Compared:
+    """An RTDOSE or a dose.h5, of which `dose_to` names the dose to medium or to water."""
     if output.is_hdf5(path):
         from mc.dose import Dose
 
         dose = Dose.load(path)
+        if dose_to == "water":
+            if dose.to_water is None:
+                raise InputError(path, "holds no dose to water", "`mcverify plan --dose-to both` makes one")
+            dose = dose.to_water
         return Compared(path, dose.grid, dose.mean, dose.provenance.get("quantity", "mcverify dose"))
     from validation.rtdose import read_rtdose
 

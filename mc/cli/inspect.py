@@ -113,6 +113,7 @@ def _dose(path: Path, screen: Screen) -> None:
         ("maximum", f"{dose.mean.max():.4g} Gy"),
         ("transport sigma", f"{100 * dose.relative_uncertainty():.2f} % (rms above half the maximum)"),
         ("latent sigma", f"{100 * latent:.2f} %" if latent == latent else "unknown"),
+        ("dose to water", "as well" if dose.to_water is not None else "not scored"),
         *((key, value) for key, value in dose.provenance.items() if isinstance(value, str | int | float)),
     ]
     screen.facts(f"{path}: dose of mcverify", facts)

@@ -13,19 +13,20 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 
 
-def load_kernels(ranks: World, simple_beams: bool = False) -> None:
+def load_kernels(ranks: World, simple_beams: bool = False, water: bool = False) -> None:
     """Have the transport kernels ready; rank 0 compiles them, the others load what it made.
 
-    With `simple_beams` also those of water tanks and validation cases.
+    With `simple_beams` also those of water tanks and validation cases, with `water` those that score dose to
+    water, too.
     """
     from mc.backends.cpu import warm_up
 
     with _kept():
         if ranks.rank == 0:
-            warm_up(simple_beams)
+            warm_up(simple_beams, water)
         ranks.barrier()
         if ranks.rank > 0:
-            warm_up(simple_beams)
+            warm_up(simple_beams, water)
 
 
 def load_gamma() -> None:

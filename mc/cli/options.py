@@ -186,6 +186,13 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="CT calibration: opentps-4, schneider-24, water-only, or a TOML file "
         "(default: that of case.toml, or opentps-4 with a warning)",
     )
+    parser.add_argument(
+        "--dose-to",
+        choices=("medium", "water", "both"),
+        default="medium",
+        help="which Monte Carlo dose is compared: to medium (default), or to water, where the planning "
+        "system reports that. With water or both, dose.h5 holds both; both compares medium",
+    )
     _computing(parser)
 
 
@@ -231,6 +238,12 @@ def _gamma(parser: argparse.ArgumentParser) -> None:
         type=units.share,
         default=10.0,
         help="leave out voxels below this percentage of the reference's maximum (default: 10%%)",
+    )
+    parser.add_argument(
+        "--dose-to",
+        choices=("medium", "water"),
+        default="medium",
+        help="which dose of a dose.h5 that holds both (default: %(default)s)",
     )
     parser.add_argument("--structure-file", metavar="RTSTRUCT", type=Path, help="where --structure is drawn")
     parser.add_argument("--structure", metavar="NAME", help="only voxels whose centre lies in this structure")

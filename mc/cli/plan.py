@@ -15,6 +15,7 @@ from mc.cli import output
 from mc.cli.kernels import load_gamma, load_kernels
 from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
+from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.parallel import World
 from mc.plan_dose import PlanDose, plan_dose
 from mc.run import StopRule
@@ -68,11 +69,11 @@ def check_plan(
     folder : Path
         The export.
     arguments : Namespace
-        `out`, `machine`, `calibration`, `voxel` and the options of a run.
+        `out`, `machine`, `calibration`, `voxel`, `dose_to` and the options of a run.
     profile : Profile
         Limits to judge by.
     """
-    started = time.monotonic()
+    started, water = time.monotonic(), arguments.dose_to != "medium"
     case = find_case(folder)
     plan = read_plan(case.plan_file)
     out = arguments.out or output.default_folder(plan.label, folder)
@@ -81,12 +82,12 @@ def check_plan(
         bar.stage("reading the export")
         inputs = read_inputs(case, plan, arguments.calibration)
         if ranks.rank == 0:
-            output.check_space(out, int(inputs.dose.dose.size))
+            output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
 
         def on_stage(name: str) -> None:
             if name == "calibration":  # the first that needs kernels; all refusals come before
                 bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks)
+                load_kernels(ranks, water=water)
             bar.stage(name)
 
         computed = plan_dose(
@@ -97,6 +98,7 @@ def check_plan(
             machine_file=arguments.machine,
             case_file=inputs.case_file,
             voxel=arguments.voxel,
+            water=water,
             stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
             seed=arguments.seed,
             threads=arguments.threads,
@@ -107,10 +109,11 @@ def check_plan(
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the dose")
-        _write_dose(out, inputs, computed, screen)
+        dose = computed.dose.to_water if arguments.dose_to == "water" else computed.dose
+        _write_dose(out, inputs, computed.dose, dose, screen)
         bar.stage("comparing")
         load_gamma()
-        comparison = _compare(inputs, computed, profile, out)
+        comparison = _compare(inputs, computed, dose, profile, out)
     show_verdict(comparison, screen)
     for path, why in case.unused:
         screen.note(f"not used: {path.name} ({why})")
@@ -149,34 +152,34 @@ def _refuse_incomparable(dose: TpsDose, structures: StructureSet, case_file: Cas
         )
 
 
-def _write_dose(out: Path, inputs: Inputs, computed: PlanDose, screen: Screen) -> None:
-    """Write the dose first, so that nothing that fails later can lose it."""
-    dose = computed.dose
-    dose.save(out / output.DOSE)
+def _write_dose(out: Path, inputs: Inputs, whole: Dose, dose: Dose, screen: Screen) -> None:
+    """Write all doses, and as RTDOSE the one compared; first, so that nothing later can lose them."""
+    whole.save(out / output.DOSE)
     output.drop_older(out)
     below = int(np.count_nonzero(dose.mean < 0.0))
     if below:  # an RTDOSE holds none
         screen.warn(f"{below} voxels have a dose below 0 (to {dose.mean.min():.2g} Gy), 0 in {output.RTDOSE}")
     with output.replacing(out / output.RTDOSE) as path:
-        description = f"mcverify of {inputs.plan.label}"
+        kind = TO_WATER if dose is whole.to_water else TO_MEDIUM
+        description = f"mcverify, {kind}, of {inputs.plan.label}"
         write_rtdose(path, np.maximum(dose.mean, 0.0), dose.grid, inputs.dose, description, __version__)
 
 
-def _compare(inputs: Inputs, computed: PlanDose, profile: Profile, out: Path):
-    """Compare with the plan's dose and write the report."""
+def _compare(inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path):
+    """Compare `dose` with the plan's dose and write the report."""
     from validation.comparison import compare
     from validation.report import write_report, write_result
 
     comparison = compare(
         plan=inputs.plan,
         plan_dose=inputs.dose,
-        mc_dose=computed.dose,
+        mc_dose=dose,
         structures=inputs.structures,
         ct=inputs.ct,
         phantom=computed.phantom,
         profile=profile,
         quality=computed.quality,
-        calibration=computed.dose.provenance["calibrations"],
+        calibration=dose.provenance["calibrations"],
         warnings=[*inputs.case.warnings, *computed.warnings],
     )
     write_report(comparison, out / output.REPORT)

@@ -25,5 +25,6 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
         f"{100 * quality['transport_uncertainty']:.2f} %, latent sigma "
         + (f"{100 * latent:.2f} %" if latent == latent else "unknown")
     )
+    screen.line(f"Monte Carlo dose compared: {comparison.quantity}")
     screen.line(f"limits: {profile.status}")
     screen.line(f"verdict: {VERDICT[status]}. {HEADLINES[status]}", COLOURS[status])

@@ -36,8 +36,8 @@ class Tally(NamedTuple):
 
     medium : (cells,) int64
     water : (cells,) int64
-        The same as it would be in water; of shape (0, 0) if it was not asked for. The number of dimensions
-        is part of the type, so kernels compiled without it hold no trace of it.
+        The same as it would be in water; of shape (0, 0) if it was not asked for (`medium_tally`). The number
+        of dimensions is part of the type, so kernels compiled without it hold no trace of it.
     cut_ratio : (cells,) float32
         Stopping power of water over the cell's medium at the absorption energy of electrons; for `water`.
     """
@@ -45,6 +45,11 @@ class Tally(NamedTuple):
     medium: np.ndarray
     water: np.ndarray
     cut_ratio: np.ndarray
+
+
+def medium_tally(cells: int) -> Tally:
+    """An empty tally of dose to medium alone."""
+    return Tally(np.zeros(cells, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32))
 
 
 if config.DISABLE_JIT:

@@ -21,6 +21,8 @@ QUALITY = (
     ("phase_space_reuse", "Phase-space reuse (passes over the file)", number),
     ("transport_uncertainty", "Transport sigma (rms above half the maximum)", percent),
     ("latent_uncertainty", "Latent sigma (phase space, rms above half the maximum)", percent),
+    ("transport_uncertainty_in_water", "Transport sigma, dose to water", percent),
+    ("latent_uncertainty_in_water", "Latent sigma, dose to water", percent),
     ("energy_balance", "Energy balance (deposited + escaped) / emitted", lambda value: f"{value:.8f}"),
     ("missed_energy_share", "Source energy that misses the phantom", percent),
     ("lost_particles", "Lost particles", number),
@@ -33,7 +35,6 @@ QUALITY = (
     ("seed", "Seed", str),
 )
 PROVENANCE = (
-    ("quantity", "Quantity"),
     ("git", "Source commit"),
     ("sources_sha256", "Physics sources, SHA-256"),
     ("python", "Python"),
@@ -79,6 +80,7 @@ def header(comparison: Comparison) -> list[Pair]:
         Pair("Prescription", "; ".join(prescriptions) or "not stated"),
         Pair("Fractions", str(plan.fractions)),
         Pair("Patient position", plan.patient_position),
+        Pair("Monte Carlo dose compared", comparison.quantity),
         Pair("Dose grid", f"{spacing} mm; Monte Carlo voxel {voxel} mm (x, y, z)"),
         Pair("mcverify", str(provenance.get("mcverify", "version not stated"))),
         Pair("Machine file, SHA-256", str(provenance.get("machine_sha256", "not stated"))),
