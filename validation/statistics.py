@@ -23,6 +23,7 @@ def noise_ceiling(
     criterion: Criterion,
     mask: np.ndarray | None = None,
     seed: int = 1,
+    correlations: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> float:
     """Gamma passing rate that two doses reach which differ by nothing but their noise [%].
 
@@ -40,14 +41,35 @@ def noise_ceiling(
     criterion, mask
         As for `validation.gamma.gamma`.
     seed : int
+    correlations : pair of (k,) array, optional
+        Correlation of the reference's noise, and of the other's, between voxels 0, 1, 2, ... apart along the
+        first axis; 0 beyond. Where electrons cross several voxels, the noise of neighbours is alike and
+        gamma finds no better value next door: without this the ceiling is too high. None: independent.
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
     random = np.random.default_rng(seed)
     copies = [
-        reference if sigma is None else reference + sigma * random.standard_normal(reference.shape)
-        for sigma in (reference_sigma, other_sigma)
+        reference if sigma is None else reference + sigma * _unit_noise(reference.shape, correlation, random)
+        for sigma, correlation in zip((reference_sigma, other_sigma), correlations, strict=True)
     ]
     return gamma(copies[0], grid, copies[1], grid, criterion, mask).passing_rate()
+
+
+def _unit_noise(
+    shape: tuple[int, ...], correlation: np.ndarray | None, random: np.random.Generator
+) -> np.ndarray:
+    """Normal noise of unit variance whose columns along the first axis are correlated."""
+    if correlation is None:
+        return random.standard_normal(shape)
+    n = shape[0] + len(correlation)  # circular, so the column's ends must not see each other
+    lags = np.zeros(n)
+    lags[: len(correlation)] = correlation
+    lags[-len(correlation) + 1 :] = correlation[:0:-1]
+    power = np.maximum(np.fft.rfft(lags).real, 0.0)  # a measured correlation may have none that fits exactly
+    power *= 1.0 / (np.fft.irfft(power, n)[0])
+    white = np.fft.rfft(random.standard_normal((n, *shape[1:])), axis=0)
+    coloured = np.fft.irfft(white * np.sqrt(power)[:, None, None], n, axis=0)
+    return coloured[: shape[0]]
 
 
 @dataclass(frozen=True)

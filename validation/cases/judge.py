@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from phantoms.grid import Grid
 from validation.cases.curves import Curve, averaged_curves, deviation
-from validation.cases.noise import inflation, sigma_scale, symmetrised
+from validation.cases.noise import depth_correlation, inflation, sigma_scale, symmetrised
 from validation.cases.verdict import Check, Options
 from validation.gamma import Criterion, gamma
 from validation.statistics import SystematicDifference, noise_ceiling, systematic_difference
@@ -34,7 +34,8 @@ STEEP = 0.05  # distance allowed in steep gradients [cm]
 SMALLEST_GROUP = 0.01  # of the voxels of a region
 AVERAGED = 1.5  # curves are averaged over so much across, and along [cm]
 FALSE_ALARMS = 0.01
-DRAWS = 24  # of columns, for the uncertainty of a shift
+DRAWS, QUICK_DRAWS = 24, 8  # of columns, for the uncertainty of a shift
+CORRELATED = 4.0  # noise is correlated along the beam over so much, at most [cm]
 COLUMN = 3.0  # length in which a column is drawn [cm]
 SMOOTHED = 1.0  # of depth, over which the dose is averaged to find Dmax and the regions [cm]
 REGIONS = {"above Dmax/2": (0.5, np.inf), "10-50 % of Dmax": (0.1, 0.5)}
@@ -45,8 +46,7 @@ CRITERION = Criterion(1.0, 1.0, False, 10.0)
 class Pair:
     """Our dose and the reference, made ready to be compared; arrays (nz, ny, nx), any unit.
 
-    Sigmas are symmetrised, which makes them four times as well known, and the reference's is brought to
-    its true scale.
+    Sigmas are symmetrised, which makes their squares four times as well known.
     """
 
     grid: Grid
@@ -76,25 +76,28 @@ class Judgement:
 
 
 def pair_doses(
-    grid: Grid, ours: np.ndarray, ours_sigma: np.ndarray, reference: np.ndarray, reference_sigma: np.ndarray
+    grid: Grid,
+    ours: np.ndarray,
+    ours_sigma: np.ndarray,
+    reference: np.ndarray,
+    reference_sigma: np.ndarray,
+    rescale: bool = False,
 ) -> Pair:
-    """Symmetric doses of one truth as a `Pair`."""
+    """Symmetric doses of one truth as a `Pair`.
+
+    With `rescale` the reference's sigma is brought to the scale that its mirror images show: that of a dose
+    from a phase space holds the file's latent noise, which cancels where both doses use the same file.
+    """
     smooth = uniform_filter1d(symmetrised(reference), _odd(SMOOTHED / grid.spacing[0]), axis=0)
     dmax = float(smooth.max())
     regions = {name: (smooth > low * dmax) & (smooth <= high * dmax) for name, (low, high) in REGIONS.items()}
-    reference_sigma = np.sqrt(symmetrised(reference_sigma**2))
-    scales = {name: sigma_scale(reference, reference_sigma, region) for name, region in regions.items()}
-    above, below = scales.values()
-    return Pair(
-        grid,
-        ours,
-        np.sqrt(symmetrised(ours_sigma**2)),
-        reference,
-        reference_sigma * np.where(smooth > 0.5 * dmax, above, below),
-        dmax,
-        regions,
-        scales,
-    )
+    ours_sigma, reference_sigma = (np.sqrt(symmetrised(s**2)) for s in (ours_sigma, reference_sigma))
+    scales = {}
+    if rescale:
+        scales = {name: sigma_scale(reference, reference_sigma, region) for name, region in regions.items()}
+        above, below = scales.values()
+        reference_sigma = reference_sigma * np.where(smooth > 0.5 * dmax, above, below)
+    return Pair(grid, ours, ours_sigma, reference, reference_sigma, dmax, regions, scales)
 
 
 def judge(pair: Pair, options: Options) -> Judgement:
@@ -104,7 +107,7 @@ def judge(pair: Pair, options: Options) -> Judgement:
     checks: list[Check] = []
     differences = {}
     for name, region in pair.regions.items():
-        difference, scatter = _shifts(pair, region)
+        difference, scatter = _shifts(pair, region, QUICK_DRAWS if options.quick else DRAWS)
         differences[name] = difference
         checks.append(
             Check(f"systematic shift, {name}", worst_shift(difference), options.limit(SHIFT_LIMIT), scatter)
@@ -159,7 +162,7 @@ class _Noise:
         return self._known[block]
 
 
-def _shifts(pair: Pair, region: np.ndarray) -> tuple[SystematicDifference, float]:
+def _shifts(pair: Pair, region: np.ndarray, draws: int) -> tuple[SystematicDifference, float]:
     """The systematic difference in a region, and the standard deviation of its worst shift [% of Dmax]."""
     ours, reference, sigma = pair.ours[region], pair.reference[region], pair.sigma[region]
     nothing = np.zeros_like(sigma)
@@ -180,7 +183,7 @@ def _shifts(pair: Pair, region: np.ndarray) -> tuple[SystematicDifference, float
         worst_shift(
             fit(np.concatenate([members[i] for i in random.integers(len(members), size=len(members))]))
         )
-        for _ in range(DRAWS)
+        for _ in range(draws)
     ]
     return fit(slice(None)), float(np.std(drawn, ddof=1))
 
@@ -240,7 +243,19 @@ def _gamma_check(pair: Pair, noise: _Noise, limit: float) -> tuple[Check, dict[s
     )
     found = gamma(pair.reference, pair.grid, pair.ours, pair.grid, criterion)
     rate = found.passing_rate()
-    ceiling = noise_ceiling(pair.reference, pair.reference_sigma, pair.ours_sigma, pair.grid, criterion)
+    seen, lags = np.any(list(pair.regions.values()), axis=0), round(CORRELATED / pair.grid.spacing[0])
+    correlations = tuple(
+        depth_correlation(dose, sigma, seen, lags)
+        for dose, sigma in ((pair.reference, pair.reference_sigma), (pair.ours, pair.ours_sigma))
+    )
+    ceiling = noise_ceiling(
+        pair.reference,
+        pair.reference_sigma,
+        pair.ours_sigma,
+        pair.grid,
+        criterion,
+        correlations=correlations,
+    )
     voxels = np.count_nonzero(pair.reference > 0.01 * CRITERION.threshold_percent * pair.dmax)
     share = 0.01 * ceiling
     # either rate scatters like a share of the voxels, of correlated ones as of fewer

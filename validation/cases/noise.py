@@ -64,6 +64,27 @@ def inflation(
     return max(1.0, float(found / expected)) if expected > 0 else 1.0
 
 
+def depth_correlation(dose: np.ndarray, sigma: np.ndarray, region: np.ndarray, lags: int) -> np.ndarray:
+    """Correlation of a dose's noise between voxels 0 to `lags` apart along z, (lags + 1,).
+
+    Parameters
+    ----------
+    dose, sigma : (nz, ny, nx) array
+    region : (nz, ny, nx) bool
+        Both voxels of a pair lie in it.
+    lags : int
+    """
+    products, counts = np.zeros(lags + 1), np.zeros(lags + 1)
+    for anti, variance, part in _halves(dose, sigma, region):
+        t = np.divide(anti, np.sqrt(variance), out=np.zeros_like(anti), where=part)
+        for lag in range(min(lags + 1, len(t))):
+            both = part[lag:] & part[: len(t) - lag]
+            products[lag] += np.sum(t[lag:][both] * t[: len(t) - lag][both])
+            counts[lag] += np.count_nonzero(both)
+    covariance = products / np.maximum(counts, 1)
+    return covariance / covariance[0]
+
+
 def _halves(
     values: np.ndarray, sigma: np.ndarray, region: np.ndarray, size: tuple[int, int, int] = (1, 1, 1)
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -40,7 +40,8 @@ def run(case: Case, options: Options) -> Verdict:
     reference, reference_sigma, grid = load_dose(case.folder / REFERENCE)
     if not grid.matches(phantom.grid):
         raise InputError(case.folder / REFERENCE, "has another grid than the phantom of case.toml")
-    if "phase_space" in table:
+    shared = "phase_space" in table
+    if shared:
         entry = table.table("phase_space")
         path = case.folder / entry.text("path")
         if not path.with_name(f"{path.name}.IAEAheader").exists():
@@ -55,7 +56,7 @@ def run(case: Case, options: Options) -> Verdict:
         area = (beam.x2 - beam.x1) * (beam.y2 - beam.y1)
         dose, sigma, checks = area * sums.mean, area * sums.sigma, sums.checks()
         histories, cpu = sums.histories * sums.batches, sums.cpu_seconds
-    found = judge(pair_doses(phantom.grid, dose, sigma, reference, reference_sigma), options)
+    found = judge(pair_doses(phantom.grid, dose, sigma, reference, reference_sigma, shared), options)
     return Verdict(
         case.name,
         (*found.checks, *checks),
