@@ -127,6 +127,32 @@ def _checks(axes: Axes, checks: tuple[Check, ...]) -> None:
         axes.text(0.12, y, f"{check.name}\n{check_text(check)}", va="top", fontsize=9)
 
 
+def draw_r50(
+    path: Path,
+    title: str,
+    depth: np.ndarray,
+    dose: np.ndarray,
+    sigma: np.ndarray,
+    reference: np.ndarray,
+    check: Check,
+    facts: dict[str, float],
+) -> None:
+    """Depth doses with their R50, and their difference; doses (n,) on the scale of the reference."""
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
+    top = 0.01 * float(reference.max())
+    upper.plot(depth, reference / top, "-", color=REFERENCE, lw=1, label="reference")
+    upper.plot(depth, dose / top, ".", color=OURS, ms=4, label="mcverify")
+    for key, colour in (("reference_r50_cm", REFERENCE), ("r50_cm", OURS)):
+        upper.axvline(facts[key], color=colour, lw=0.8, ls="--", label=f"R50 {facts[key]:.4g} cm")
+    upper.set(ylabel="% of maximum", title=f"{title}\nR50 {check_text(check)}")
+    upper.legend()
+    lower.errorbar(depth, (dose - reference) / top, sigma / top, fmt=".", ms=3, color=OURS, elinewidth=0.6)
+    lower.axhline(0, color=REFERENCE, lw=0.5)
+    lower.set(xlabel="depth [cm]", ylabel="difference\n[% of maximum]")
+    _save(figure, path)
+
+
 def check_text(check: Check) -> str:
     """A check's figure, uncertainty and limit in words."""
     unit = f" {check.unit}" if check.unit else ""
