@@ -48,7 +48,8 @@ class Dose:
         unknown.
     provenance : dict
         Whatever is needed to make the dose again (version, configuration, seed, histories, hashes) and
-        what was done to it since; must survive JSON.
+        what was done to it since; must survive JSON. "latent_uncertainty" is the rms relative latent sigma
+        above half the maximum, found before the map was cut at 0 voxel by voxel, which lifts it.
     to_water : Dose, optional
         Dose to water of the same run, on the same grid.
     """
@@ -79,18 +80,11 @@ class Dose:
 
     def relative_uncertainty(self, above: float = 0.5) -> float:
         """Rms of sigma / mean over voxels above `above` times the maximum; infinite without any dose."""
-        return self._rms_relative(self.sigma, above)
-
-    def relative_latent(self, above: float = 0.5) -> float:
-        """The same of the latent sigma; NaN where it is unknown."""
-        return self._rms_relative(self.latent, above)
-
-    def _rms_relative(self, sigma: np.ndarray, above: float) -> float:
         maximum = self.mean.max()
         if not maximum > 0:
             return float("inf")
         high = self.mean > above * maximum
-        return float(np.sqrt(np.mean((sigma[high] / self.mean[high]) ** 2)))
+        return float(np.sqrt(np.mean((self.sigma[high] / self.mean[high]) ** 2)))
 
     def crop_to(self, grid: Grid) -> Dose:
         """This dose on another grid, zero outside its own.

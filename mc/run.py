@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -128,6 +129,9 @@ def _images(beams: Sequence[PlacedBeam]) -> int:
     return max(beam.images for beam in beams)
 
 
+_tables = lru_cache(maxsize=2)(build_tables)  # runs often follow each other in the same materials
+
+
 class _Records:
     """Groups of phase spaces as kernel arrays, kept in memory while they are small."""
 
@@ -200,7 +204,7 @@ def simulate(
     world = world or parallel.world()
     started, cpu_started = time.monotonic(), time.process_time()
     used_threads = cpu.set_threads(threads)
-    tables = build_tables(phantom.materials, physics)
+    tables = _tables(phantom.materials, physics)
     geometry = build_voxels(phantom, _rim(phantom, beams))
     cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
     groups, images = group_count(beams), _images(beams)
@@ -396,7 +400,8 @@ def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> tupl
         latent_sigma = np.sqrt(np.maximum(latent, 0.0) + mean**2 * counted)
     shape = phantom.grid.shape
     sigmas = np.sqrt(transport).reshape(shape), latent_sigma.reshape(shape)
-    return Dose(phantom.grid, mean.reshape(shape), *sigmas), relative
+    stated = {"latent_uncertainty": relative if np.isfinite(relative) else None}
+    return Dose(phantom.grid, mean.reshape(shape), *sigmas, stated), relative
 
 
 def count_variance(beams: Sequence[PlacedBeam]) -> float:

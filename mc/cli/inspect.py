@@ -107,14 +107,16 @@ def _dose(path: Path, screen: Screen) -> None:
     from mc.dose import Dose
 
     dose = Dose.load(path)
-    latent = dose.relative_latent()
+    # of the run itself: the map is cut at 0 voxel by voxel, and its rms would be too large
+    stated = dict(dose.provenance)
+    latent = stated.pop("latent_uncertainty", None)
     facts = [
         *grid_facts(dose.grid),
         ("maximum", f"{dose.mean.max():.4g} Gy"),
         ("transport sigma", f"{100 * dose.relative_uncertainty():.2f} % (rms above half the maximum)"),
-        ("latent sigma", f"{100 * latent:.2f} %" if latent == latent else "unknown"),
+        ("latent sigma", "unknown" if latent is None else f"{100 * latent:.2f} %"),
         ("dose to water", "as well" if dose.to_water is not None else "not scored"),
-        *((key, value) for key, value in dose.provenance.items() if isinstance(value, str | int | float)),
+        *((key, value) for key, value in stated.items() if isinstance(value, str | int | float)),
     ]
     screen.facts(f"{path}: dose of mcverify", facts)
 

@@ -94,6 +94,17 @@ def test_inspect_knows_everything(bench, capsys):
         assert re.search(says, capsys.readouterr().out), path
 
 
+@pytest.mark.parametrize(("stated", "said"), [(0.0123, "1.23 %"), (None, "unknown")])
+def test_inspect_tells_the_latent_sigma_of_the_run(tmp_path, capsys, stated, said):
+    """Not that of the map, which is cut at 0 voxel by voxel."""
+    grid = Grid((2, 2, 2), (0.2, 0.2, 0.2), (0.0, 0.0, 0.0))
+    one = np.ones(grid.shape)
+    Dose(grid, one, 0.01 * one, 0.5, {"latent_uncertainty": stated}).save(tmp_path / "dose.h5")
+    assert main(["inspect", str(tmp_path / "dose.h5")]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(rf"latent sigma\W+{said}", shown) and "latent_uncertainty" not in shown
+
+
 def test_inspect_tells_volumes(tmp_path, capsys):
     ball = [circle(1.0, z, (3.0, -1.0)) for z in GRID.centres(0)[3:9]]
     box = [rectangle((1.2, 4.8), (-2.9, 0.9), z) for z in GRID.centres(0)]

@@ -7,21 +7,14 @@ from mc import run
 from mc.config import Physics
 from mc.run import PlacedBeam, StopRule, simulate
 from mc.source.phase_space import Particles, write_phase_space
-from mc.tables import build_tables
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_runs():
-    """Tables made once, as they are the same for all; passes cut into fewer groups, to spare calls."""
-    made = {}
-
-    def tables(materials, physics):
-        return made.setdefault((materials, physics), build_tables(materials, physics))
-
+    """Passes cut into fewer groups, to spare calls."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "build_tables", tables)
         patch.setattr(run, "GROUPS", 8)
         yield
 
@@ -93,7 +86,9 @@ def test_latent_sigma_on_the_axis_of_mirror_images(tmp_path):
 
 
 def test_quality(tmp_path):
-    quality = dose_of(placed(phase_space(tmp_path))).quality
+    found = dose_of(placed(phase_space(tmp_path)))
+    quality = found.quality
+    assert found.dose.provenance["latent_uncertainty"] == quality["latent_uncertainty"] > 0
     assert quality["energy_balance"] == pytest.approx(1.0, abs=1e-8)
     assert quality["lost_particles"] == quality["stack_overflows"] == 0
     assert quality["recorded_histories"] == 2 * 800

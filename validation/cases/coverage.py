@@ -223,9 +223,9 @@ def _regions(doses: list[Dose]) -> dict[tuple[str, str], np.ndarray]:
 
 
 def stated_over_true(dose: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
-    """sqrt(<variance> / variance of the doses over the repeats), and its uncertainty; NaN where nothing varies.
+    """sqrt(<variance> / variance of the doses over the repeats), and its uncertainty. Arrays (repeats, n).
 
-    Arrays are (repeats, n).
+    NaN where nothing varies.
     """
     n = len(dose)
 
