@@ -21,7 +21,7 @@ FORMAT_VERSION = 2
 ENERGY_RANGE = 1e-3, 100.0  # kept energies [MeV]
 X_MAX = 1024.0  # kept momentum transfers [1/Angstrom]
 BARN = 1e-24  # [cm2]
-LARGEST_GAP = 5  # between elements of EPICS2017, across which those between are interpolated in Z
+LARGEST_GAP = 17  # between elements of EPICS2017, across which those between are interpolated in Z
 
 
 def text_lines(path: Path) -> list[str]:

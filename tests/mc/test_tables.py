@@ -45,7 +45,7 @@ from mc.tables.inelastic import (
     largest_loss,
 )
 from mc.tables.medium import Atom, Medium
-from mc.tables.photons import cross_section_intervals, photoelectric_cross_section
+from mc.tables.photons import cross_section_intervals, photoelectric_cross_section, photon_cross_sections
 from mc.tables.scattering import electronic_transport, eta_index
 from phantoms.errors import InputError
 from phantoms.materials import Material
@@ -148,7 +148,7 @@ def test_stopping_powers_and_ranges_are_estars(shared):
                 continue
             known[name] = Material(name, row["rho"], ((row["Z"], 1.0),), row["I"])
             elements += 1
-    assert elements == 53
+    assert elements == 78
     largest = dict.fromkeys(limits, (0.0, ""))
     for name, material in known.items():
         row = substances[name]
@@ -375,23 +375,63 @@ def test_scattering_of_elements_without_elsepa_data_fits_their_neighbours():
             np.testing.assert_allclose(scaled[z][order], expected, rtol=0.02)
 
 
-@pytest.mark.parametrize("left_out", [13, 25])
-def test_interpolation_in_z_brings_back_a_left_out_element(left_out, monkeypatch):
+@pytest.mark.parametrize(
+    ("left_out", "low", "high", "elastic", "functions"),
+    [
+        (13, 12, 14, 0.01, 0.012),
+        (25, 24, 26, 0.01, 0.012),
+        (47, 40, 53, 0.02, 0.025),
+        (74, 56, 79, 0.02, 0.02),
+    ],
+)
+def test_interpolation_in_z_brings_back_a_left_out_element(
+    left_out, low, high, elastic, functions, monkeypatch
+):
+    """Also across gaps as wide as those between the elements of EPICS2017 (up to 17)."""
     script = Path(__file__).parents[2] / "scripts/build_tables.py"
     monkeypatch.syspath_prepend(script.parent)
     spec = importlib.util.spec_from_file_location("build_tables", script)
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    library = load_elements([left_out - 1, left_out, left_out + 1])
+    monkeypatch.setattr(build, "LARGEST_GAP", high - low)
     names = ("form_factor", "scattering", "elastic")
+    library = load_elements([low, left_out, high])
     known = {z: {name: getattr(e, name) for name in names} for z, e in library.items()}
+    tabulated = library[low].elastic_energy >= NODES[0]
     truth = known.pop(left_out)
     found = build.interpolate_elements(known)[left_out]
-    np.testing.assert_allclose(found["elastic"], truth["elastic"], rtol=0.01)
+    ours, theirs = found["elastic"][:, tabulated], truth["elastic"][:, tabulated]
+    np.testing.assert_allclose(ours, theirs, rtol=elastic)
     x = np.geomspace(0.01, 20.0, 200)
     for name in names[:2]:
         ours, theirs = (np.interp(x, *data[name]) for data in (found, truth))
-        np.testing.assert_allclose(ours, theirs, atol=0.012 * left_out)
+        np.testing.assert_allclose(ours, theirs, atol=functions * left_out)
+
+
+@pytest.mark.parametrize("z", [10, 31, 35, 39, 48, 57, 64, 70, 78])
+def test_interpolated_functions_give_xcoms_scattering_as_their_neighbours_do(z):
+    """The integrals of F^2 and S over XCOM's cross sections, known for every element, are smooth in Z."""
+    exact = [1, 6, 9, 11, 20, 22, 30, 40, 47, 50, 56, 73, 75, 79, 82]  # elements of EPICS2017
+    low, high = max(k for k in exact if k < z), min(k for k in exact if k > z)
+    ratios = {k: _scattering_ratios(element) for k, element in load_elements([low, z, high]).items()}
+    expected = ratios[low] + (z - low) / (high - low) * (ratios[high] - ratios[low])
+    np.testing.assert_allclose(ratios[z], expected, atol=0.03 if z == 10 else 0.015)
+
+
+def _scattering_ratios(element):
+    """Coherent and incoherent cross section from F and S over XCOM's, (2, 3): at 20, 100, 500 keV."""
+    area = 2 * np.pi * 2.8179403262e-13**2 * 1e24
+    cosine = np.concatenate([np.linspace(-1, 0.9, 2000), 1 - np.geomspace(0.0999, 1e-7, 3000)])
+    energy = np.array([0.02, 0.1, 0.5])
+    ratios = np.empty((2, 3))
+    for i, e in enumerate(energy):
+        x = e / HC * np.sqrt(0.5 * (1 - cosine))
+        form, scattering = np.interp(x, *element.form_factor), np.interp(x, *element.scattering)
+        left = 1 / (1 + e / ELECTRON_MASS * (1 - cosine))
+        klein_nishina = 0.5 * left**2 * (left + 1 / left - 1 + cosine**2)
+        ratios[0, i] = np.trapezoid(0.5 * form**2 * (1 + cosine**2), cosine)
+        ratios[1, i] = np.trapezoid(scattering * klein_nishina, cosine)
+    return area * ratios / photon_cross_sections(element, energy)[:2]
 
 
 @pytest.mark.parametrize("position", [10, 25.5, 40])
