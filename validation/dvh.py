@@ -130,9 +130,10 @@ class Dvh:
 
         The sigma takes the transport noise of different voxels as independent: for Dmean
         sqrt(sum w^2 sigma^2) / sum w, for all others the spread over `DRAWS` doses resampled from
-        the voxels' sigmas with a fixed seed. Tracks that cross several voxels correlate them, so it
-        is a lower bound, loosest for means over few voxels; latent noise is not in it. Noise also
-        drives Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
+        the voxels' sigmas with a fixed seed. Tracks that cross several voxels correlate them: for
+        Dmean it is 0.7 to 0.9 of the true sigma, for quantiles within about 20 %, at the ends of the
+        curve too large (docs/physics.md, Two sigmas). Latent noise is not in it. Noise also drives
+        Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
 
         Parameters
         ----------
