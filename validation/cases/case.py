@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mc.config import Physics
 from mc.schema import Table
 from phantoms.errors import InputError
 
+DEFAULTS = Physics()
 CASES = Path(__file__).parent
 KINDS = ("attenuation", "stopping", "reference", "r50", "fano", "interface", "coverage")
 """Each is a module `validation.cases.KIND` with `run(case, options) -> Verdict`."""
@@ -81,10 +82,10 @@ def find_cases(patterns: Sequence[str] = (), root: Path = CASES) -> list[Case]:
     return sorted(cases, key=lambda case: KINDS.index(case.kind))  # the quick ones first
 
 
-def read_physics(table: Table) -> Physics:
-    """Transport options: those of the entry [physics], else the defaults."""
+def read_physics(table: Table, base: Physics = DEFAULTS) -> Physics:
+    """Transport options: those of the entry [physics], else those of `base`."""
     if "physics" not in table:
-        return Physics()
+        return base
     entry = table.table("physics")
     given = {
         field.name: type(field.default)(entry.number(field.name))
@@ -92,7 +93,7 @@ def read_physics(table: Table) -> Physics:
         if field.name in entry
     }
     entry.finish()
-    return Physics(**given)
+    return replace(base, **given)
 
 
 def _read(path: Path) -> Table:

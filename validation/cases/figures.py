@@ -153,6 +153,36 @@ def draw_r50(
     _save(figure, path)
 
 
+def draw_fano(
+    path: Path,
+    title: str,
+    edges: np.ndarray,
+    density: np.ndarray,
+    judged: np.ndarray,
+    curves: dict[str, tuple[np.ndarray, np.ndarray]],
+    limits: dict[str, float],
+) -> None:
+    """Dose of every layer off Fano's theorem and its sigma [%], one panel a mode, above the density."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    panels = figure.subplots(len(curves) + 1, 1, sharex=True, height_ratios=(*[3] * len(curves), 1))
+    centre, number = 0.5 * (edges[1:] + edges[:-1]), np.arange(len(density))
+    for panel, (mode, (off, sigma)) in zip(panels[:-1], curves.items(), strict=True):
+        panel.axhspan(-limits[mode], limits[mode], color=LIMIT, alpha=0.25, lw=0, label="limit")
+        for part, colour, label in ((~judged, LIMIT, "near the outer faces"), (judged, OURS, "judged")):
+            panel.errorbar(
+                number[part], off[part], sigma[part], fmt=".", color=colour, elinewidth=0.8, label=label
+            )
+        panel.axhline(0, color=REFERENCE, lw=0.5)
+        reach = max(4 * limits[mode], float(np.abs(off[judged] + np.sign(off[judged]) * sigma[judged]).max()))
+        panel.set(ylim=(-1.1 * reach, 1.1 * reach), ylabel="dose off theorem [%]", title=mode)
+    panels[0].legend(fontsize=9)
+    panels[-1].stairs(density, np.arange(len(density) + 1) - 0.5, color=REFERENCE)
+    panels[-1].set(yscale="log", ylabel="density\n[g/cm3]")
+    panels[-1].set_xlabel(f"layer, each {10 * (centre[1] - centre[0]):.3g} mm")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
 def check_text(check: Check) -> str:
     """A check's figure, uncertainty and limit in words."""
     unit = f" {check.unit}" if check.unit else ""
