@@ -194,7 +194,7 @@ def patient_phantom(
     others: list[ROI] = structures.of_type("SUPPORT")
     others += [structures[override.roi] for override in case_file.overrides]
     grid = transport_grid(ct.grid, dose_grid, patient_extent(ct.grid, [outline, *others]), voxel)
-    curve = load_calibration(case_file.calibration or DEFAULT_CURVE)
+    curve = load_calibration(case_file.calibration or DEFAULT_CURVE, case_file.materials)
     phantom = build_phantom(ct, structures, curve, grid, case_file.overrides, case_file.external)
     for warning in (*phantom.audit["warnings"], *coverage_warnings(ct.grid, dose_grid)):
         warn(warning)
@@ -258,7 +258,7 @@ def _faults(quality: dict) -> list[str]:
     if not quality:
         return []
     faults = []
-    if abs(quality["energy_balance"] - 1.0) > 1e-6:
+    if not abs(quality["energy_balance"] - 1.0) <= 1e-6:  # NaN is a fault, too
         faults.append(f"energy balance is off: {quality['energy_balance']:.8f}")
     for name in ("lost_particles", "stack_overflows"):
         if quality[name]:

@@ -105,6 +105,16 @@ def load_materials(path: str | Path | None = None) -> dict[str, Material]:
     return {name: _material(path, name, row) for name, row in read_toml(path).items()}
 
 
+def with_own_materials(path: str | Path) -> dict[str, Material]:
+    """Return the shipped materials and those of a user's table, which may not bear a shipped one's name."""
+    materials = load_materials()
+    for name, material in load_materials(path).items():
+        if name in materials:
+            raise InputError(path, f"material {name} is shipped already", "give yours a name of its own")
+        materials[name] = material
+    return materials
+
+
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file of the user, refusing clearly what cannot be read."""
     try:

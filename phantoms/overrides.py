@@ -2,6 +2,7 @@
 
 calibration = "opentps-4"        # a shipped CT calibration, or a .toml file beside the case file
 external = "BODY"                # the patient's outline, where the RTSTRUCT leaves a choice
+materials = "our-materials.toml" # materials of your own, laid out as phantoms/data/materials.toml
 
 [overrides]                      # later entries win where structures overlap
 "Rod left" = { material = "titanium", density = 4.54 }
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phantoms.errors import InputError
-from phantoms.materials import Material, is_positive, load_materials, read_toml
+from phantoms.materials import Material, is_positive, load_materials, read_toml, with_own_materials
 
 
 @dataclass(frozen=True)
@@ -38,29 +39,38 @@ class CaseFile:
     external : str or None
         Name of the body outline.
     overrides : tuple of Override
+    materials : dict of str to Material, or None
+        The shipped materials and the user's own, where there are any.
     """
 
     calibration: str | None = None
     external: str | None = None
     overrides: tuple[Override, ...] = ()
+    materials: dict[str, Material] | None = None
+
+    @property
+    def own_materials(self) -> list[Material]:
+        """The user's own materials."""
+        shipped = load_materials()
+        return [m for m in (self.materials or {}).values() if m.name not in shipped]
 
 
-def load_case_file(path: str | Path, materials: Mapping[str, Material] | None = None) -> CaseFile:
-    """Read a case file; material names are looked up in `materials`, by default the shipped ones."""
+def load_case_file(path: str | Path) -> CaseFile:
+    """Read a case file. Files it names lie beside it."""
     path = Path(path)
     content = read_toml(path)
-    unknown = set(content) - {"calibration", "external", "overrides"}
+    known = ("calibration", "external", "materials", "overrides")
+    unknown = set(content) - set(known)
     if unknown:
-        raise InputError(
-            path, f"unknown key {sorted(unknown)[0]}", "known are calibration, external, overrides"
-        )
-    for key in ("calibration", "external"):
+        raise InputError(path, f"unknown key {sorted(unknown)[0]}", f"known are {', '.join(known)}")
+    for key in known[:3]:
         if not isinstance(content.get(key, ""), str):
             raise InputError(path, f"{key} must be a text")
     table = content.get("overrides", {})
     if not isinstance(table, dict):
         raise InputError(path, "overrides must be a table")
-    materials = materials if materials is not None else load_materials()
+    own = with_own_materials(path.parent / content["materials"]) if "materials" in content else None
+    materials = load_materials() if own is None else own
     calibration = content.get("calibration")
     if calibration is not None and calibration.endswith(".toml"):
         calibration = str(path.parent / calibration)
@@ -68,6 +78,7 @@ def load_case_file(path: str | Path, materials: Mapping[str, Material] | None = 
         calibration=calibration,
         external=content.get("external"),
         overrides=tuple(_override(path, roi, row, materials) for roi, row in table.items()),
+        materials=own,
     )
 
 

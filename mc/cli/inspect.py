@@ -15,6 +15,7 @@ from mc.parallel import World
 from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
+from phantoms.materials import Material, load_elements, load_materials
 
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is told [cm]
 
@@ -151,11 +152,12 @@ def _phase_space(path: Path, screen: Screen) -> None:
 
 
 def _toml(path: Path, screen: Screen) -> None:
-    """A machine, case, CT calibration or profile, told apart by their keys."""
+    """A machine, case, CT calibration, profile or table of materials, told apart by their keys."""
     try:
-        keys = set(tomllib.loads(path.read_text(encoding="utf-8")))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(path, f"not a TOML file: {error}") from None
+    keys = set(content)
     if keys & {"energies", "sad_cm"}:
         _machine(path, screen)
     elif "hu_to_density" in keys:
@@ -172,6 +174,9 @@ def _toml(path: Path, screen: Screen) -> None:
         rows = [(str(g.criterion), g.tolerance or "", g.action or "") for g in profile.gamma]
         screen.table(f"{path}: profile, {profile.title}", ("gamma", "warns below %", "fails below %"), rows)
         screen.line(f"{len(profile.differences)} dose differences, {len(profile.constraints)} dose limits")
+    elif any(isinstance(value, dict) and "composition" in value for value in content.values()):
+        rows = [(material.name, _material(material)) for material in load_materials(path).values()]
+        screen.facts(f"{path}: materials", rows)
     else:
         from phantoms.overrides import load_case_file
 
@@ -179,9 +184,17 @@ def _toml(path: Path, screen: Screen) -> None:
         facts = [
             ("CT calibration", case.calibration or "not stated"),
             ("body outline", case.external or "not stated"),
+            *((f"own material {m.name}", _material(m)) for m in case.own_materials),
             *((f"override {o.roi}", f"{o.material.name}, {o.density:g} g/cm3") for o in case.overrides),
         ]
         screen.facts(f"{path}: case file", facts)
+
+
+def _material(material: Material) -> str:
+    """Density, I-value and composition in a line."""
+    symbols = {element.number: symbol for symbol, element in load_elements().items()}
+    parts = ", ".join(f"{symbols[z]} {100 * fraction:.4g} %" for z, fraction in material.composition)
+    return f"{material.density:g} g/cm3, I {material.mean_excitation:.4g} eV: {parts}"
 
 
 def _machine(path: Path, screen: Screen) -> None:

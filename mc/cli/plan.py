@@ -21,7 +21,7 @@ from mc.plan_dose import PlanDose, plan_dose
 from mc.run import StopRule
 from mc.source.plan import Plan
 from mc.source.rtplan import read_plan
-from phantoms.case import Case, find_case
+from phantoms.case import CASE_FILE, Case, find_case
 from phantoms.ct import CT, read_ct
 from phantoms.errors import InputError
 from phantoms.hu import load_calibration
@@ -51,7 +51,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Check the plan in `arguments.case`."""
     profile = load_profile(arguments.profile or DEFAULT)
     if arguments.calibration:
-        load_calibration(arguments.calibration)  # refused now rather than after reading the CT
+        own = arguments.case / CASE_FILE
+        materials = load_case_file(own).materials if own.is_file() else None
+        load_calibration(arguments.calibration, materials)  # refused now rather than after reading the CT
     return check_plan(arguments.case, arguments, profile, screen, ranks)
 
 

@@ -22,7 +22,7 @@ from mc.sampling import (
     octave_nodes,
 )
 from mc.tables.bremsstrahlung import BremsstrahlungSpectra, spectrum_quantiles
-from mc.tables.elements import Element, data_bytes, load_elements
+from mc.tables.elements import Element, data_bytes, load_elements, refuse_unknown
 from mc.tables.medium import Atom, Medium
 from mc.tables.photons import (
     cross_section_intervals,
@@ -141,6 +141,8 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
                 f"choose {ENERGY_MIN} to {ENERGY_MAX} MeV",
             )
     water = load_materials()[WATER]
+    for material in materials:
+        refuse_unknown(material)
     elements = load_elements(z for material in (*materials, water) for z, _ in material.composition)
     energy = _integration_energies()
     atoms = {z: Atom(element, physics, energy) for z, element in elements.items()}

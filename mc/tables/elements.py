@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.materials import Material
+from phantoms.materials import load_elements as load_symbols
 
 DATA_FILE = Path(__file__).parents[1] / "data" / "elements.h5"
 FORMAT_VERSION = 2
@@ -80,6 +82,27 @@ def data_bytes() -> bytes:
     return DATA_FILE.read_bytes()
 
 
+def refuse_unknown(material: Material) -> None:
+    """Refuse a material that holds an element without data, by name."""
+    with h5py.File(DATA_FILE) as file:
+        known = sorted(int(name) for name in file if name.isdigit())
+    symbols = {element.number: symbol for symbol, element in load_symbols().items()}
+    missing = [symbols.get(z, f"Z={z}") for z, _ in material.composition if z not in known]
+    if missing:
+        spans: list[list[int]] = []  # first and last of each unbroken row
+        for z in known:
+            if spans and spans[-1][1] == z - 1:
+                spans[-1][1] = z
+            else:
+                spans.append([z, z])
+        there = ", ".join(symbols[a] if a == b else f"{symbols[a]} to {symbols[b]}" for a, b in spans)
+        raise InputError(
+            f"material {material.name}",
+            f"holds {', '.join(missing)}, of which there are no cross sections",
+            f"there are {there}; put another element in place of a trace",
+        )
+
+
 def load_elements(atomic_numbers: Iterable[int]) -> dict[int, Element]:
     """Read the elements of these atomic numbers.
 
@@ -100,8 +123,7 @@ def load_elements(atomic_numbers: Iterable[int]) -> dict[int, Element]:
         shared = {name: file[name][:] for name in common}
         for z in sorted(set(atomic_numbers)):
             if f"{z:03d}" not in file:
-                known = ", ".join(str(int(name)) for name in file if name.isdigit())
-                raise InputError(f"element Z={z}", "has no cross-section data", f"known elements: {known}")
+                raise InputError(f"element Z={z}", "has no cross-section data")
             group = file[f"{z:03d}"]
             arrays = {name: group[name][:] for name in of_element}
             arrays = {name: a if a.dtype.kind == "i" else a.astype(float) for name, a in arrays.items()}

@@ -66,6 +66,30 @@ def test_case_file_curve_and_the_options(bench, capsys):
     assert "water-only" in json.dumps(json.loads(Path("out/result.json").read_text())["phantom_audit"])
 
 
+def test_a_material_of_the_users_own_works_end_to_end(bench, capsys):
+    """By composition, density and I in a file beside case.toml: in an override, a curve, and `inspect`."""
+    Path("case/ours.toml").write_text(
+        "[our_ceramic]\ndensity = 6.0\ncomposition = { O = 0.3, Y = 0.1, Zr = 0.6 }\nmean_excitation = 300\n"
+    )
+    Path("case/case.toml").write_text(
+        'materials = "ours.toml"\n[overrides]\nPTV = { material = "our_ceramic", density = 6.05 }\n'
+    )
+    assert main(plan()) in (0, 1)
+    audit = json.loads(Path("out/result.json").read_text())["phantom_audit"]
+    assert "our_ceramic" in json.dumps(audit["materials"])
+    assert main(["inspect", "case/ours.toml"]) == 0 and "300" in capsys.readouterr().out
+    assert main(["inspect", "case/case.toml"]) == 0 and "our_ceramic" in capsys.readouterr().out
+    Path("case/scanner.toml").write_text(
+        'hu_to_density = [[-1000, 0.001], [3000, 6]]\nmaterials = [{ name = "air", below = -500 },'
+        ' { name = "water", below = 900 }, { name = "our_ceramic" }]\n'
+    )
+    assert main(plan("--histories", "3000", "--calibration", "case/scanner.toml")) in (0, 1)
+    Path("case/ours.toml").write_text("[our_ceramic]\ndensity = 6.0\ncomposition = { O = 0.3, U = 0.7 }\n")
+    capsys.readouterr()
+    assert main(plan()) == 2
+    assert "material our_ceramic" in (said := capsys.readouterr().err) and "holds U" in said
+
+
 def test_seed_names_the_dose(bench):
     doses = []
     for seed in ("1", "1", "2"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phantoms.errors import InputError
+from phantoms.hu import load_calibration
 from phantoms.overrides import load_case_file
 
 
@@ -20,6 +21,42 @@ def test_case_file(tmp_path):
         ("Rod left", "titanium", 4.4),
         ("Cement", "pmma", 1.19),
     ]
+
+
+def test_materials_of_the_users_own(tmp_path):
+    (tmp_path / "ours.toml").write_text(
+        "[our_cement]\ndensity = 1.5\ncomposition = { H = 0.06, C = 0.5, O = 0.31, Br = 0.13 }\n"
+        "mean_excitation = 90\n"
+    )
+    (tmp_path / "scanner.toml").write_text(
+        "hu_to_density = [[-1000, 0.001], [3000, 2.8]]\n"
+        'materials = [{ name = "water", below = 500 }, { name = "our_cement" }]\n'
+    )
+    path = tmp_path / "case.toml"
+    path.write_text(
+        'materials = "ours.toml"\ncalibration = "scanner.toml"\n[overrides]\n'
+        'A = { material = "our_cement" }\n'
+    )
+    case = load_case_file(path)
+    (cement,) = case.own_materials
+    assert cement.name == "our_cement" and cement.mean_excitation == 90
+    assert [z for z, _ in cement.composition] == [1, 6, 8, 35]
+    assert case.overrides[0].material is cement and case.overrides[0].density == 1.5
+    curve = load_calibration(case.calibration, case.materials)
+    assert [m.name for m in curve.materials] == ["water", "our_cement"]
+    with pytest.raises(InputError, match="unknown material our_cement"):
+        load_calibration(case.calibration)
+
+
+def test_own_materials_may_not_bear_a_shipped_name(tmp_path):
+    (tmp_path / "ours.toml").write_text("[water]\ndensity = 1\ncomposition = { H = 0.112, O = 0.888 }\n")
+    path = tmp_path / "case.toml"
+    path.write_text('materials = "ours.toml"\n')
+    with pytest.raises(InputError, match="water is shipped already"):
+        load_case_file(path)
+    path.write_text('materials = "absent.toml"\n')
+    with pytest.raises(InputError, match=r"absent.toml.*No such file"):
+        load_case_file(path)
 
 
 def test_an_empty_case_file_says_nothing(tmp_path):
@@ -40,6 +77,7 @@ def test_an_empty_case_file_says_nothing(tmp_path):
         ("override = 3", "unknown key override"),
         ("overrides = 3", "must be a table"),
         ("calibration = 3", "must be a text"),
+        ("materials = 3", "must be a text"),
         ("= 3", "not valid TOML"),
     ],
 )
