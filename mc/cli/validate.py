@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from validation.cases.verdict import Verdict
 
 FAILED, NO_VERDICT = 1, 2
+TABLES_ONLY = ("attenuation", "stopping")  # kinds of cases without transport
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -47,8 +48,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
             options = Options(
                 arguments.out, arguments.quick, arguments.record, arguments.threads, on_progress=bar.update
             )
-            bar.stage("kernels (compiled once, half a minute)")
-            load_kernels(ranks, simple_beams=True)
+            if any(case.kind not in TABLES_ONLY for case in cases):
+                bar.stage("kernels (compiled once, half a minute)")
+                load_kernels(ranks, simple_beams=True)
             for number, case in enumerate(cases):
                 bar.stage(f"{case.name} ({number + 1} of {len(cases)})")
                 verdict = run_case(case, options)

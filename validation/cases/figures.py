@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from validation.cases.judge import Judgement
 
 REFERENCE, OURS, LIMIT = "#222222", "#c1440e", "#8a8a8a"
+COLOURS = "#c1440e", "#2b6ca3", "#222222", "#2a7a2a"
 DPI = 80
 
 
@@ -179,6 +180,35 @@ def draw_fano(
     panels[-1].stairs(density, np.arange(len(density) + 1) - 0.5, color=REFERENCE)
     panels[-1].set(yscale="log", ylabel="density\n[g/cm3]")
     panels[-1].set_xlabel(f"layer, each {10 * (centre[1] - centre[0]):.3g} mm")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def draw_deviations(
+    path: Path,
+    title: str,
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    limits: dict[str, float],
+    energy: str,
+) -> None:
+    """Deviations [%] over energy, a panel a medium, a line a quantity; grey: the strictest limit."""
+    rows = -(-len(curves) // 2)
+    figure = Figure(figsize=(11, 2.3 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
+    strict = min(limits.values())
+    for panel, (medium, lines) in zip(panels, curves.items(), strict=False):
+        panel.axhspan(-strict, strict, color=LIMIT, alpha=0.25, lw=0)
+        panel.axhline(0, color=REFERENCE, lw=0.5)
+        for (quantity, (at, off)), colour in zip(lines.items(), COLOURS, strict=False):
+            panel.plot(at, off, ".-", color=colour, ms=4, lw=0.8, label=quantity)
+        panel.set(xscale="log", title=medium, ylim=(-2.2 * max(limits.values()), 2.2 * max(limits.values())))
+        panel.set_ylabel("deviation [%]")
+    panels[0].legend(fontsize=9, ncols=2)
+    for panel in panels[len(curves) :]:
+        panel.axis("off")
+    for panel in panels[len(curves) - 2 : len(curves)]:
+        panel.set_xlabel(energy)
+        panel.tick_params(labelbottom=True)
     figure.suptitle(title)
     _save(figure, path)
 
