@@ -43,6 +43,11 @@ def test_every_row_is_sound(name):
         ("ovary_icru44", "ovary"),
         ("pmma", "pmma"),
         ("polystyrene", "polystyrene"),
+        ("polyethylene", "polyethylene"),
+        ("ptfe", "teflon"),
+        ("pvc", "pvc"),
+        ("a150", "a150"),
+        ("b100", "b100"),
     ],
 )
 def test_compositions_give_the_attenuation_nist_tabulates(shared, name, table):
@@ -55,6 +60,35 @@ def test_compositions_give_the_attenuation_nist_tabulates(shared, name, table):
         for number, weight in MATERIALS[name].composition
     )
     np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("bone", "marrow"),
+    [
+        ("cranium_icru46", "red_marrow_icru46"),
+        ("mandible_icru46", "red_marrow_icru46"),
+        ("humerus_icru46", "yellow_marrow_icru46"),
+        ("rib_2_6_icru46", "red_marrow_icru46"),
+        ("rib_10_icru46", "red_marrow_icru46"),
+        ("vertebra_c4_icru46", "red_marrow_icru46"),
+        ("vertebra_d6_l3_icru46", "red_marrow_icru46"),
+    ],
+)
+def test_whole_bones_are_cortical_bone_and_marrow(bone, marrow):
+    """Composition and density follow from the share of calcium: that is how ICRU 46 made them."""
+    whole, cortical, soft = (fractions(MATERIALS[n]) for n in (bone, "cortical_bone_icru44", marrow))
+    share = whole["Ca"] / cortical["Ca"]
+    for symbol in ("H", "C", "N", "O", "P"):
+        mixed = share * cortical[symbol] + (1 - share) * soft.get(symbol, 0.0)
+        assert whole[symbol] == pytest.approx(mixed, abs=0.0025), symbol
+    volume = share / MATERIALS["cortical_bone_icru44"].density + (1 - share) / MATERIALS[marrow].density
+    assert MATERIALS[bone].density == pytest.approx(1 / volume, rel=0.005)
+
+
+@pytest.mark.parametrize("name", ["adipose_icrp", "muscle_icrp", "soft_tissue_icrp", "brain_icrp", "a150"])
+def test_tabulated_excitation_energies_are_near_bragg_additivity(name):
+    material = MATERIALS[name]
+    assert bragg_mean_excitation(fractions(material)) == pytest.approx(material.mean_excitation, rel=0.02)
 
 
 def _mu(path, energies):
