@@ -41,10 +41,11 @@ def noise_ceiling(
     criterion, mask
         As for `validation.gamma.gamma`.
     seed : int
-    correlations : pair of (k,) array, optional
-        Correlation of the reference's noise, and of the other's, between voxels 0, 1, 2, ... apart along the
-        first axis; 0 beyond. Where electrons cross several voxels, the noise of neighbours is alike and
-        gamma finds no better value next door: without this the ceiling is too high. None: independent.
+    correlations : pair of (kz, ky, kx) array, optional
+        Correlation of the reference's noise, and of the other's, between voxels 0, 1, 2, ... apart along each
+        axis, in either direction; 0 beyond. Where electrons cross several voxels, the noise of neighbours is
+        alike and gamma finds no better value next door: without this the ceiling is too high. None:
+        independent voxels.
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
     random = np.random.default_rng(seed)
@@ -56,20 +57,23 @@ def noise_ceiling(
 
 
 def _unit_noise(
-    shape: tuple[int, ...], correlation: np.ndarray | None, random: np.random.Generator
+    shape: tuple[int, int, int], correlation: np.ndarray | None, random: np.random.Generator
 ) -> np.ndarray:
-    """Normal noise of unit variance whose columns along the first axis are correlated."""
+    """Normal noise of unit variance with a correlation between neighbours."""
     if correlation is None:
         return random.standard_normal(shape)
-    n = shape[0] + len(correlation)  # circular, so the column's ends must not see each other
-    lags = np.zeros(n)
-    lags[: len(correlation)] = correlation
-    lags[-len(correlation) + 1 :] = correlation[:0:-1]
-    power = np.maximum(np.fft.rfft(lags).real, 0.0)  # a measured correlation may have none that fits exactly
-    power *= 1.0 / (np.fft.irfft(power, n)[0])
-    white = np.fft.rfft(random.standard_normal((n, *shape[1:])), axis=0)
-    coloured = np.fft.irfft(white * np.sqrt(power)[:, None, None], n, axis=0)
-    return coloured[: shape[0]]
+    # the spectrum is that of a periodic grid: padded, so that its ends do not see each other
+    padded = tuple(n + k for n, k in zip(shape, correlation.shape, strict=True))
+    lags = np.zeros(padded)
+    lags[tuple(slice(k) for k in correlation.shape)] = correlation
+    for axis, k in enumerate(correlation.shape):
+        forward, backward = [slice(None)] * 3, [slice(None)] * 3
+        forward[axis], backward[axis] = slice(1, k), slice(padded[axis] - k + 1, None)
+        lags[tuple(backward)] = np.flip(lags[tuple(forward)], axis)
+    power = np.maximum(np.fft.rfftn(lags).real, 0.0)  # measured correlations need not fit together exactly
+    power /= np.fft.irfftn(power, padded)[0, 0, 0]
+    white = np.fft.rfftn(random.standard_normal(padded))
+    return np.fft.irfftn(white * np.sqrt(power), padded)[tuple(slice(n) for n in shape)]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Curve:
 
 
 def averaged_curves(dose: np.ndarray, sigma: np.ndarray, grid: Grid, side: float = 1.5) -> list[Curve]:
-    """Depth dose on the axis and x and y profiles, averaged over `side` across [cm].
+    """Depth dose on the axis and x and y profiles at `PROFILE_DEPTHS`, averaged over `side` across [cm].
 
     The beam runs along +z through x = y = 0, the surface is at z = 0.
 
@@ -45,9 +45,12 @@ def averaged_curves(dose: np.ndarray, sigma: np.ndarray, grid: Grid, side: float
     def near(c: np.ndarray, at: float) -> np.ndarray:
         return np.abs(c - at) < 0.5 * side + 1e-6
 
+    depths = [
+        d for d in PROFILE_DEPTHS if grid.lower[0] <= d - 0.5 * side and d + 0.5 * side <= grid.upper[0]
+    ]
     every = [np.ones(n, bool) for n in grid.shape]
     curves = [Curve("depth", z, *mean((every[0], near(y, 0.0), near(x, 0.0)), 0))]
-    for depth in PROFILE_DEPTHS:
+    for depth in depths:
         curves.append(Curve(f"x at {depth:g} cm", x, *mean((near(z, depth), near(y, 0.0), every[2]), 2)))
         curves.append(Curve(f"y at {depth:g} cm", y, *mean((near(z, depth), every[1], near(x, 0.0)), 1)))
     return curves

@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from phantoms.grid import Grid
 from validation.cases.curves import Curve, averaged_curves, deviation
-from validation.cases.noise import depth_correlation, inflation, sigma_scale, symmetrised
+from validation.cases.noise import correlation, inflation, sigma_scale, symmetrised
 from validation.cases.verdict import Check, Options
 from validation.gamma import Criterion, gamma
 from validation.statistics import SystematicDifference, noise_ceiling, systematic_difference
@@ -35,7 +35,7 @@ SMALLEST_GROUP = 0.01  # of the voxels of a region
 AVERAGED = 1.5  # curves are averaged over so much across, and along [cm]
 FALSE_ALARMS = 0.01
 DRAWS, QUICK_DRAWS = 24, 8  # of columns, for the uncertainty of a shift
-CORRELATED = 4.0  # noise is correlated along the beam over so much, at most [cm]
+CORRELATED = (4.0, 0.6, 0.6)  # noise is correlated along the beam and across it over so much, at most [cm]
 COLUMN = 3.0  # length in which a column is drawn [cm]
 SMOOTHED = 1.0  # of depth, over which the dose is averaged to find Dmax and the regions [cm]
 REGIONS = {"above Dmax/2": (0.5, np.inf), "10-50 % of Dmax": (0.1, 0.5)}
@@ -243,9 +243,10 @@ def _gamma_check(pair: Pair, noise: _Noise, limit: float) -> tuple[Check, dict[s
     )
     found = gamma(pair.reference, pair.grid, pair.ours, pair.grid, criterion)
     rate = found.passing_rate()
-    seen, lags = np.any(list(pair.regions.values()), axis=0), round(CORRELATED / pair.grid.spacing[0])
+    seen = np.any(list(pair.regions.values()), axis=0)
+    lags = tuple(round(reach / d) for reach, d in zip(CORRELATED, pair.grid.spacing, strict=True))
     correlations = tuple(
-        depth_correlation(dose, sigma, seen, lags)
+        correlation(dose, sigma, seen, lags)
         for dose, sigma in ((pair.reference, pair.reference_sigma), (pair.ours, pair.ours_sigma))
     )
     ceiling = noise_ceiling(

@@ -64,25 +64,40 @@ def inflation(
     return max(1.0, float(found / expected)) if expected > 0 else 1.0
 
 
-def depth_correlation(dose: np.ndarray, sigma: np.ndarray, region: np.ndarray, lags: int) -> np.ndarray:
-    """Correlation of a dose's noise between voxels 0 to `lags` apart along z, (lags + 1,).
+def correlation(
+    dose: np.ndarray, sigma: np.ndarray, region: np.ndarray, lags: tuple[int, int, int]
+) -> np.ndarray:
+    """Correlation of a dose's noise between voxels 0 to `lags` apart along z, y, x, (lags + 1).
 
     Parameters
     ----------
     dose, sigma : (nz, ny, nx) array
     region : (nz, ny, nx) bool
         Both voxels of a pair lie in it.
-    lags : int
+    lags : (int, int, int)
     """
-    products, counts = np.zeros(lags + 1), np.zeros(lags + 1)
-    for anti, variance, part in _halves(dose, sigma, region):
-        t = np.divide(anti, np.sqrt(variance), out=np.zeros_like(anti), where=part)
-        for lag in range(min(lags + 1, len(t))):
-            both = part[lag:] & part[: len(t) - lag]
-            products[lag] += np.sum(t[lag:][both] * t[: len(t) - lag][both])
-            counts[lag] += np.count_nonzero(both)
+    products, counts = np.zeros([n + 1 for n in lags]), np.zeros([n + 1 for n in lags])
+    size = tuple(2 * n + 1 for n in lags)  # pairs must not meet their own mirror image
+    for anti, variance, part in _halves(dose, sigma, region, size):
+        if not part.any():
+            continue
+        t = np.divide(anti, np.sqrt(variance), out=np.zeros_like(anti), where=part & (variance > 0))
+        box = tuple(
+            slice(max(0, found.min() - n), found.max() + n + 1)
+            for found, n in zip(np.nonzero(part), lags, strict=True)
+        )
+        t, part = t[box], part[box].astype(float)
+        for lag in np.ndindex(products.shape):
+            there = tuple(slice(k, None) for k in lag)
+            here = tuple(slice(None, n - k) for k, n in zip(lag, t.shape, strict=True))
+            products[lag] += np.sum(t[here] * t[there])  # t is 0 outside
+            counts[lag] += np.sum(part[here] * part[there])
     covariance = products / np.maximum(counts, 1)
-    return covariance / covariance[0]
+    if (
+        not covariance[0, 0, 0] > 0
+    ):  # a region of a few columns: its neighbours cannot be told from mirror images
+        covariance[0, 0, 0] = 1.0
+    return covariance / covariance[0, 0, 0]
 
 
 def _halves(
