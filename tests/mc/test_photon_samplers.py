@@ -9,9 +9,9 @@ from distributions import assert_follows, draw, tabulate
 from nist_reference import TUNGSTEN, WATER
 
 from mc.config import Physics
-from mc.constants import ELECTRON_MASS, FINE_STRUCTURE, HC
+from mc.constants import ELECTRON_MASS, HC
 from mc.physics.compton import sample_compton
-from mc.physics.pair import sample_pair
+from mc.physics.pair import pair_density, sample_pair
 from mc.physics.photoelectric import sample_photoelectron
 from mc.physics.rayleigh import sample_rayleigh
 from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, dipole_cosine, octave_nodes
@@ -106,41 +106,75 @@ def test_photoelectron_is_sauters(energy):
 # --- pairs --------------------------------------------------------------------------------------------
 
 
-def pair_shares(energy, z):
-    """Density of the electron's share: Baro et al. 1994 (PENELOPE manual, section 2.4)."""
-    k, a = energy / ELECTRON_MASS, FINE_STRUCTURE * z
-    radius = 111.7 / z ** (1 / 3)
-    coulomb = a**2 * sum(1 / (n * (n**2 + a**2)) for n in range(1, 20000))  # Davies, Bethe, Maximon 1954
-    root = np.sqrt(2 / k)
-    low_energy = np.polynomial.Polynomial(
-        [
-            0,
-            -0.1774 - 12.10 * a + 11.18 * a**2,
-            8.523 + 73.26 * a - 44.41 * a**2,
-            -(13.52 + 121.1 * a - 96.41 * a**2),
-            8.946 + 62.05 * a - 63.41 * a**2,
-        ]
-    )(root)
+def bethe_heitler(k, electron):
+    """d sigma/d E of the bare nucleus, exact Born, in alpha (Z r_e)^2: Motz, Olsen, Koch 1969, 3D-1000."""
+    positron = k - electron
+    p, q = np.sqrt(electron**2 - 1), np.sqrt(positron**2 - 1)
+    both = electron * positron
+    log_p, log_q = 2 * np.arccosh(electron), 2 * np.arccosh(positron)
+    log = 2 * np.log((both + p * q + 1) / k)
+    terms = -4 / 3 - 2 * both * (p**2 + q**2) / (p * q) ** 2
+    terms += log_q * electron / q**3 + log_p * positron / p**3 - log_p * log_q / (p * q)
+    bracket = k**2 / (p * q) ** 3 * (both**2 + (p * q) ** 2) - 8 / 3 * both / (p * q)
+    last = (both - p**2) / p**3 * log_p + (both - q**2) / q**3 * log_q + 2 * k * both / (p * q) ** 2
+    return p * q / k**3 * (terms + log * (bracket - k / (2 * p * q) * last))
 
-    def density(share):
-        b = radius / (2 * k * share * (1 - share))
+
+def pair_shares(energy, z):
+    """Density of the electron's share: Bethe and Heitler less the exponential screening."""
+    k = energy / ELECTRON_MASS
+
+    def less(b):
         arc, log = 4 * b * np.arctan(1 / b), 3 * np.log1p(b**-2)
+        unscreened = -2 - 4 * np.log(b)
         g1 = 7 / 3 - 2 * np.log1p(b**2) - 1.5 * arc - b**2 * (4 - arc - log)
         g2 = 11 / 6 - 2 * np.log1p(b**2) - 0.75 * arc + b**2 / 2 * (4 - arc - log)
-        g0 = 4 * np.log(radius) - 4 * coulomb + low_energy
-        return 2 * (0.5 - share) ** 2 * np.maximum(g1 + g0, 0) + np.maximum(g2 + g0, 0)
+        return g1 - unscreened, g2 - unscreened
+
+    def density(share):
+        less1, less2 = less(111.7 / z ** (1 / 3) / (2 * k * share * (1 - share)))
+        screening = 2 / 3 * (2 * (0.5 - share) ** 2 * less1 + less2)
+        return k * bethe_heitler(k, share * k) + (screening if k > 4 else 0)
 
     return density
 
 
+@pytest.mark.parametrize("k", [2.1, 2.5, 3.0])
+def test_bethe_heitler_of_this_test_has_the_known_integral(k):
+    """Near the threshold, by the series of Maximon (J. Res. NBS 72B (1968) 79)."""
+    electron = np.linspace(1, k - 1, 20001)[1:-1]
+    eta = (k - 2) / (k + 2)
+    series = 1 + eta / 2 + 23 / 40 * eta**2 + 11 / 60 * eta**3 + 29 / 960 * eta**4
+    expected = 2 * np.pi / 3 * ((k - 2) / k) ** 3 * series
+    assert np.trapezoid(bethe_heitler(k, electron), electron) == pytest.approx(expected, rel=2e-3)
+
+
+def test_pair_density_is_completely_screened_at_high_energies():
+    """4 [(1 + 2 (1/2 - s)^2) 2/3 ln(183 Z^(-1/3)) - s (1 - s)/9]: Bethe and Heitler 1934, eq. 33."""
+    for z in (8.0, 74.0):
+        for share in (0.1, 0.3, 0.5):
+            shape = 2 / 3 * (1 + 2 * (0.5 - share) ** 2) * np.log(183 * z ** (-1 / 3))
+            expected = 4 * (shape - share * (1 - share) / 9)
+            assert pair_density(share, 3e4, z) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("z", [1.0, 82.0])
+def test_pair_density_keeps_below_its_bound(z):
+    for energy in (1.023, 1.1, 2.0, 2.1, 6.0, 20.0, 32.0):
+        k = energy / ELECTRON_MASS
+        density = [pair_density(share, k, z) for share in np.linspace(1 / k, 1 - 1 / k, 2001)]
+        assert max(density) < 1.1 * pair_density(0.5, k, z)
+
+
 @pytest.mark.parametrize("z", [7.5, 74.0])
-@pytest.mark.parametrize("energy", [1.1, 1.5, 3.0, 6.0, 20.0])
+@pytest.mark.parametrize("energy", [1.03, 1.1, 1.5, 3.0, 6.0, 20.0])
 def test_pair_shares_are_bethe_heitlers(energy, z):
-    electron, _, positron, _ = draw(sample_pair, energy, z, columns=4, n=3_000_000)
+    electron, _, positron, _ = draw(sample_pair, energy, z, columns=4)
     np.testing.assert_allclose(electron + positron + 2 * ELECTRON_MASS, energy, rtol=1e-12)
     least = ELECTRON_MASS / energy
-    share = np.linspace(least, 1 - least, 4001)
-    assert_follows((electron + ELECTRON_MASS) / energy, share, tabulate(pair_shares(energy, z), share))
+    share = np.linspace(least, 1 - least, 4003)[1:-1]
+    drawn = np.clip((electron + ELECTRON_MASS) / energy, share[0], share[-1])  # the density ends at 0
+    assert_follows(drawn, share, tabulate(pair_shares(energy, z), share))
 
 
 def test_pair_at_the_threshold_is_finite():
