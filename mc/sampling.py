@@ -19,7 +19,8 @@ from mc.rng import uniform
 ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE = -7, 5, 64  # kinetic energy, 7.8 keV to 32 MeV
 X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE = -8, 9, 16  # momentum transfer sin(theta/2)/lambda [1/Angstrom]
 BREMS_PER_OCTAVE = 8  # kinetic energy, over the exponents of the energy grid
-ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -32, -2, 2  # elastic screening parameter
+ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -28, -2, 2  # elastic screening parameter
+SPINS = (-1.5, 0.0, 1.0)  # strengths of the spin factor of elastic scattering
 K1_MIN_EXP, K1_MAX_EXP, K1_PER_OCTAVE = -12, 0, 8  # mean 1 - cos(theta) of one multiple-scattering event
 
 _MANTISSA = (1 << 52) - 1  # of an IEEE 754 double

@@ -1,9 +1,9 @@
-"""Multiple elastic scattering: exact Goudsmit-Saunderson angles of a screened Rutherford law.
+"""Multiple elastic scattering: exact Goudsmit-Saunderson angles of screened Rutherford scattering with spin.
 
-The angle depends on two numbers only: the strength ``1 - <cos theta> = 1 - exp(-K1)`` of the step and
-the screening parameter eta, which the tables choose so that the first two transport moments of the
-real medium are met. Every node of the table has exactly the strength it is filed under, and nodes are
-mixed linearly in the strength, so the sampled mean is exact whatever the table's resolution.
+The angle depends on three numbers only: the strength ``1 - <cos theta> = 1 - exp(-K1)`` of the step, the
+screening parameter eta and the weight of Mott's spin factor, which the tables choose so that the first two
+transport moments of the real medium are met. Every node of the table has exactly the strength it is filed
+under, and nodes are mixed linearly, so the sampled mean is exact whatever the table's resolution.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, octave_position
 
 
 @njit
-def sample_elastic(k1, eta_index, quantiles, widths, rng):
+def sample_elastic(k1, eta_index, spin_index, quantiles, widths, rng):
     """Sample the polar cosine of a multiple-scattering event.
 
     Parameters
     ----------
     k1 : float
         Path length in first transport mean free paths.
-    eta_index : float
-        Fractional row of the screening parameter.
-    quantiles : (ne, nk, nq) array
-        Quantiles of U at levels 1 - s^2, s = 1 .. 0, with 1 - cos(theta) = 2 a U/(1 + a - U).
-    widths : (ne, nk) array
+    eta_index, spin_index : float
+        Fractional row of the screening parameter and layer of the spin factor.
+    quantiles : (ns, ne, nk, nq) array
+        Quantiles of U at levels 1 - s^4, s = 1 .. 0, with 1 - cos(theta) = 2 a U/(1 + a - U).
+    widths : (ns, ne, nk) array
         The parameter a of each distribution.
     rng : (uint64, uint64)
 
@@ -48,10 +48,17 @@ def sample_elastic(k1, eta_index, quantiles, widths, rng):
     a, rng = uniform(rng)
     if a < eta_index - row:
         row += 1
+    layer = int(spin_index)
     a, rng = uniform(rng)
-    place = (1.0 - math.sqrt(1.0 - a)) * (quantiles.shape[2] - 1)
-    i = int(place)
-    low = quantiles[row, column, i]
-    uniformised = low + (place - i) * (quantiles[row, column, i + 1] - low)
-    width = widths[row, column]
+    if a < spin_index - layer:
+        layer += 1
+    a, rng = uniform(rng)
+    n = quantiles.shape[3] - 1
+    i = int((1.0 - math.sqrt(math.sqrt(a))) * n)
+    # linear in the level between levels 1 - s^4: a tail like 1/theta^4 is just that
+    upper, lower = ((n - i) / n) ** 4, ((n - i - 1) / n) ** 4
+    part = (upper - a) / (upper - lower)
+    low = quantiles[layer, row, column, i]
+    uniformised = low + part * (quantiles[layer, row, column, i + 1] - low)
+    width = widths[layer, row, column]
     return 1.0 - 2.0 * width * uniformised / (1.0 + width - uniformised), rng

@@ -32,7 +32,7 @@ from mc.tables.photons import (
     scattering_function,
 )
 from mc.tables.relaxation import Shell, deep_shells, relaxation_table, shell_cross_sections
-from mc.tables.scattering import eta_index
+from mc.tables.scattering import screening
 from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table
 from phantoms.errors import InputError
 from phantoms.materials import Material, load_materials
@@ -72,8 +72,8 @@ class Tables(NamedTuple):
         Integral of F(t^(1/2))^2 over t from 0 to x^2 [1/Angstrom^2], mean of the material's atoms.
     range_k1 : (nm, 2, ne, 2) float64
         Restricted range R [g/cm2] and scattering strength from the first node, the integral of kappa_1/L.
-    eta_index : (nm, 2, ne) float32
-        Row of the Goudsmit-Saunderson table, between nodes a fraction.
+    elastic : (nm, 2, ne, 2) float32
+        Row (screening) and layer (spin factor) of the Goudsmit-Saunderson table, between nodes a fraction.
     hard : (nm, 2, ne, 3) float32
         Cross section of hard events [cm2/g]; then probabilities of bremsstrahlung, of bremsstrahlung or
         Moller (Bhabha) scattering; the rest is annihilation. Where the cross section is 0 the
@@ -84,7 +84,7 @@ class Tables(NamedTuple):
         Restricted stopping power L and unrestricted collision stopping power [MeV cm2/g].
     slowing : (nm, 2, ne - 1, 6) float64
         The same relation laid out for the kernel, and the strength of a full step: `mc.tables.slowing`.
-    gs_quantiles, gs_widths : (n_eta, n_k1, nq), (n_eta, n_k1) float32
+    gs_quantiles, gs_widths : (n_spin, n_eta, n_k1, nq), (n_spin, n_eta, n_k1) float32
         Universal Goudsmit-Saunderson table.
     brems : (nm, nb, 65) float32
         Equally probable x of hard photons, k = kc (E/kc)^x.
@@ -102,7 +102,7 @@ class Tables(NamedTuple):
     incoherent: np.ndarray
     coherent: np.ndarray
     range_k1: np.ndarray
-    eta_index: np.ndarray
+    elastic: np.ndarray
     hard: np.ndarray
     hard_majorant: np.ndarray
     stopping: np.ndarray
@@ -267,6 +267,7 @@ def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
     n_edges, nodes = len(_panel_edges()), _node_places()
     stopping = medium.restricted_stopping(positron)
     kappa_1, kappa_2 = medium.soft_transport(positron)
+    screened = screening(kappa_1[nodes], kappa_2[nodes], medium.rutherford[nodes])
     distance = 0.5 * LOWEST_ENERGY / stopping[0] + _integrate(1.0 / stopping[n_edges:])
     strength = _integrate(kappa_1[n_edges:] / stopping[n_edges:])
     brems, collision, annihilation = medium.hard_cross_sections(positron)[:, nodes]
@@ -275,7 +276,7 @@ def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
     steps[:, hard == 0] = steps[:, [np.argmax(hard > 0)]]  # hard events set in at some energy
     return {
         "range_k1": np.stack([distance[nodes], strength[nodes] - strength[LOW_PANELS]], axis=-1),
-        "eta_index": eta_index(kappa_2[nodes] / kappa_1[nodes]),
+        "elastic": np.stack(screened, axis=-1),
         "hard": np.stack([hard, *steps], axis=-1),
         "stopping": np.stack([stopping[nodes], medium.collision_stopping(positron)[nodes]], axis=-1),
     }

@@ -12,7 +12,7 @@ from mc.tables.bremsstrahlung import BremsstrahlungSpectra
 from mc.tables.density_effect import density_effect
 from mc.tables.elements import Element
 from mc.tables.inelastic import annihilation_cross_section, collision_cross_section, collision_stopping
-from mc.tables.scattering import electronic_transport, nuclear_transport
+from mc.tables.scattering import electronic_transport, nuclear_transport, rutherford_prefactor
 from phantoms.errors import InputError
 from phantoms.materials import Material
 
@@ -119,6 +119,12 @@ class Medium:
         collision = collision_cross_section(self.energy, self.physics.electron_cut, positron)
         annihilation = annihilation_cross_section(self.energy) if positron else np.zeros_like(self.energy)
         return np.stack([brems, self.electrons * collision, self.electrons * annihilation])
+
+    @property
+    def rutherford(self) -> np.ndarray:
+        """Prefactor of Rutherford scattering by nuclei and electrons, Z (Z + 1) each atom, (n,) [cm2/g]."""
+        z = np.array([element.z for element in self.elements])
+        return self.per_gram @ (z * (z + 1.0)) * rutherford_prefactor(self.energy)
 
     def soft_transport(self, positron: bool) -> np.ndarray:
         """kappa_1 and kappa_2 of elastic scattering and soft collisions, (2, n) [cm2/g]."""

@@ -54,7 +54,7 @@ def slowing_table(range_k1: np.ndarray, physics: Physics) -> np.ndarray:
 
 @cache
 def goudsmit_saunderson() -> tuple[np.ndarray, np.ndarray]:
-    """Quantiles (n_eta, n_k1, nq) and widths (n_eta, n_k1) of multiple scattering, float32.
+    """Quantiles (n_spin, n_eta, n_k1, nq) and widths (n_spin, n_eta, n_k1) of multiple scattering, float32.
 
     Made by scripts/build_goudsmit_saunderson.py; used by `mc.physics.elastic`.
     """

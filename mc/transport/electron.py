@@ -191,9 +191,12 @@ def make_electron(geometry: ModuleType, jump: float):
                     fresh, rest = True, 0.0
             elif event == SCATTER:
                 place, f = energy_position(energy)
-                row = tables.eta_index[material, charge, place]
-                row += f * (tables.eta_index[material, charge, place + 1] - row)
-                cosine, rng = sample_elastic(budget, row, tables.gs_quantiles, tables.gs_widths, rng)
+                t = tables.elastic
+                row = t[material, charge, place, 0]
+                row += f * (t[material, charge, place + 1, 0] - row)
+                layer = t[material, charge, place, 1]
+                layer += f * (t[material, charge, place + 1, 1] - layer)
+                cosine, rng = sample_elastic(budget, row, layer, tables.gs_quantiles, tables.gs_widths, rng)
                 c, s, rng = azimuth(rng)
                 u, v, w = rotate(u, v, w, cosine, c, s)
                 iu, iv, iw = inverse(u), inverse(v), inverse(w)

@@ -28,6 +28,7 @@ from mc.sampling import (
     ENERGY_MIN_EXP,
     ETA_MIN_EXP,
     ETA_PER_OCTAVE,
+    SPINS,
     X_MAX_EXP,
     X_MIN_EXP,
     X_PER_OCTAVE,
@@ -46,7 +47,7 @@ from mc.tables.inelastic import (
 )
 from mc.tables.medium import Atom, Medium
 from mc.tables.photons import cross_section_intervals, photoelectric_cross_section, photon_cross_sections
-from mc.tables.scattering import electronic_transport, eta_index
+from mc.tables.scattering import electronic_transport, nuclear_transport, rutherford_prefactor, screening
 from phantoms.errors import InputError
 from phantoms.materials import Material
 
@@ -434,19 +435,39 @@ def _scattering_ratios(element):
     return area * ratios / photon_cross_sections(element, energy)[:2]
 
 
-@pytest.mark.parametrize("position", [10, 25.5, 40])
-def test_eta_index_finds_the_screening_that_has_the_ratio(position):
-    octave, place = divmod(position, ETA_PER_OCTAVE)
-    eta = 2.0 ** (ETA_MIN_EXP + octave) * (1 + place / ETA_PER_OCTAVE)
+@pytest.mark.parametrize("z", [1, 8, 22, 82])
+def test_screening_meets_both_transport_coefficients(z):
+    """The law found has kappa_2/kappa_1 everywhere, and kappa_1 with Rutherford's strength unless cut."""
+    element = load_elements([z])[z]
+    energy = np.geomspace(0.01, 20.0, 12)
+    kappa = nuclear_transport(element, energy)
+    strength = element.z**2 * rutherford_prefactor(energy)
+    rows, layers = screening(*kappa, strength)
+    for row, layer, k1, k2, rutherford in zip(rows, layers, *kappa, strength, strict=True):
+        octave, place = divmod(row, ETA_PER_OCTAVE)
+        eta = 2.0 ** (ETA_MIN_EXP + octave) * (1 + place / ETA_PER_OCTAVE)
+        spin = np.interp(layer, np.arange(len(SPINS)), SPINS)
 
-    def mean(moment):  # over s = ln(1 - cos + 2 eta)
-        def weighted(s):
-            return moment(np.exp(s) - 2 * eta) * np.exp(-s)
+        def mean(moment, eta=eta, spin=spin):  # over s = ln(1 - cos + 2 eta)
+            def weighted(s):
+                t = np.exp(s) - 2 * eta
+                return moment(t) * (1 - 0.5 * spin * t) * np.exp(-s)
 
-        return quad(weighted, np.log(2 * eta), np.log(2 + 2 * eta), epsrel=1e-10, limit=500)[0]
+            return quad(weighted, np.log(2 * eta), np.log(2 + 2 * eta), epsrel=1e-10, limit=500)[0]
 
-    ratio = mean(lambda t: 1.5 * t * (2 - t)) / mean(lambda t: t)
-    assert eta_index(np.array([ratio]))[0] == pytest.approx(position, abs=2e-3)
+        found1, found2 = mean(lambda t: t), mean(lambda t: 1.5 * t * (2 - t))
+        assert found2 / found1 == pytest.approx(k2 / k1, rel=2e-3)
+        if spin < SPINS[-1]:
+            assert found1 * rutherford == pytest.approx(k1, rel=2e-3)
+
+
+def test_spin_of_light_atoms_is_beta_squared():
+    """McKinley and Feshbach: Mott's factor is 1 - beta^2 sin^2(theta/2) + O(Z alpha)."""
+    energy = np.array([0.1, 0.3, 1.0, 3.0])
+    element = load_elements([6])[6]
+    _, layers = screening(*nuclear_transport(element, energy), 36 * rutherford_prefactor(energy))
+    spin = np.interp(layers, np.arange(len(SPINS)), SPINS)
+    np.testing.assert_allclose(spin, beta_squared(energy), atol=0.06)
 
 
 def test_soft_scattering_grows_with_the_threshold_and_fades_with_energy():
