@@ -9,7 +9,7 @@ from distributions import assert_follows, draw, tabulate
 from events import ENERGY, KIND, interact_alone
 
 from mc.config import Physics
-from mc.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, FINE_STRUCTURE, HC
+from mc.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, HC
 from mc.physics.triplet import (
     LEAST_TRIPLET,
     density_bound,
@@ -27,6 +27,7 @@ from mc.transport.history import Cuts
 from mc.transport.particle import ELECTRON, POSITRON
 from phantoms.materials import Material, load_materials
 
+FINE_STRUCTURE = 7.2973525693e-3
 X = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
 FREE = np.ones((1, len(X)), np.float32)  # no binding
 
