@@ -47,7 +47,9 @@ def noise(seed, along=1):
 def judged(change=lambda dose: dose, along=1, quick=False, seed=0, stated=1.0):
     """Checks by name of a dose that is `change` of the truth, both noisy."""
     (ours, sigma), (theirs, _) = noise(2 * seed + 1, along), noise(2 * seed + 2, along)
-    pair = pair_doses(GRID, change(truth()) + ours, sigma, truth() + theirs, stated * sigma, stated != 1.0)
+    pair = pair_doses(
+        GRID, change(truth()) + ours, sigma, truth() + theirs, stated * sigma, rescale=stated != 1.0
+    )
     assert isinstance(pair, Pair)
     return {check.name: check for check in judge(pair, Options(Path(), quick=quick)).checks}
 
@@ -98,6 +100,15 @@ def test_latent_noise_in_a_stated_sigma_is_found():
     """A reference that states twice the sigma it has is judged by the true one."""
     assert failed(judged(stated=2.0)) == []
     assert "mean difference, above Dmax/2" in failed(judged(lambda dose: 1.006 * dose, stated=2.0))
+
+
+def test_a_sigma_from_few_batches_hides_no_tail():
+    """Student's t for the normal: 6 batches in 4 mirror images, 20 degrees of freedom."""
+    (ours, sigma), (theirs, _) = noise(1), noise(2)
+    estimated = sigma * np.sqrt(np.random.default_rng(3).chisquare(5, GRID.shape) / 5)
+    pair = pair_doses(GRID, truth() + ours, estimated, truth() + theirs, 0.2 * sigma, freedom=5)
+    t = (pair.ours - truth())[pair.regions["above Dmax/2"]] / pair.ours_sigma[pair.regions["above Dmax/2"]]
+    assert t.var() == pytest.approx(1.0, abs=0.05)
 
 
 def test_scale_and_correlation_of_noise_are_read_from_a_dose():

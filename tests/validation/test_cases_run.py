@@ -20,10 +20,12 @@ from validation.cases import record
 from validation.cases.attenuation import away_from_edges
 from validation.cases.case import CASES, KINDS, Case, find_cases, load_case, read_physics
 from validation.cases.fano import FanoSource
+from validation.cases.phase_space import SharedFile, phase_space_dose
 from validation.cases.published import nist_materials
 from validation.cases.run import run_case
 from validation.cases.stored import load_dose, save_dose
 from validation.cases.sums import Histories, beam_sums
+from validation.cases.synthetic_head import Head, write_head
 from validation.cases.tank import read_beam, read_phantom
 from validation.cases.verdict import Check, Options, Verdict
 
@@ -282,6 +284,23 @@ def test_a_phase_space_that_is_not_here_skips_its_case(tiny, tmp_path):
     case.path.write_text(text)
     verdict = run_case(case, Options(tmp_path / "out"))
     assert "none" in verdict.skipped and not verdict.checks
+
+
+def test_rounds_of_a_phase_space_go_on_where_they_were(tiny, tmp_path):
+    write_head(tmp_path, Head(200, 0.5, 4, 1.0, 0.2), 0)
+    path = next(tmp_path.glob("*.IAEAheader")).with_suffix("")
+    phantom, _, physics, _ = parts(tiny)
+    source = SharedFile(path, "x", 1.0, 1, 3)
+
+    def run(name, quick):
+        return phase_space_dose(Options(tmp_path / name, quick=quick), "tiny", phantom, source, physics)
+
+    begun, whole = run("a", True), run("a", False)
+    assert begun.histories == 2 * 2 * 200 and whole.histories == 3 * begun.histories
+    assert whole.freedom == 3 * begun.freedom
+    assert all(check.passed for check in whole.checks)
+    assert 0.0 < whole.dose.sum() == pytest.approx(begun.dose.sum(), rel=0.1)
+    np.testing.assert_array_equal(whole.dose, run("b", False).dose)
 
 
 def test_table_of_verdicts(tmp_path):

@@ -49,7 +49,9 @@ def run(case: Case, options: Options) -> Verdict:
     if not grid.matches(phantom.grid):
         raise InputError(path, "has another grid than the phantom of case.toml", "remove it and run in full")
     sums = beam_sums(options, case.name, phantom, beam, physics, wanted)
-    pair = pair_doses(phantom.grid, area * sums.mean, area * sums.sigma, reference, reference_sigma)
+    pair = pair_doses(
+        phantom.grid, area * sums.mean, area * sums.sigma, reference, reference_sigma, sums.freedom
+    )
     found = judge(pair, options)
     return Verdict(
         case.name,

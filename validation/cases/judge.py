@@ -81,10 +81,13 @@ def pair_doses(
     ours_sigma: np.ndarray,
     reference: np.ndarray,
     reference_sigma: np.ndarray,
+    freedom: float = np.inf,
     rescale: bool = False,
 ) -> Pair:
     """Symmetric doses of one truth as a `Pair`.
 
+    `freedom` is the number of degrees of freedom of our sigma: batches less one. Over a sigma from few
+    batches the difference is wider than normal, as Student's t is; so much larger is the sigma taken.
     With `rescale` the reference's sigma is brought to the scale that its mirror images show: that of a dose
     from a phase space holds the file's latent noise, which cancels where both doses use the same file.
     """
@@ -92,6 +95,8 @@ def pair_doses(
     dmax = float(smooth.max())
     regions = {name: (smooth > low * dmax) & (smooth <= high * dmax) for name, (low, high) in REGIONS.items()}
     ours_sigma, reference_sigma = (np.sqrt(symmetrised(s**2)) for s in (ours_sigma, reference_sigma))
+    if np.isfinite(freedom):
+        ours_sigma = ours_sigma * np.sqrt(4 * freedom / (4 * freedom - 2))  # four mirror images
     scales = {}
     if rescale:
         scales = {name: sigma_scale(reference, reference_sigma, region) for name, region in regions.items()}

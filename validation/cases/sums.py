@@ -88,6 +88,11 @@ class Sums:
         spread = np.maximum(0.0, self.square - self.total**2 / self.batches) * self.batches
         return np.sqrt(spread / (self.batches - 1)) / (self.batches * self.histories)
 
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of sigma squared."""
+        return self.batches - 1
+
     def checks(self) -> tuple[Check, Check]:
         """Energy balance and lost particles."""
         return account_checks(self.account.balance, self.account.lost + self.account.overflows)
