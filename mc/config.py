@@ -17,6 +17,7 @@ class Physics:
     electron_cut: float = 0.189
     photon_cut: float = 0.05
     range_fraction: float = 0.2  # longest step as a fraction of the residual range
+    longest_step: float = 0.2  # longest step [g/cm2]
     k1_max: float = 0.2  # largest scattering strength of one step
     photon_split: int = 8  # interactions made of each photon's flight; 1 is analogue transport
     range_rejection: float = 0.5  # charged particles below that cannot leave their voxel stop there

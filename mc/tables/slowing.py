@@ -21,7 +21,7 @@ def slowing_table(range_k1: np.ndarray, physics: Physics) -> np.ndarray:
     range_k1 : (nm, 2, ne, 2) float64
         Range [g/cm2] and cumulative scattering strength at the energy nodes.
     physics : Physics
-        A full step uses up `range_fraction` of the residual range, or a strength of `k1_max`.
+        A full step uses up `range_fraction` of the residual range, `longest_step`, or a strength of `k1_max`.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def slowing_table(range_k1: np.ndarray, physics: Physics) -> np.ndarray:
     full_step = np.empty_like(low)
     for m, charge in np.ndindex(low.shape[:2]):
         r, k = distance[m, charge], strength[m, charge]
-        reduced = (1.0 - physics.range_fraction) * r[:-1]
+        reduced = r[:-1] - np.minimum(physics.range_fraction * r[:-1], physics.longest_step)
         # below the first node kappa_1 is taken as there
         rest = np.interp(reduced, r, k) - strength_slope[m, charge, 0] * np.maximum(0.0, r[0] - reduced)
         full_step[m, charge] = np.minimum(k[:-1] - rest, physics.k1_max)

@@ -47,6 +47,7 @@ PHYSICS = (
     ("electron_cut", "Electron cut-off, kinetic [MeV]"),
     ("photon_cut", "Photon cut-off [MeV]"),
     ("range_fraction", "Longest electron step / residual range"),
+    ("longest_step", "Longest electron step [g/cm2]"),
     ("k1_max", "Largest scattering strength of a step"),
 )
 
