@@ -17,7 +17,6 @@ from mc.geometry.voxels import build_voxels, without_rim
 from mc.provenance import provenance
 from mc.source.beams import Beam
 from mc.tables import build_tables, tables_hash
-from mc.transport.history import Cuts
 from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
@@ -80,9 +79,7 @@ class BeamTransport:
         self._tables = build_tables(phantom.materials, physics)
         # air around the grid as far as the source plane, which lies on the surface in most cases
         self._geometry = build_voxels(phantom, max(0.0, phantom.grid.lower[0] - beam.surface))
-        self._cuts = Cuts(
-            physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection
-        )
+        self._cuts = cpu.cuts_of(physics)
         mass = phantom.density.astype(float) * phantom.grid.voxel_volume
         self._gray = QUANTUM * MEV_PER_G_TO_GY / mass
 

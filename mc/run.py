@@ -25,7 +25,6 @@ from mc.interrupt import Interrupt
 from mc.source.phase_space import PhaseSpace
 from mc.spread import REPEATS, Spread, batch_order
 from mc.tables import build_tables, tables_hash
-from mc.transport.history import Cuts
 from mc.transport.scoring import (
     EMITTED,
     ESCAPED,
@@ -206,7 +205,7 @@ def simulate(
     used_threads = cpu.set_threads(threads)
     tables = _tables(phantom.materials, physics)
     geometry = build_voxels(phantom, _rim(phantom, beams))
-    cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+    cuts = cpu.cuts_of(physics)
     groups, images = group_count(beams), _images(beams)
     scales, norm = _scales(beams)
     per_pass = images * sum(beam.phase_space.header.orig_histories for beam in beams)

@@ -126,6 +126,11 @@ def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, t
             rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
 
 
+def cuts_of(physics: Physics) -> Cuts:
+    """What the kernels need of the transport options."""
+    return Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+
+
 def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tally:
     """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water."""
     cells = geometry.density.size
@@ -152,7 +157,7 @@ def warm_up(simple_beams: bool = False, water: bool = False) -> None:
     """
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
-    cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+    cuts = cuts_of(physics)
     tally, rows = empty_tally(geometry, tables, cuts, water), np.zeros((CHUNKS, N_COUNTERS), np.int64)
     run_phase_space(
         np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),

@@ -15,6 +15,13 @@ from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 
 
 @njit
+def scattering_share(x, incoherent, material):
+    """S(x)/Z: share of a material's electrons that can take a momentum transfer x [1/Angstrom]."""
+    i, f = octave_position(x, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    return incoherent[material, i] + f * (incoherent[material, i + 1] - incoherent[material, i])
+
+
+@njit
 def sample_compton(energy, incoherent, material, rng):
     """Sample one Compton event.
 
@@ -54,11 +61,8 @@ def sample_compton(energy, incoherent, material, rng):
         b, rng = uniform(rng)
         if b > 1.0 - fraction * sin2 / (1.0 + fraction * fraction):
             continue
-        x = energy / HC * math.sqrt(0.5 * t)
-        i, f = octave_position(x, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
-        s = incoherent[material, i] + f * (incoherent[material, i + 1] - incoherent[material, i])
         b, rng = uniform(rng)
-        if b <= s:
+        if b <= scattering_share(energy / HC * math.sqrt(0.5 * t), incoherent, material):
             break
     electron_cos = (1.0 + k) * math.sqrt(t / (2.0 + k * (k + 2.0) * t))
     return energy * fraction, 1.0 - t, min(1.0, electron_cos), rng

@@ -55,9 +55,9 @@ def sample_elastic(k1, eta_index, spin_index, quantiles, widths, rng):
     a, rng = uniform(rng)
     n = quantiles.shape[3] - 1
     i = int((1.0 - math.sqrt(math.sqrt(a))) * n)
-    # linear in the level between levels 1 - s^4: a tail like 1/theta^4 is just that
-    upper, lower = ((n - i) / n) ** 4, ((n - i - 1) / n) ** 4
-    part = (upper - a) / (upper - lower)
+    # linear in the level between levels 1 - s^4, here times n^4: a tail like 1/theta^4 is just that
+    upper, lower = float(n - i) ** 4, float(n - i - 1) ** 4
+    part = (upper - a * float(n) ** 4) / (upper - lower)
     low = quantiles[layer, row, column, i]
     uniformised = low + part * (quantiles[layer, row, column, i + 1] - low)
     width = widths[layer, row, column]

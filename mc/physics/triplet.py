@@ -25,8 +25,9 @@ import math
 
 from mc.constants import ELECTRON_MASS, HC
 from mc.jit import njit
+from mc.physics.compton import scattering_share
 from mc.rng import uniform
-from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, azimuth, octave_position, rotate
+from mc.sampling import azimuth, rotate
 
 LEAST_TRIPLET = 4.0 * ELECTRON_MASS * (1.0 + 1e-6)  # a few eV over the threshold: rounding [MeV]
 
@@ -95,8 +96,7 @@ def sample_recoil(energy, incoherent, material, rng):
         log = math.log(high / low)
         t = low * math.exp(b * log)
         momentum = math.sqrt(t * (t + 2.0))
-        i, f = octave_position(0.5 * momentum * ELECTRON_MASS / HC, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
-        s = incoherent[material, i] + f * (incoherent[material, i + 1] - incoherent[material, i])
+        s = scattering_share(0.5 * momentum * ELECTRON_MASS / HC, incoherent, material)
         if choice * bound <= log * s * recoil_density(k, t, w2):
             return t, w2, rng
 

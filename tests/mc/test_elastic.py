@@ -132,7 +132,7 @@ def test_nodes_hold_all_moments(eta_row, column, layer):
     ids=str,
 )
 def test_angles_are_the_series(log2_eta, spin, log2_strength):
-    """At a node of the table, where no mixing blurs it: to 0.001 of the cumulative distribution."""
+    """At a node of the table, where no mixing blurs it: to 0.002 of the cumulative distribution."""
     eta, k1 = 2.0**log2_eta, -np.log1p(-(2.0**log2_strength))
     v = np.append(0, np.geomspace(1e-3 * k1, 2, 400))
     expected = distribution(eta, spin, k1, v)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from pathlib import Path
 from mc.config import Physics
 from mc.schema import Table
 from phantoms.errors import InputError
+from phantoms.materials import read_toml
 
 DEFAULTS = Physics()
 CASES = Path(__file__).parent
@@ -97,9 +97,4 @@ def read_physics(table: Table, base: Physics = DEFAULTS) -> Physics:
 
 
 def _read(path: Path) -> Table:
-    try:
-        return Table(path, tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not valid TOML: {error}") from None
+    return Table(path, read_toml(path))

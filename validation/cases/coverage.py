@@ -160,10 +160,8 @@ def repeat(
     folder : Path
         For the phase spaces.
     """
-    phantom, stop = (
-        water_tank(size[::-1], (study.voxel,) * 3),
-        StopRule(None, histories=_histories(study, head)),
-    )
+    phantom = water_tank(size[::-1], (study.voxel,) * 3)
+    stop = StopRule(None, histories=_histories(study, head))
     doses = []
     for seed, space in enumerate(_files(study, head, repeats, folder)):
         beams = _beams(study, space, size[2])

@@ -26,7 +26,6 @@ from mc.geometry.voxels import build_voxels, without_rim
 from mc.schema import Table
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts
 from mc.transport.particle import ELECTRON
 from mc.transport.scoring import N_COUNTERS, QUANTUM
 from phantoms.errors import InputError
@@ -122,7 +121,7 @@ class FanoSource:
         self._phantom, self._energy = phantom, energy
         self._tables = build_tables(phantom.materials, physics)
         self._geometry = build_voxels(phantom)
-        self._cuts = Cuts(physics.electron_cut, physics.photon_cut, 1, physics.range_rejection)
+        self._cuts = cpu.cuts_of(replace(physics, photon_split=1))
         density = phantom.density[:, 0, 0].astype(float)
         self._mass = np.append(0.0, np.cumsum(density * phantom.grid.spacing[0]))  # [g/cm2]
         material = int(phantom.material[0, 0, 0])

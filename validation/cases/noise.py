@@ -93,10 +93,8 @@ def correlation(
             products[lag] += np.sum(t[here] * t[there])  # t is 0 outside
             counts[lag] += np.sum(part[here] * part[there])
     covariance = products / np.maximum(counts, 1)
-    if (
-        not covariance[0, 0, 0] > 0
-    ):  # a region of a few columns: its neighbours cannot be told from mirror images
-        covariance[0, 0, 0] = 1.0
+    if not covariance[0, 0, 0] > 0:
+        covariance[0, 0, 0] = 1.0  # in a region of a few columns neighbours cannot be told from mirror images
     return covariance / covariance[0, 0, 0]
 
 

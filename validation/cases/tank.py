@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from functools import cache
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from mc.schema import Table
 from mc.source.beams import Beam, spectrum
 from mc.transport.particle import ELECTRON, PHOTON
-from phantoms.materials import Material, load_materials
+from phantoms.materials import Material, load_materials, read_toml
 from phantoms.phantom import Phantom
 from phantoms.recipes import Layer, slabs
 from validation.cases.case import CASES
@@ -74,7 +73,7 @@ def read_beam(entry: Table) -> Beam:
     width_x, width_y = entry.numbers("field", 2, above=0.0)
     distance = entry.number("ssd", above=0) if "ssd" in entry else math.inf
     if "spectrum" in entry:
-        rows = tomllib.loads((CASES / "spectra.toml").read_text("utf-8"))
+        rows = read_toml(CASES / "spectra.toml")
         row = rows[entry.choice("spectrum", tuple(rows))]
         energies = spectrum(row["bin"] * np.arange(len(row["counts"]) + 1), row["counts"])
     else:

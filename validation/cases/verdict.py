@@ -81,10 +81,6 @@ class Verdict:
         """Whether every check is; a case without checks is not."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
-    def worst(self) -> Check:
-        """The check that is nearest to its limit or farthest beyond it."""
-        return max(self.checks, key=lambda c: (not c.passed, abs(c.value) / c.limit if c.limit else 0.0))
-
     def as_dict(self) -> dict[str, Any]:
         """For `verdict.json`."""
         return {
