@@ -12,6 +12,7 @@ from mc.cli.screen import Screen, clock
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, read_machine
 from mc.parallel import World
+from phantoms.files import replacing
 
 NO_RESULT = 2
 
@@ -46,7 +47,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     text = "\n".join(blocks)
     screen.line(text)
     if arguments.out is not None and ranks.rank == 0:
-        with output.replacing(arguments.out) as path:
+        with replacing(arguments.out) as path:
             path.write_text(text, encoding="utf-8")
     return NO_RESULT if found[-1][1].quality["stopped_by"] == "interrupted" else 0
 

@@ -15,6 +15,7 @@ from mc.cli.kernels import load_gamma
 from mc.cli.screen import Screen
 from mc.parallel import World
 from phantoms.errors import InputError
+from phantoms.files import replacing
 from phantoms.grid import Grid
 from validation.gamma import GammaMap, gamma, parse_criterion
 
@@ -61,7 +62,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     record = _record(found, reference, evaluated, arguments)
     screen.facts("Gamma", _facts(record))
     if arguments.out is not None:
-        with output.replacing(arguments.out) as path:
+        with replacing(arguments.out) as path:
             path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if arguments.tolerance is None:
         return PASSED

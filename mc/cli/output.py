@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -79,24 +78,6 @@ def check_space(folder: Path, voxels: int) -> None:
             f"its disk has {free / 1e6:.0f} MB left, the result may need {needed / 1e6:.0f}",
             OTHER_FOLDER,
         )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` when the body is done without a fault."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(path, f"cannot be written: {error.strerror or error}") from None
-    except InputError as error:
-        if error.source == str(partial):
-            raise InputError(path, error.problem, error.remedy) from None
-        raise
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def drop_older(folder: Path) -> None:

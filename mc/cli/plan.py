@@ -24,6 +24,7 @@ from mc.source.rtplan import read_plan
 from phantoms.case import CASE_FILE, Case, find_case
 from phantoms.ct import CT, read_ct
 from phantoms.errors import InputError
+from phantoms.files import replacing
 from phantoms.hu import load_calibration
 from phantoms.overrides import CaseFile, load_case_file
 from phantoms.polygons import mask_by_centre
@@ -161,7 +162,7 @@ def _write_dose(out: Path, inputs: Inputs, whole: Dose, dose: Dose, screen: Scre
     below = int(np.count_nonzero(dose.mean < 0.0))
     if below:  # an RTDOSE holds none
         screen.warn(f"{below} voxels have a dose below 0 (to {dose.mean.min():.2g} Gy), 0 in {output.RTDOSE}")
-    with output.replacing(out / output.RTDOSE) as path:
+    with replacing(out / output.RTDOSE) as path:
         kind = TO_WATER if dose is whole.to_water else TO_MEDIUM
         description = f"mcverify, {kind}, of {inputs.plan.label}"
         write_rtdose(path, np.maximum(dose.mean, 0.0), dose.grid, inputs.dose, description, __version__)

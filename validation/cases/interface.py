@@ -7,15 +7,13 @@ folder has none a full run computes it, and `--record` keeps it.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 
-from phantoms.errors import InputError
-from validation.cases import figures
+from phantoms.files import replacing
 from validation.cases.case import Case, read_physics
-from validation.cases.judge import judge, pair_doses
-from validation.cases.reference import REFERENCE
-from validation.cases.stored import load_dose, save_dose
-from validation.cases.sums import Histories, beam_sums
+from validation.cases.reference import REFERENCE, compare, load_reference
+from validation.cases.stored import save_dose
+from validation.cases.sums import Histories, simulate_beam
 from validation.cases.tank import read_beam, read_phantom
 from validation.cases.verdict import Options, Verdict
 
@@ -33,32 +31,24 @@ def run(case: Case, options: Options) -> Verdict:
     small, oracle_wanted = read_physics(entry, physics), Histories.read(entry.table("histories"))
     entry.finish()
     table.finish()
-    area = (beam.x2 - beam.x1) * (beam.y2 - beam.y1)
-    path, oracle = case.folder / REFERENCE, None
+    path, small_seconds = case.folder / REFERENCE, 0.0
     if not path.exists():
         if options.quick:
             missing = "it has no stored dose of small steps: run it in full with --record"
             return Verdict(case.name, skipped=missing)
-        oracle = beam_sums(
+        oracle = simulate_beam(
             options, f"{case.name}-small-steps", phantom, beam, small, oracle_wanted, ORACLE_SEED
         )
+        small_seconds = oracle.cpu_seconds
         path = path if options.record else options.out / case.name / REFERENCE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_dose(path, area * oracle.mean, area * oracle.sigma, phantom.grid)
-    reference, reference_sigma, grid = load_dose(path)
-    if not grid.matches(phantom.grid):
-        raise InputError(path, "has another grid than the phantom of case.toml", "remove it and run in full")
-    sums = beam_sums(options, case.name, phantom, beam, physics, wanted)
-    pair = pair_doses(
-        phantom.grid, area * sums.mean, area * sums.sigma, reference, reference_sigma, sums.freedom
-    )
-    found = judge(pair, options)
-    return Verdict(
-        case.name,
-        (*found.checks, *sums.checks()),
-        physics,
-        sums.histories * sums.batches,
-        sums.cpu_seconds + (oracle.cpu_seconds if oracle else 0.0),
-        {**found.facts, "small_steps": vars(small)},
-        partial(figures.draw_pair, title=case.title, found=found),
+        with replacing(path) as partial:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_dose(partial, oracle.dose, oracle.sigma, phantom.grid)
+    reference = load_reference(path, phantom.grid)
+    simulated = simulate_beam(options, case.name, phantom, beam, physics, wanted)
+    verdict = compare(case, options, physics, phantom.grid, simulated, reference)
+    return replace(
+        verdict,
+        cpu_seconds=verdict.cpu_seconds + small_seconds,
+        facts={**verdict.facts, "small_steps": vars(small)},
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,19 +15,8 @@ from mc.schema import Table
 from mc.source.phase_space import open_phase_space
 from mc.spread import REPEATS, Spread
 from phantoms.phantom import Phantom
-from validation.cases.sums import Store, account_checks, store_key
-from validation.cases.verdict import Check, Options
-
-
-class Simulated(NamedTuple):
-    """Our dose and its transport sigma with its degrees of freedom, and what came of the run."""
-
-    dose: np.ndarray
-    sigma: np.ndarray
-    freedom: float
-    checks: tuple[Check, Check]
-    histories: float
-    cpu_seconds: float
+from validation.cases.sums import Simulated, Store, account_checks, store_key
+from validation.cases.verdict import Options
 
 
 @dataclass(frozen=True)

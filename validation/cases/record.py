@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from mc.provenance import provenance
 from phantoms.errors import InputError
+from phantoms.files import replacing
 from validation.cases.case import CASES, find_cases
 from validation.cases.verdict import Verdict
 from validation.numbers import plain
@@ -18,13 +18,13 @@ BEGIN, END = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
 
 def write(verdict: Verdict, folder: Path) -> None:
     """Write `verdict.json` and `figure.png` into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(plain({**verdict.as_dict(), **provenance()}), indent=1)
-    partial = folder / ".verdict.json.partial"
-    partial.write_text(text + "\n", "utf-8")
-    os.replace(partial, folder / "verdict.json")
+    with replacing(folder / "verdict.json") as partial:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text + "\n", "utf-8")
     if verdict.draw is not None:
-        verdict.draw(folder / "figure.png")
+        with replacing(folder / "figure.png") as partial:
+            verdict.draw(partial)
 
 
 def write_table(page: Path = PAGE) -> None:
@@ -33,7 +33,8 @@ def write_table(page: Path = PAGE) -> None:
     if BEGIN not in text or END not in text:
         raise InputError(page, f"lacks the lines {BEGIN} and {END} between which the table belongs")
     before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    page.write_text(f"{before}{BEGIN}\n{table()}\n{after}", "utf-8")
+    with replacing(page) as partial:
+        partial.write_text(f"{before}{BEGIN}\n{table()}\n{after}", "utf-8")
 
 
 def table() -> str:

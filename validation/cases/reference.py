@@ -8,14 +8,19 @@ file's latent noise is in both doses and cancels.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
+import numpy as np
+
+from mc.config import Physics
 from phantoms.errors import InputError
+from phantoms.grid import Grid
 from validation.cases import figures
 from validation.cases.case import Case, read_physics
 from validation.cases.judge import judge, pair_doses
-from validation.cases.phase_space import SharedFile, Simulated, phase_space_dose
+from validation.cases.phase_space import SharedFile, phase_space_dose
 from validation.cases.stored import load_dose
-from validation.cases.sums import Histories, beam_sums
+from validation.cases.sums import Histories, Simulated, simulate_beam
 from validation.cases.tank import read_beam, read_phantom
 from validation.cases.verdict import Options, Verdict
 
@@ -27,9 +32,7 @@ def run(case: Case, options: Options) -> Verdict:
     table = case.table()
     physics = read_physics(table)
     phantom = read_phantom(table.table("phantom"))
-    reference, reference_sigma, grid = load_dose(case.folder / REFERENCE)
-    if not grid.matches(phantom.grid):
-        raise InputError(case.folder / REFERENCE, "has another grid than the phantom of case.toml")
+    reference = load_reference(case.folder / REFERENCE, phantom.grid)
     shared = "phase_space" in table
     if shared:
         source = SharedFile.read(table.table("phase_space"), case.folder)
@@ -43,19 +46,29 @@ def run(case: Case, options: Options) -> Verdict:
         beam = read_beam(table.table("beam"))
         wanted = Histories.read(table.table("histories"))
         table.finish()
-        sums = beam_sums(options, case.name, phantom, beam, physics, wanted)
-        area = (beam.x2 - beam.x1) * (beam.y2 - beam.y1)
-        simulated = Simulated(
-            area * sums.mean,
-            area * sums.sigma,
-            sums.freedom,
-            sums.checks(),
-            sums.histories * sums.batches,
-            sums.cpu_seconds,
-        )
-    pair = pair_doses(
-        phantom.grid, simulated.dose, simulated.sigma, reference, reference_sigma, simulated.freedom, shared
-    )
+        simulated = simulate_beam(options, case.name, phantom, beam, physics, wanted)
+    return compare(case, options, physics, phantom.grid, simulated, reference, shared)
+
+
+def load_reference(path: Path, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """The stored dose of a case and its one sigma, (nz, ny, nx), on the grid of its phantom."""
+    dose, sigma, own = load_dose(path)
+    if not own.matches(grid):
+        raise InputError(path, "has another grid than the phantom of case.toml")
+    return dose, sigma
+
+
+def compare(
+    case: Case,
+    options: Options,
+    physics: Physics,
+    grid: Grid,
+    simulated: Simulated,
+    reference: tuple[np.ndarray, np.ndarray],
+    shared: bool = False,
+) -> Verdict:
+    """The verdict on our dose against a reference and its sigma; `shared`: see `pair_doses`' `rescale`."""
+    pair = pair_doses(grid, simulated.dose, simulated.sigma, *reference, simulated.freedom, shared)
     found = judge(pair, options)
     return Verdict(
         case.name,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +19,7 @@ from mc.run import Progress
 from mc.schema import Table
 from mc.source.beams import Beam
 from mc.tables import tables_hash
-from phantoms.errors import InputError
+from phantoms.files import replacing
 from phantoms.phantom import Phantom
 from validation.cases.verdict import Check, Options
 
@@ -103,6 +101,17 @@ def account_checks(balance: float, lost: int) -> tuple[Check, Check]:
     return Check("energy balance", balance - 1.0, 1e-6, unit=""), Check("lost particles", lost, 0.0, unit="")
 
 
+class Simulated(NamedTuple):
+    """A dose (nz, ny, nx), its transport sigma with its degrees of freedom, and what came of the run."""
+
+    dose: np.ndarray
+    sigma: np.ndarray
+    freedom: float
+    checks: tuple[Check, Check]
+    histories: float
+    cpu_seconds: float
+
+
 class Store:
     """A file of arrays and numbers, replaced whole.
 
@@ -136,17 +145,9 @@ class Store:
 
     def save(self, values: dict[str, Any]) -> None:
         """Replace the file, and remove what other keys left."""
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
-        try:
+        with replacing(self.path) as partial:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with open(partial, "wb") as file:
-                np.savez(file, **values)
-            os.replace(partial, self.path)
-        except OSError as error:
-            raise InputError(self.path, f"cannot be written: {error.strerror}", "see --out") from None
-        finally:
-            with suppress(OSError):
-                partial.unlink()
+            np.savez(partial, **values)
         for older in self._folder.glob(f"{self._name}-{'[0-9a-f]' * 16}.npz"):
             if older != self.path:
                 older.unlink(missing_ok=True)
@@ -228,6 +229,28 @@ def beam_sums(
         each,
         lambda k: transport.run(k * each, each),
         transport.account,
+    )
+
+
+def simulate_beam(
+    options: Options,
+    name: str,
+    phantom: Phantom,
+    beam: Beam,
+    physics: Physics,
+    histories: Histories,
+    seed: int = 1,
+) -> Simulated:
+    """Dose of a simple beam per fluence at the surface [Gy cm2]."""
+    sums = beam_sums(options, name, phantom, beam, physics, histories, seed)
+    area = (beam.x2 - beam.x1) * (beam.y2 - beam.y1)
+    return Simulated(
+        area * sums.mean,
+        area * sums.sigma,
+        sums.freedom,
+        sums.checks(),
+        sums.histories * sums.batches,
+        sums.cpu_seconds,
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
 
-from phantoms.errors import InputError
+from phantoms.files import replacing
 from validation.comparison import Comparison
 
 TEMPLATE = "report.html.j2"
@@ -22,7 +20,9 @@ def write_report(comparison: Comparison, path: str | Path) -> None:
     InputError
         If the file cannot be written; one already there stays as it was.
     """
-    _write(path, render(comparison))
+    text = render(comparison)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_result(comparison: Comparison, path: str | Path) -> None:
@@ -33,7 +33,9 @@ def write_result(comparison: Comparison, path: str | Path) -> None:
     InputError
         If the file cannot be written; one already there stays as it was.
     """
-    _write(path, json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n")
+    text = json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def render(comparison: Comparison) -> str:
@@ -76,17 +78,3 @@ def render(comparison: Comparison) -> str:
         warnings=comparison.warnings,
         prescription=comparison.prescription,
     )
-
-
-def _write(path: str | Path, text: str) -> None:
-    """Write `text` beside `path` and move it there."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
-        raise InputError(path, f"cannot be written: {error.strerror or error}", kept) from None

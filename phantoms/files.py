@@ -1,0 +1,38 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from phantoms.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A path to write to, of the same suffix, which takes the place of `path` when the body has no fault.
+
+    Two processes that write the same file at once do not mix: one of the two is kept.
+
+    Raises
+    ------
+    InputError
+        If `path` cannot be written; a file already there stays as it was.
+    """
+    path = Path(path)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
+        raise InputError(path, f"cannot be written: {error.strerror or error}", kept) from None
+    except InputError as error:
+        if error.source == str(partial):
+            raise InputError(path, error.problem, error.remedy) from None
+        raise
+    finally:
+        with suppress(OSError):
+            partial.unlink()
