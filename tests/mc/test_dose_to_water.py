@@ -13,6 +13,7 @@ from nist_reference import ALUMINIUM, TITANIUM, estar
 from small_linac import plan
 
 from mc import run
+from mc.backends.cpu import cuts_of
 from mc.cli import main
 from mc.config import Physics
 from mc.dose import Dose
@@ -31,7 +32,7 @@ from phantoms.recipes import Layer, slabs, water_tank
 from validation.rtdose import read_rtdose
 
 PLAN = Physics()
-CUTS = Cuts(PLAN.electron_cut, PLAN.photon_cut, PLAN.photon_split, PLAN.range_rejection)
+CUTS = cuts_of(PLAN)
 LIBRARY = load_materials()
 NAMES = ("air", "water", "muscle_icru44", "lung_icru44", "cortical_bone_icru44", "titanium")
 MATERIALS = tuple(LIBRARY[name] for name in NAMES)

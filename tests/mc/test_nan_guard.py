@@ -22,7 +22,7 @@ from mc.rng import stream
 from mc.sampling import ENERGY_MAX, ENERGY_MIN
 from mc.source.phase_space import _record_dtype, open_phase_space
 from mc.tables import build_tables
-from mc.transport.history import Cuts, make_cascade
+from mc.transport.history import make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS
 from mc.transport.scoring import (
     EMITTED,
@@ -42,7 +42,7 @@ from phantoms.phantom import Phantom
 from validation.verdict import judge_run
 
 PLAN = Physics()
-CUTS = Cuts(PLAN.electron_cut, PLAN.photon_cut, PLAN.photon_split, PLAN.range_rejection)
+CUTS = cpu.cuts_of(PLAN)
 LIBRARY = load_materials()
 MATERIALS = tuple(LIBRARY[name] for name in ("air", "water", "cortical_bone_icru44", "gold"))
 KINDS = (PHOTON, ELECTRON, POSITRON)
@@ -159,7 +159,7 @@ THRESHOLDS = sorted(
 def test_energies_at_thresholds_and_ends(kind, physics):
     """Each 10 times; with the lowest cut-offs, the ends of all tables are reached."""
     tables = build_tables(MATERIALS, physics)
-    cuts = Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+    cuts = cpu.cuts_of(physics)
     particles = pencil(kind, 1.0, (0.5, 0.75, 1.0), (1, 1, 1), 10 * len(THRESHOLDS))
     particles[:, 1] = np.repeat(THRESHOLDS, 10)
     particles[:, 5:8] = np.resize(directions(), (len(particles), 3))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from engine import pencil, run_particles
 
+from mc.backends.cpu import cuts_of
 from mc.config import Physics
 from mc.source.plan import TABLE_TO_PATIENT, Beam, ControlPoint, beam_to_patient
 from mc.tables import build_tables
@@ -19,7 +20,7 @@ from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 
 PLAN = Physics()
-PLAN_CUTS = Cuts(PLAN.electron_cut, PLAN.photon_cut, PLAN.photon_split, PLAN.range_rejection)
+PLAN_CUTS = cuts_of(PLAN)
 FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
 SAD = 100.0
 

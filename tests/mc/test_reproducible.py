@@ -13,14 +13,13 @@ from engine import pencil, run_particles
 from mc.backends import cpu
 from mc.config import Physics
 from mc.tables import build_tables
-from mc.transport.history import Cuts
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON
 from mc.transport.scoring import HISTORIES, QUANTUM, STEPS
 from phantoms.recipes import water_tank
 
 PHANTOM = water_tank((3.0, 3.0, 3.0), (0.5, 0.5, 0.5))
 PLAN = Physics()
-CUTS = Cuts(PLAN.electron_cut, PLAN.photon_cut, PLAN.photon_split, PLAN.range_rejection)
+CUTS = cpu.cuts_of(PLAN)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from distributions import SIGNIFICANCE, chi_square_probability
 from engine import ANALOGUE, Result, pencil, run_beam, run_particles
 
+from mc.backends.cpu import cuts_of
 from mc.config import Physics
 from mc.constants import ELECTRON_MASS
 from mc.physics.energy_loss import range_of
@@ -26,7 +27,7 @@ from phantoms.phantom import Phantom
 from phantoms.recipes import Layer, slabs, water_tank
 
 PLAN = Physics()
-PLAN_CUTS = Cuts(PLAN.electron_cut, PLAN.photon_cut, PLAN.photon_split, PLAN.range_rejection)
+PLAN_CUTS = cuts_of(PLAN)
 LIBRARY = load_materials()
 NAMES = ("air", "water", "lung_icru44", "cortical_bone_icru44", "titanium")
 MATERIALS = tuple(LIBRARY[name] for name in NAMES)
