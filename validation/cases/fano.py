@@ -6,8 +6,10 @@ gets what its sources emit. It holds exactly, so what is off is the transport's 
 its boundary crossings, its density jumps. Radiation losses are made continuous, for photons would carry
 energy away.
 
-The layers have no end in x and y, so that a source on the axis stands for one spread evenly. Judged are
-layers deeper below the outer faces than any electron can go: its range without a hard collision.
+The layers have no end in x and y, so that a source on the axis stands for one spread evenly. They are cut
+into columns, of which the middle one holds the tracks: steps are kept short beside a density jump, and the
+outer columns lie beside the air around the phantom. Judged are layers deeper below the outer faces than any
+electron can go: its range without a hard collision.
 """
 
 from __future__ import annotations
@@ -150,7 +152,7 @@ class FanoSource:
             0, 0, 1, self._geometry, self._tables, self._cuts, tally, rows,
         )  # fmt: skip
         self.account.add(tally.medium, rows)
-        deposit = without_rim(tally.medium, self._phantom)[:, 0, 0] * QUANTUM  # [MeV]
+        deposit = without_rim(tally.medium, self._phantom).sum(axis=(1, 2)) * QUANTUM  # [MeV]
         expected = electrons * self._energy * np.diff(self._mass) / self._mass[-1]
         groups = [deposit[layers].sum() / expected[layers].sum() for layers in self.groups.values()]
         return np.concatenate([deposit / expected, groups])
