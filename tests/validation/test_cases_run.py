@@ -15,6 +15,7 @@ import pytest
 from mc.beam_dose import BeamTransport, beam_dose
 from mc.cli import main
 from mc.config import Physics
+from mc.geometry.voxels import GAS_DENSITY, JUMP, NARROW, build_voxels, without_rim
 from phantoms.errors import InputError
 from validation.cases import record
 from validation.cases.attenuation import away_from_edges
@@ -172,6 +173,22 @@ def test_fano_groups_tell_the_layers_beside_a_jump():
     assert groups["thin medium"].sum() == 40 and groups["thin medium, beside the jump"].sum() == 8
     assert groups["wall, layer 1"].sum() == groups["wall, layer 2"].sum() == 8
     assert np.flatnonzero(groups["wall, layer 1"])[:2].tolist() == [8, 19]
+
+
+def test_steps_are_kept_short_where_the_density_jumps_only():
+    """The air around a phantom of one column would shorten them everywhere, and no other would be tested."""
+    for case in find_cases():
+        if case.kind not in ("reference", "r50", "fano", "interface"):
+            continue
+        phantom = read_phantom(case.table().table("phantom"))
+        narrow = without_rim(build_voxels(phantom).medium >= NARROW, phantom)
+        axis = tuple(n // 2 for n in phantom.grid.shape[1:])
+        density = phantom.density[:, *axis]
+        jump = np.abs(np.diff(np.log(density))) > np.log(JUMP)
+        expected = density < GAS_DENSITY
+        expected[1:] |= jump
+        expected[:-1] |= jump
+        np.testing.assert_array_equal(narrow[1:-1, *axis], expected[1:-1], case.name)
 
 
 # --- definitions --------------------------------------------------------------------------------------
