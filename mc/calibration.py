@@ -18,9 +18,10 @@ import numpy as np
 import platformdirs
 
 from mc import __version__, parallel
+from mc.batch import PlacedBeam, group_count
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
-from mc.run import PlacedBeam, Progress, StopRule, count_variance, group_count, simulate
+from mc.run import Progress, StopRule, count_variance, simulate
 from mc.source.phase_space import open_phase_space
 from mc.spread import REPEATS
 from mc.tables import tables_hash

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mc.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 from phantoms.errors import InputError
 
 # Number of ranks: Open MPI; MPICH and Intel MPI; srun (of the job step, not of the batch script around it)
@@ -40,6 +41,9 @@ class World(Protocol):
     def broadcast(self, value: Any) -> Any:
         """The value that rank 0 holds, on every rank."""
 
+    def broadcast_in_place(self, array: np.ndarray) -> None:
+        """Replace an array by the one that rank 0 holds, of the same shape."""
+
     def barrier(self) -> None:
         """Wait for all ranks."""
 
@@ -60,6 +64,9 @@ class SerialWorld:
 
     def broadcast(self, value: Any) -> Any:
         return value
+
+    def broadcast_in_place(self, array: np.ndarray) -> None:
+        pass
 
     def barrier(self) -> None:
         pass
@@ -86,6 +93,9 @@ class MpiWorld:
 
     def broadcast(self, value: Any) -> Any:
         return self._comm.bcast(value, root=0)
+
+    def broadcast_in_place(self, array: np.ndarray) -> None:
+        self._comm.Bcast(array, root=0)
 
     def barrier(self) -> None:
         self._comm.Barrier()
@@ -129,7 +139,7 @@ def launched_ranks(environment: Mapping[str, str]) -> int | None:
 
 @contextmanager
 def abort_on_error(ranks: World) -> Iterator[None]:
-    """Let an exception on any rank end all of them with exit code 2 and one line.
+    """Let an exception on any rank end all of them with exit code 2, or that of `Suspended`, and one line.
 
     Alone, the exception goes on to the caller. On several ranks the others would wait for this one for
     ever, so it is told here, and all are ended.
@@ -146,13 +156,15 @@ def abort_on_error(ranks: World) -> Iterator[None]:
         if ranks.rank > 0:
             time.sleep(GRACE)
         print(f"mcverify: {_told(error, ranks.rank)}", file=sys.stderr)
-        ranks.abort(2)
+        ranks.abort(SUSPENDED_CODE if isinstance(error, Suspended) else 2)
 
 
 def _told(error: BaseException, rank: int) -> str:
     """One line about an exception."""
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, Suspended):
+        return SUSPENDED_LINE
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     trace = error.__traceback__

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mc import parallel
+from mc.batch import PlacedBeam
 from mc.calibration import Calibrated, find_calibration, stated_calibration
+from mc.checkpoint import CheckpointRule
 from mc.config import Physics
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine import Machine, find_machine, phase_space_for
 from mc.provenance import provenance
-from mc.run import PlacedBeam, Progress, StopRule, simulate
+from mc.run import Progress, StopRule, simulate
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.source.plan import Beam, Plan, beam_to_patient
 from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
@@ -72,6 +74,7 @@ def plan_dose(
     threads: int | None = None,
     on_stage: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    checkpoint: CheckpointRule | None = None,
     world: parallel.World | None = None,
 ) -> PlanDose:
     """Compute the dose of a plan by Monte Carlo.
@@ -92,6 +95,8 @@ def plan_dose(
         Whether dose to water is scored too.
     on_stage : callable
         Told in a few words what begins.
+    checkpoint : CheckpointRule, optional
+        Of the transport; see `mc.run.simulate`.
 
     Raises
     ------
@@ -143,6 +148,7 @@ def plan_dose(
         seed=seed,
         threads=threads,
         on_progress=on_progress,
+        checkpoint=checkpoint,
         world=world,
     )
     warnings += _quality_warnings(run.quality, stop)

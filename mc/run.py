@@ -1,9 +1,10 @@
-"""From sources to a dose: batches, the two sigmas, stop rules.
+"""From sources to a dose: batches, the two sigmas, stop rules, checkpoints.
 
-What a round, a group and a batch are is told in `mc.spread`.
+What a round, a group and a batch are is told in `mc.spread`, how ranks share a batch in `mc.batch`.
 
-The dose is bit-identical for any number of threads and ranks: random streams are named by history, each
-batch is tallied in integers, and batches are folded in their fixed order.
+The dose is bit-identical for any number of threads and ranks, and for any number of times a run was broken
+off and resumed: random streams are named by history, each batch is tallied in integers, and batches are
+folded in their fixed order.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import Any
 
+import numba
 import numpy as np
 
 from mc import parallel
 from mc.backends import cpu
+from mc.batch import BatchTransport, PlacedBeam, typical_weight
+from mc.checkpoint import Checkpoint, CheckpointRule
 from mc.config import Physics
 from mc.constants import MEV_PER_G_TO_GY
 from mc.dose import Dose
-from mc.geometry.voxels import build_voxels, without_rim
-from mc.interrupt import Interrupt
-from mc.source.phase_space import PhaseSpace
+from mc.geometry.voxels import without_rim
+from mc.interrupt import INTERRUPTED, SUSPENDED, Interrupt, Suspended
+from mc.jit import source_hash
 from mc.spread import REPEATS, Spread, batch_order
-from mc.tables import build_tables, tables_hash
+from mc.tables import tables_hash
 from mc.transport.scoring import (
     EMITTED,
     ESCAPED,
@@ -42,50 +48,7 @@ from mc.transport.scoring import (
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 
-GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
-LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
 NO_DOSE = "run", "no dose in the patient", "check isocentre, gantry angle, field and body outline"
-KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedBeam:
-    """A phase space aimed at the patient.
-
-    Parameters
-    ----------
-    number : int
-        Names the beam in the random streams and in messages.
-    phase_space : PhaseSpace
-    rotation, origin : (3, 3), (3,) float64
-        From phase-space to patient coordinates, x, y, z [cm].
-    weight : float
-        Dose of the beam is `weight` times the dose per original history.
-    mirror : (bool, bool)
-        Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
-        which lowers its latent sigma.
-    """
-
-    number: int
-    phase_space: PhaseSpace
-    rotation: np.ndarray
-    origin: np.ndarray
-    weight: float
-    mirror: tuple[bool, bool] = (False, False)
-
-    @property
-    def images(self) -> int:
-        """Number of mirror images, the file itself included."""
-        return 2 ** sum(self.mirror)
-
-    def signs(self, image: int) -> np.ndarray:
-        """Signs of x and y in a mirror image, (2,); beyond `images` they repeat."""
-        signs = np.ones(2)
-        for axis, mirrored in enumerate(self.mirror):
-            if mirrored:
-                signs[axis] = 1.0 - 2.0 * (image & 1)
-                image >>= 1
-        return signs
 
 
 @dataclass(frozen=True)
@@ -118,37 +81,73 @@ class Simulation:
     quality: dict = field(default_factory=dict)
 
 
-def group_count(beams: Sequence[PlacedBeam]) -> int:
-    """Number of groups of histories that a pass is cut into."""
-    largest = max(len(beam.phase_space) for beam in beams)
-    return max(GROUPS, -(-largest // LARGEST_BATCH))
+class _Sums:
+    """What a run has come to over its batches so far."""
 
+    def __init__(self, voxels: int, groups: int, water: bool) -> None:
+        self.medium = Spread(voxels, groups)
+        self.water = Spread(voxels, groups) if water else None
+        self.counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
+        self.deposited = 0
+        self.resumed = 0  # times it went on from a checkpoint
+        self._elapsed, self._cpu = 0.0, 0.0  # of the parts before
+        self._started, self._cpu_started = time.monotonic(), time.process_time()
 
-def _images(beams: Sequence[PlacedBeam]) -> int:
-    return max(beam.images for beam in beams)
+    @property
+    def elapsed(self) -> float:
+        """Time of all parts of the run [s]."""
+        return self._elapsed + time.monotonic() - self._started
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of this rank, and of rank 0 in the parts before [s]."""
+        return self._cpu + time.process_time() - self._cpu_started
 
-_tables = lru_cache(maxsize=2)(build_tables)  # runs often follow each other in the same materials
+    def fold(self, transport: BatchTransport, phantom: Phantom, to_gray: np.ndarray) -> np.ndarray:
+        """Take in a complete batch; returns its dose to medium (voxels,) [Gy]."""
+        tally = transport.tally
+        self.counters += transport.counters
+        self.deposited += int(tally.medium.sum())
+        batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
+        self.medium.add(batch)
+        if self.water is not None:
+            self.water.add(without_rim(tally.water, phantom).ravel() * QUANTUM * to_gray)
+        return batch
 
+    def arrays(self, transport: BatchTransport) -> dict[str, np.ndarray]:
+        """The sums and those of the batch in hand, for a checkpoint."""
+        spreads = (
+            {"medium": self.medium} if self.water is None else {"medium": self.medium, "water": self.water}
+        )
+        named = {
+            f"{to}/{name}": array for to, spread in spreads.items() for name, array in spread.arrays.items()
+        }
+        return named | {
+            "batch/medium": transport.tally.medium,
+            "batch/water": transport.tally.water,
+            "batch/counters": transport.counters,
+            "batch/done": transport.done,
+        }
 
-class _Records:
-    """Groups of phase spaces as kernel arrays, kept in memory while they are small."""
+    def numbers(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the arrays."""
+        return {
+            "batches": self.medium.batches,
+            "counters": [int(count) for count in self.counters],
+            "deposited": self.deposited,
+            "resumed": self.resumed,
+            "elapsed": self.elapsed,
+            "cpu_seconds": self.cpu_seconds,
+        }
 
-    def __init__(self) -> None:
-        self._kept: dict = {}
-
-    def load(self, space: PhaseSpace, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Histories `first` to `last` of a file: (n, 9) float32 particles, (histories + 1,) starts."""
-        key = (space.data_path, first, last)
-        if key in self._kept:
-            return self._kept[key]
-        starts = np.asarray(space.history_starts[first : last + 1])
-        read = space.read(int(starts[0]), int(starts[-1]))
-        columns = (read.kind - 1, read.energy, read.x, read.y, read.z, read.u, read.v, read.w, read.weight)
-        loaded = np.stack(columns, axis=1).astype(np.float32), starts - starts[0]
-        if len(space) <= KEPT_PARTICLES:
-            self._kept[key] = loaded
-        return loaded
+    def go_on_from(self, numbers: dict[str, Any]) -> None:
+        """Take over the numbers of a checkpoint, whose arrays are in place already."""
+        for spread in (self.medium, self.water):
+            if spread is not None:
+                spread.batches = numbers["batches"]
+        self.counters[:] = numbers["counters"]
+        self.deposited, self.resumed = numbers["deposited"], numbers["resumed"] + 1
+        self._elapsed, self._cpu = numbers["elapsed"], numbers["cpu_seconds"]
 
 
 def simulate(
@@ -163,6 +162,7 @@ def simulate(
     threads: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_batch: Callable[[np.ndarray], bool] | None = None,
+    checkpoint: CheckpointRule | None = None,
     world: parallel.World | None = None,
 ) -> Simulation:
     """Transport beams through a phantom.
@@ -173,7 +173,7 @@ def simulate(
     beams : sequence of PlacedBeam
     physics : Physics
     stop : StopRule
-        Ctrl-C stops too, and keeps what is done.
+        Ctrl-C stops too, and keeps what is done. Time counts from the beginning, over all parts of a run.
     scored : (nz, ny, nx) bool, optional
         Where dose is kept; elsewhere (the air around the patient) it is 0 in the result.
     water : bool
@@ -187,6 +187,9 @@ def simulate(
     on_batch : callable, optional
         Called with the dose of every batch, (nz, ny, nx) [Gy], in the order of `mc.spread.batch_order`; if
         it returns True the run stops.
+    checkpoint : CheckpointRule, optional
+        Where the run keeps its checkpoints, and goes on from if one lies there; whoever has saved the result
+        removes it. It cannot bring back what `on_batch` was told.
     world : World, optional
         The MPI ranks; found if not given.
 
@@ -198,67 +201,53 @@ def simulate(
     Raises
     ------
     InputError
-        If there is no dose in the patient, or the run was stopped before its first two batches.
+        If there is no dose in the patient, the run was stopped before its first two batches, or the
+        checkpoint is of another run.
+    Suspended
+        On SIGTERM or SIGUSR1, on all ranks, once the checkpoint is written.
     """
     world = world or parallel.world()
-    started, cpu_started = time.monotonic(), time.process_time()
     used_threads = cpu.set_threads(threads)
-    tables = _tables(phantom.materials, physics)
-    geometry = build_voxels(phantom, _rim(phantom, beams))
-    cuts = cpu.cuts_of(physics)
-    groups, images = group_count(beams), _images(beams)
-    scales, norm = _scales(beams)
+    transport = BatchTransport(phantom, beams, physics, water=water, seed=seed, world=world)
+    groups, images = transport.groups, transport.images
     per_pass = images * sum(beam.phase_space.header.orig_histories for beam in beams)
-
     mass = phantom.density.ravel().astype(float) * phantom.grid.voxel_volume
-    to_gray = norm * MEV_PER_G_TO_GY / mass
+    to_gray = transport.norm * MEV_PER_G_TO_GY / mass
     if scored is not None:
         to_gray = np.where(scored.ravel(), to_gray, 0.0)
 
-    records, spread = _Records(), Spread(mass.size, groups)
-    spread_in_water = Spread(mass.size, groups) if water else None
-    tally = cpu.empty_tally(geometry, tables, cuts, water)
-    rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
-    counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
-    deposited = 0
+    sums = _Sums(mass.size, groups, water)
+    spread, counters = sums.medium, sums.counters
     progress, reason = Progress(), ""
+    kept = None
+    if checkpoint is not None:
+        if on_batch is not None:
+            raise ValueError("a checkpoint cannot bring back what on_batch was told")
+        key = _key(phantom, beams, physics, scored, water, seed, transport) if world.rank == 0 else {}
+        kept = Checkpoint(checkpoint, key, sums.arrays(transport), world)
+        _go_on(kept, checkpoint, sums, transport, progress, per_pass, world)
+
     with Interrupt() as interrupt:
-        for replica, group in batch_order(groups):
-            tally.medium[:] = 0
-            tally.water[:] = 0
-            rows[:] = 0
-            # All mirror images of a history belong to one batch: they are not independent.
-            for image in range(images):
-                for beam, scale in zip(beams, scales, strict=True):
-                    _run_group(
-                        beam, scale, group, groups, image, replica * images + image,
-                        seed, geometry, tables, cuts, tally, rows, records, world,
-                    )  # fmt: skip
-            world.sum_in_place(tally.medium)
-            world.sum_in_place(tally.water)
-            batch_counters = rows.sum(axis=0)
-            world.sum_in_place(batch_counters)
-            counters += batch_counters
-            deposited += int(tally.medium.sum())
-            batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
-            spread.add(batch)
-            if spread_in_water is not None:
-                spread_in_water.add(without_rim(tally.water, phantom).ravel() * QUANTUM * to_gray)
+        for replica, group in islice(batch_order(groups), spread.batches, None):
+            while not reason and not transport.round(replica, group, lambda: bool(interrupt.requested)):
+                reason = _meet(interrupt, kept, sums, transport, world)
+            if reason:
+                break
+            transport.collect()
+            batch = sums.fold(transport, phantom, to_gray)
+            transport.begin()
             enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
             # in the first round an estimate now and then, for the time left only
             first_round = spread.batches < REPEATS * groups
             if spread.at_end_of_round or (first_round and spread.batches % 8 == 0):
                 progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
-            elapsed = world.broadcast(time.monotonic() - started)
-            _report(progress, spread, per_pass, elapsed, stop)
+            _report(progress, spread, per_pass, world.broadcast(sums.elapsed), stop)
             on_progress(progress)
             if spread.at_end_of_round and not spread.sum.any():
                 raise InputError(*NO_DOSE)
             reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
             # Processors differ in the last bit of a logarithm: one rank decides for all.
-            reason = world.broadcast(reason)
-            if world.sum_to_all(np.array([interrupt.requested], np.int64))[0]:
-                reason = "interrupted"
+            reason = world.broadcast(reason) or _meet(interrupt, kept, sums, transport, world)
             if reason:
                 break
 
@@ -268,8 +257,8 @@ def simulate(
         raise InputError(*NO_DOSE)
     dose, latent = _dose(phantom, spread, beams)
     in_water = {}
-    if spread_in_water is not None:
-        to_water, latent_in_water = _dose(phantom, spread_in_water, beams)
+    if sums.water is not None:
+        to_water, latent_in_water = _dose(phantom, sums.water, beams)
         dose = replace(dose, to_water=to_water)
         in_water = {
             "transport_uncertainty_in_water": to_water.relative_uncertainty(),
@@ -286,7 +275,7 @@ def simulate(
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": latent,
         **in_water,
-        "energy_balance": (deposited + int(counters[ESCAPED] + counters[ROULETTE]))
+        "energy_balance": (sums.deposited + int(counters[ESCAPED] + counters[ROULETTE]))
         / max(1, int(counters[EMITTED])),
         "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),
         "lost_particles": int(counters[LOST]),
@@ -296,53 +285,92 @@ def simulate(
         "seed": seed,
         "threads": used_threads,
         "ranks": world.size,
-        "wall_seconds": time.monotonic() - started,
-        "cpu_seconds": time.process_time() - cpu_started,
+        "resumed": sums.resumed,
+        "wall_seconds": sums.elapsed,
+        "cpu_seconds": sums.cpu_seconds,
         "tables_sha256": tables_hash(phantom.materials, physics),
     }
     return Simulation(dose, quality)
 
 
-def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
-    """How far the sources lie outside the grid along any axis [cm]: the rim of air must hold the way."""
-    lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
-    farthest = 0.0
+def _key(
+    phantom: Phantom,
+    beams: Sequence[PlacedBeam],
+    physics: Physics,
+    scored: np.ndarray | None,
+    water: bool,
+    seed: int,
+    transport: BatchTransport,
+) -> dict[str, str]:
+    """All that the dose depends on, for `mc.checkpoint`; stop rules may change when a run goes on."""
+    patient = sha256(repr((phantom.grid, phantom.materials)).encode())
+    patient.update(phantom.density)
+    patient.update(phantom.material)
+    patient.update(b"all" if scored is None else np.packbits(scored))
+    aimed = sha256()
     for beam in beams:
-        some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
-        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean()])
-        source = beam.origin + beam.rotation @ centre
-        farthest = max(farthest, float(np.max(np.maximum(lower - source, source - upper))))
-    return farthest
+        aimed.update(repr((beam.number, beam.weight, beam.mirror)).encode())
+        aimed.update(np.ascontiguousarray(beam.rotation, np.float64))
+        aimed.update(np.ascontiguousarray(beam.origin, np.float64))
+    files = sha256("".join(beam.phase_space.sha256 for beam in beams).encode())
+    return {
+        "patient or voxel size": patient.hexdigest(),
+        "beams, their weight or calibration": aimed.hexdigest(),
+        "phase spaces": files.hexdigest(),
+        "physics options": repr(physics),
+        "cross sections": tables_hash(phantom.materials, physics),
+        "version of mcverify": f"{source_hash()}, numba {numba.__version__}",
+        "seed": str(seed),
+        "dose to water": str(water),
+        "batches": repr((transport.groups, transport.images, len(transport.done))),
+    }
 
 
-def _scales(beams: Sequence[PlacedBeam]) -> tuple[list[float], float]:
-    """Factors on the particles' weights, about 1 at most, and what they were divided by.
-
-    Weights near 1 leave the integer tally its full resolution.
-    """
-    uses = _images(beams)
-    per_history = [beam.weight / (uses * beam.phase_space.header.orig_histories) for beam in beams]
-    typical = [
-        scale * _typical_weight(beam.phase_space) for scale, beam in zip(per_history, beams, strict=True)
-    ]
-    norm = max(typical)
-    return [scale / norm for scale in per_history], norm
-
-
-def _run_group(
-    beam, scale, group, groups, image, replica, seed, geometry, tables, cuts, tally, rows, records, world
+def _go_on(
+    kept: Checkpoint,
+    rule: CheckpointRule,
+    sums: _Sums,
+    transport: BatchTransport,
+    progress: Progress,
+    per_pass: int,
+    world: parallel.World,
 ) -> None:
-    """Transport this rank's part of one group of one beam, in a mirror image."""
-    recorded = len(beam.phase_space.history_starts) - 1
-    first, last = group * recorded // groups, (group + 1) * recorded // groups
-    mine = first + (last - first) * world.rank // world.size
-    to = first + (last - first) * (world.rank + 1) // world.size
-    if to > mine:
-        particles, starts = records.load(beam.phase_space, mine, to)
-        cpu.run_phase_space(
-            particles, starts, mine, beam.rotation, beam.origin, beam.signs(image), scale, beam.number,
-            replica, seed, geometry, tables, cuts, tally, rows,
-        )  # fmt: skip
+    """Begin where the checkpoint ends, if there is one."""
+    numbers = kept.load()
+    if numbers is None:
+        return
+    sums.go_on_from(numbers)
+    transport.go_on()
+    spread = sums.medium
+    if spread.batches >= 2 and spread.sum.any():
+        progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
+    if world.rank == 0:
+        share = spread.batches + transport.done.mean()
+        histories = per_pass * share / spread.groups
+        rule.tell(f"going on from {rule.path}, at {histories:.3g} histories")
+
+
+def _meet(
+    interrupt: Interrupt,
+    kept: Checkpoint | None,
+    sums: _Sums,
+    transport: BatchTransport,
+    world: parallel.World,
+) -> str:
+    """Let the ranks agree on whether one was told to stop, and write the checkpoint that is due.
+
+    Returns the reason to stop, or nothing.
+    """
+    asked = interrupt.requested
+    flags = [asked == INTERRUPTED, asked == SUSPENDED, kept is not None and world.rank == 0 and kept.due]
+    interrupted, suspended, due = world.sum_to_all(np.array(flags, np.int64)) > 0
+    if kept is not None and (interrupted or suspended or due):
+        transport.collect()
+        kept.save(sums.numbers(), must=bool(suspended))
+        transport.go_on()
+    if suspended:
+        raise Suspended(on_all_ranks=True)
+    return INTERRUPTED if interrupted else ""
 
 
 def _uncertainty(spread: Spread, above: float = 0.5) -> float:
@@ -414,12 +442,7 @@ def count_variance(beams: Sequence[PlacedBeam]) -> float:
         space = beam.phase_space
         recorded, original = len(space.history_starts) - 1, space.header.orig_histories
         variance = max(0.0, 1.0 / recorded - 1.0 / original)
-        sent = beam.weight / original * _typical_weight(space) * len(space)
+        sent = beam.weight / original * typical_weight(space) * len(space)
         files[space.data_path] = (files.get(space.data_path, (0.0, 0.0))[0] + sent, variance)
     total = sum(sent for sent, _ in files.values())
     return sum((sent / total) ** 2 * variance for sent, variance in files.values())
-
-
-def _typical_weight(space: PhaseSpace) -> float:
-    """Mean weight of the first particles of a file."""
-    return float(np.mean(space.read(0, min(1000, len(space))).weight))

@@ -51,6 +51,16 @@ class Spread:
         self._first = np.zeros(voxels)  # of the pair under way
 
     @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The sums by name; with `batches` they are all that a spread is."""
+        return {
+            "sum": self.sum,
+            "square_of_differences": self.square_of_differences,
+            "square_of_pairs": self.square_of_pairs,
+            "first_of_pair": self._first,
+        }
+
+    @property
     def at_end_of_round(self) -> bool:
         """Whether every history was used as often as every other, and at least twice."""
         return self.batches > 0 and self.batches % (REPEATS * self.groups) == 0

@@ -1,8 +1,8 @@
 """The `mcverify` command: one module per subcommand, imported when it is asked for.
 
 Every subcommand's `run(arguments, screen, ranks)` returns the exit code: 0 passed or done, 1 failed, 2 no
-verdict. `mc.cli.faults` turns whatever goes wrong into one line and exit code 2. This package alone, of
-all in `mc`, imports `validation`.
+verdict, 75 suspended. `mc.cli.faults` turns whatever goes wrong into one line and exit code 2. This package
+alone, of all in `mc`, imports `validation`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from importlib import import_module
 
 from mc.cli.faults import as_input_error, told_in_one_line
 from mc.cli.options import parse
+from mc.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 
 ON_ALL_RANKS = ("plan", "demo", "calibrate", "warmup")  # the others run on rank 0 alone
 
@@ -27,7 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with abort_on_error(ranks), as_input_error(getattr(arguments, "out", None)):
             code = 0
             if ranks.rank == 0 or arguments.command in ON_ALL_RANKS:
-                command = import_module(f"mc.cli.{arguments.command}")
-                code = command.run(arguments, Screen(shown=ranks.rank == 0), ranks)
+                command, screen = import_module(f"mc.cli.{arguments.command}"), Screen(ranks.rank == 0)
+                try:
+                    code = command.run(arguments, screen, ranks)
+                except Suspended as suspended:
+                    if not suspended.on_all_ranks:
+                        raise
+                    screen.note(f"mcverify: {SUSPENDED_LINE}")
+                    code = SUSPENDED_CODE
             outcome.code = ranks.broadcast(code)
     return outcome.code

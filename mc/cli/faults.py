@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mc import __version__
+from mc.interrupt import MAKE_WAY, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 from phantoms.errors import InputError
 
 NO_VERDICT = 2
@@ -33,10 +34,13 @@ def told_in_one_line() -> Iterator[Outcome]:
     """Run the body; an exception is told in one line and leaves the outcome at "no verdict"."""
     outcome = Outcome()
     try:
-        with _termination_is_interrupt(), as_input_error():
+        with _making_way(), as_input_error():
             yield outcome
     except InputError as error:
         _say(str(error))
+    except Suspended:
+        outcome.code = SUSPENDED_CODE
+        _say(SUSPENDED_LINE)
     except KeyboardInterrupt:
         _say("interrupted")
     except BrokenPipeError:  # the reader of our output has gone, as in `mcverify inspect x | head`
@@ -83,16 +87,21 @@ def _keep_traceback(error: Exception, out: Path | None) -> Path | None:
 
 
 @contextmanager
-def _termination_is_interrupt() -> Iterator[None]:
-    """Let SIGTERM, by which a cluster ends a job, do as Ctrl-C does."""
+def _making_way() -> Iterator[None]:
+    """Let the signals by which a cluster ends a job raise `Suspended`, where no run is there to save."""
+
+    def suspend(*_: object) -> None:
+        raise Suspended
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, suspend) for number in MAKE_WAY}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:

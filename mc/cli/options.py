@@ -24,7 +24,7 @@ examples:
   mcverify gamma plan.dcm other.dcm --criterion 2%/1mm
   mpiexec -n 4 mcverify plan export/ --threads 8   the same dose, on more processors
 
-exit code: 0 passed or done, 1 failed, 2 no verdict (bad input, interrupted)
+exit code: 0 passed or done, 1 failed, 2 no verdict (bad input, interrupted), 75 suspended
 `mcverify COMMAND --help` explains a command."""
 
 PLAN = """\
@@ -50,7 +50,11 @@ examples:
   mcverify plan export/ --uncertainty 2% --max-time 10min
   mcverify plan export/ --voxel 2mm --calibration schneider-24
 
-exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted)"""
+While it computes, the result folder holds checkpoint.h5 as well. Broken off by whatever means, the same
+command goes on from there, on any number of ranks and threads, to the same dose bit for bit. SIGTERM and
+SIGUSR1 write it and end the run with exit code 75. docs/cluster.md tells how to use that.
+
+exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted), 75 suspended"""
 
 DEMO = """\
 Check the built-in plan: a real lumbar spine with a hip implant, five 6 MV FFF fields on L1. The first run
@@ -194,6 +198,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         "system reports that. With water or both, dose.h5 holds both; both compares medium",
     )
     _computing(parser)
+    _checkpoints(parser)
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
@@ -202,6 +207,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     )
     _stopping(parser, max_time=200.0)
     _computing(parser)
+    _checkpoints(parser)
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
@@ -307,3 +313,14 @@ def _computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", metavar="N", type=units.count, help="of each rank (default: all processors)"
     )
+
+
+def _checkpoints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint-every",
+        metavar="TIME",
+        type=units.duration,
+        default=180.0,
+        help="between checkpoints, from which the same command goes on after a break (default: 3min)",
+    )
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever checkpoint there is")

@@ -13,6 +13,7 @@ from mc.cli.faults import LOG
 from phantoms.errors import InputError
 
 DOSE, RTDOSE, REPORT, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "result.json"
+CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
 NAMES = (DOSE, RTDOSE, REPORT, RESULT)
 SCHEMA = "mcverify result"  # of result.json
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -92,9 +93,11 @@ def is_result_folder(folder: Path) -> bool:
         if (folder / RESULT).exists():
             stated = json.loads((folder / RESULT).read_bytes())
             return isinstance(stated, dict) and stated.get("schema") == SCHEMA
-        # of a run whose report failed: our names only, and the dose
+        # of a run that was broken off, or whose report failed: our names only, with the dose or checkpoint
         entries = set(_entries(folder))
-        return entries <= set(NAMES) and DOSE in entries and is_hdf5(folder / DOSE)
+        held = entries & {DOSE, CHECKPOINT}
+        known = {*NAMES, CHECKPOINT}
+        return entries <= known and bool(held) and all(is_hdf5(folder / name) for name in held)
     except (OSError, ValueError, InputError):
         return False
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from mc import __version__
+from mc.checkpoint import CheckpointRule
 from mc.cli import output
 from mc.cli.kernels import load_gamma, load_kernels
 from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
+from mc.interrupt import INTERRUPTED
 from mc.parallel import World
 from mc.plan_dose import PlanDose, plan_dose
 from mc.run import StopRule
@@ -93,6 +95,9 @@ def check_plan(
                 load_kernels(ranks, water=water)
             bar.stage(name)
 
+        checkpoint = CheckpointRule(
+            out / output.CHECKPOINT, arguments.checkpoint_every, arguments.restart, screen.note
+        )
         computed = plan_dose(
             plan,
             inputs.ct,
@@ -107,6 +112,7 @@ def check_plan(
             threads=arguments.threads,
             on_stage=on_stage,
             on_progress=bar.update,
+            checkpoint=checkpoint,
             world=ranks,
         )
         if ranks.rank > 0:
@@ -120,13 +126,15 @@ def check_plan(
     show_verdict(comparison, screen)
     for path, why in case.unused:
         screen.note(f"not used: {path.name} ({why})")
-    interrupted = computed.quality["stopped_by"] == "interrupted"
+    interrupted = computed.quality["stopped_by"] == INTERRUPTED
     if interrupted:
         reached = 100 * computed.quality["transport_uncertainty"]
         screen.warn(f"interrupted at {reached:.2f} % transport sigma: the verdict above is provisional")
     screen.line(f"{clock(time.monotonic() - started)}; report: {out / output.REPORT}")
     if interrupted:
+        screen.note("the same command goes on where it was")
         return NO_VERDICT
+    checkpoint.remove()
     return PASSED if comparison.verdict.passed else FAILED
 
 

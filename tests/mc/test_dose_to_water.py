@@ -12,12 +12,13 @@ from engine import ANALOGUE, pencil, run_beam, run_particles
 from nist_reference import ALUMINIUM, TITANIUM, estar
 from small_linac import plan
 
-from mc import run
+from mc import batch
 from mc.backends.cpu import cuts_of
+from mc.batch import PlacedBeam
 from mc.cli import main
 from mc.config import Physics
 from mc.dose import Dose
-from mc.run import PlacedBeam, StopRule, simulate
+from mc.run import StopRule, simulate
 from mc.source.beams import Beam, spectrum
 from mc.source.phase_space import Particles, write_phase_space
 from mc.tables import build_tables
@@ -197,7 +198,7 @@ def simulated(folder, phantom, water):
 
 def test_both_doses_of_a_run(tmp_path, monkeypatch):
     """Means and both sigmas; the reference condition of a calibration, water, knows no difference."""
-    monkeypatch.setattr(run, "GROUPS", 8)
+    monkeypatch.setattr(batch, "GROUPS", 8)
     tank = water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 1.0))
     found = simulated(tmp_path, tank, water=True)
     for name in ("mean", "sigma", "latent"):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mc import run
+from mc import batch
+from mc.batch import PlacedBeam
 from mc.config import Physics
-from mc.run import PlacedBeam, StopRule, simulate
+from mc.run import StopRule, simulate
 from mc.source.phase_space import Particles, write_phase_space
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
@@ -15,7 +16,7 @@ from phantoms.recipes import water_tank
 def small_runs():
     """Passes cut into fewer groups, to spare calls."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "GROUPS", 8)
+        patch.setattr(batch, "GROUPS", 8)
         yield
 
 

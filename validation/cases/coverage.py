@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mc.batch import PlacedBeam
 from mc.config import Physics
 from mc.dose import Dose
-from mc.run import PlacedBeam, Progress, StopRule, simulate
+from mc.run import Progress, StopRule, simulate
 from mc.schema import Table
 from mc.source.phase_space import PhaseSpace
 from phantoms.recipes import water_tank

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mc.batch import PlacedBeam, group_count
 from mc.beam_dose import Account
 from mc.config import Physics
-from mc.run import PlacedBeam, Progress, StopRule, group_count, simulate
+from mc.run import Progress, StopRule, simulate
 from mc.schema import Table
 from mc.source.phase_space import open_phase_space
 from mc.spread import REPEATS, Spread

@@ -1,0 +1,245 @@
+"""One batch of a plan: beams aimed at the patient, cut into pieces of work and transported by all ranks.
+
+Which histories make a batch is told in `mc.spread`. A batch is every beam in every mirror image; each of
+these is cut into equal pieces of histories, the same for any number of ranks, so that a batch half done is
+told by the list of its finished pieces (`mc.checkpoint`). `mc.sharing` says who does which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from mc.backends import cpu
+from mc.config import Physics
+from mc.geometry.voxels import build_voxels
+from mc.parallel import World
+from mc.sharing import Sharing
+from mc.source.phase_space import PhaseSpace
+from mc.tables import build_tables
+from mc.transport.scoring import N_COUNTERS
+from phantoms.phantom import Phantom
+
+GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
+LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
+PIECE = 4096  # phase-space particles of a piece: some tenth of a second of one processor
+SMALLEST_PIECE = 64  # worth the call of a kernel, which takes 0.1 ms
+PIECES = 32  # of a batch, so that small files can be shared out, too
+KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
+
+_tables = lru_cache(maxsize=2)(build_tables)  # runs often follow each other in the same materials
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedBeam:
+    """A phase space aimed at the patient.
+
+    Parameters
+    ----------
+    number : int
+        Names the beam in the random streams and in messages.
+    phase_space : PhaseSpace
+    rotation, origin : (3, 3), (3,) float64
+        From phase-space to patient coordinates, x, y, z [cm].
+    weight : float
+        Dose of the beam is `weight` times the dose per original history.
+    mirror : (bool, bool)
+        Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
+        which lowers its latent sigma.
+    """
+
+    number: int
+    phase_space: PhaseSpace
+    rotation: np.ndarray
+    origin: np.ndarray
+    weight: float
+    mirror: tuple[bool, bool] = (False, False)
+
+    @property
+    def images(self) -> int:
+        """Number of mirror images, the file itself included."""
+        return 2 ** sum(self.mirror)
+
+    @property
+    def recorded(self) -> int:
+        """Original histories that left a particle in the phase space."""
+        return len(self.phase_space.history_starts) - 1
+
+    def signs(self, image: int) -> np.ndarray:
+        """Signs of x and y in a mirror image, (2,); beyond `images` they repeat."""
+        signs = np.ones(2)
+        for axis, mirrored in enumerate(self.mirror):
+            if mirrored:
+                signs[axis] = 1.0 - 2.0 * (image & 1)
+                image >>= 1
+        return signs
+
+
+def group_count(beams: Sequence[PlacedBeam]) -> int:
+    """Number of groups of histories that a pass is cut into."""
+    return max(GROUPS, -(-_largest(beams) // LARGEST_BATCH))
+
+
+def typical_weight(space: PhaseSpace) -> float:
+    """Mean weight of the first particles of a file."""
+    return float(np.mean(space.read(0, min(1000, len(space))).weight))
+
+
+class BatchTransport:
+    """Phantom and beams made ready for transport, and what the batch in hand has deposited so far.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    beams : sequence of PlacedBeam
+    physics : Physics
+    water : bool
+        Whether dose to water is scored too.
+    seed : int
+        Names the random streams.
+    world : World
+        The ranks; each holds its own part of the sums until `collect`.
+
+    Attributes
+    ----------
+    tally : Tally
+        Deposits of the batch [quanta].
+    counters : (N_COUNTERS,) int64
+        Counters of the batch (`mc.transport.scoring`).
+    done : (pieces,) int64
+        1 for the pieces that are done, on any rank.
+    norm : float
+        What the particles' weights were divided by: near 1 they leave the integer tally its full resolution.
+    """
+
+    def __init__(
+        self,
+        phantom: Phantom,
+        beams: Sequence[PlacedBeam],
+        physics: Physics,
+        *,
+        water: bool,
+        seed: int,
+        world: World,
+    ) -> None:
+        self.groups, self.images = group_count(beams), max(beam.images for beam in beams)
+        self._cut = _cut(_largest(beams) // self.groups, self.images * len(beams))
+        self._beams, self._seed, self._world = beams, seed, world
+        self._tables = _tables(phantom.materials, physics)
+        self._geometry = build_voxels(phantom, _rim(phantom, beams))
+        self._cuts = cpu.cuts_of(physics)
+        self._scales, self.norm = _scales(beams, self.images)
+        self._records, self._sharing = _Records(), Sharing(world)
+        self._rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+        self.tally = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
+        self.counters = np.zeros(N_COUNTERS, np.int64)
+        self.done = np.zeros(self.images * len(beams) * self._cut, np.int64)
+
+    def begin(self) -> None:
+        """Forget the batch in hand and make room for the next."""
+        for sums in (self.tally.medium, self.tally.water, self._rows, self.counters, self.done):
+            sums[:] = 0
+
+    def round(self, replica: int, group: int, stop: Callable[[], bool]) -> bool:
+        """Work at a batch until `stop` or for some seconds; whether it is complete.
+
+        All mirror images of a history belong to one batch: they are not independent.
+        """
+        pieces = self._pieces(group)
+        cost = np.array([1 + last - first for *_, first, last in pieces], np.int64)
+        self._sharing.round(cost, self.done, lambda piece: self._run(pieces[piece], replica), stop)
+        return bool(self.done.all())
+
+    def collect(self) -> None:
+        """Sum the ranks' parts of tally and counters, on every rank."""
+        self.counters += self._rows.sum(axis=0)
+        self._rows[:] = 0
+        for sums in (self.tally.medium, self.tally.water, self.counters):
+            self._world.sum_in_place(sums)
+
+    def go_on(self) -> None:
+        """Let rank 0 alone hold what was collected or loaded, so that the next `collect` counts it once."""
+        if self._world.rank > 0:
+            for sums in (self.tally.medium, self.tally.water, self.counters):
+                sums[:] = 0
+
+    def _pieces(self, group: int) -> list[tuple[int, int, int, int]]:
+        """Image, beam, first history and the one after the last, of every piece of a group's batch."""
+        pieces = []
+        for image in range(self.images):
+            for b, beam in enumerate(self._beams):
+                first = group * beam.recorded // self.groups
+                size = (group + 1) * beam.recorded // self.groups - first
+                edges = [first + size * k // self._cut for k in range(self._cut + 1)]
+                pieces += [(image, b, *edge) for edge in pairwise(edges)]
+        return pieces
+
+    def _run(self, piece: tuple[int, int, int, int], replica: int) -> None:
+        """Transport a piece of this rank's."""
+        image, b, first, last = piece
+        if first == last:
+            return
+        beam = self._beams[b]
+        particles, starts = self._records.load(beam.phase_space, first, last)
+        cpu.run_phase_space(
+            particles, starts, first, beam.rotation, beam.origin, beam.signs(image), self._scales[b],
+            beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
+            self.tally, self._rows,
+        )  # fmt: skip
+
+
+class _Records:
+    """Pieces of phase spaces as kernel arrays, kept in memory while the files are small."""
+
+    def __init__(self) -> None:
+        self._kept: dict = {}
+
+    def load(self, space: PhaseSpace, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Histories `first` to `last` of a file: (n, 9) float32 particles, (histories + 1,) starts."""
+        key = (space.data_path, first, last)
+        if key in self._kept:
+            return self._kept[key]
+        starts = np.asarray(space.history_starts[first : last + 1])
+        read = space.read(int(starts[0]), int(starts[-1]))
+        columns = (read.kind - 1, read.energy, read.x, read.y, read.z, read.u, read.v, read.w, read.weight)
+        loaded = np.stack(columns, axis=1).astype(np.float32), starts - starts[0]
+        if len(space) <= KEPT_PARTICLES:
+            self._kept[key] = loaded
+        return loaded
+
+
+def _largest(beams: Sequence[PlacedBeam]) -> int:
+    """Particles of the largest phase space."""
+    return max(len(beam.phase_space) for beam in beams)
+
+
+def _cut(particles: int, uses: int) -> int:
+    """Number of pieces for the particles of a group, of which a batch makes so many uses."""
+    worth_sharing = min(-(-PIECES // uses), particles // SMALLEST_PIECE)
+    return max(1, -(-particles // PIECE), worth_sharing)
+
+
+def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
+    """How far the sources lie outside the grid along any axis [cm]: the rim of air must hold the way."""
+    lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
+    farthest = 0.0
+    for beam in beams:
+        some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
+        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean()])
+        source = beam.origin + beam.rotation @ centre
+        farthest = max(farthest, float(np.max(np.maximum(lower - source, source - upper))))
+    return farthest
+
+
+def _scales(beams: Sequence[PlacedBeam], images: int) -> tuple[list[float], float]:
+    """Factors on the particles' weights, about 1 at most, and what they were divided by."""
+    per_history = [beam.weight / (images * beam.phase_space.header.orig_histories) for beam in beams]
+    typical = [
+        scale * typical_weight(beam.phase_space) for scale, beam in zip(per_history, beams, strict=True)
+    ]
+    norm = max(typical)
+    return [scale / norm for scale in per_history], norm
