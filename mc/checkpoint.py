@@ -26,6 +26,7 @@ import numpy as np
 
 from mc.parallel import World
 from phantoms.errors import InputError
+from phantoms.files import replacing
 
 FORMAT, FORMAT_VERSION = "mcverify checkpoint", 1
 EVERY = 180.0  # between checkpoints [s]
@@ -58,7 +59,13 @@ class CheckpointRule:
 
     def remove(self) -> None:
         """Remove the checkpoint of a run that is done, and what a killed run left of one."""
-        for path in (self.path, _partial(self.path)):
+        self.remove_partial()
+        with suppress(OSError):
+            self.path.unlink()
+
+    def remove_partial(self) -> None:
+        """Remove what killed runs left half written."""
+        for path in self.path.parent.glob(f".partial-*-{self.path.name}"):
             with suppress(OSError):
                 path.unlink()
 
@@ -97,6 +104,8 @@ class Checkpoint:
             If the file is of another run, or damaged.
         """
         numbers = None
+        if self._world.rank == 0:
+            self._rule.remove_partial()
         if self._world.rank == 0 and not self._rule.restart and self._rule.path.exists():
             numbers = self._read()
         numbers = self._world.broadcast(numbers)
@@ -116,20 +125,16 @@ class Checkpoint:
         started = time.monotonic()
         try:
             self._write(numbers)
-        except OSError as error:
-            with suppress(OSError):
-                _partial(self._rule.path).unlink()
-            told = f"cannot write the checkpoint: {getattr(error, 'strerror', None) or error}"
-            kept = "the one before it is unchanged" if self._rule.path.exists() else "there is none yet"
+        except InputError as error:
             if must:
-                raise InputError(self._rule.path, told, kept) from None
-            self._rule.tell(f"warning: {self._rule.path}: {told}; {kept}, the run goes on")
+                raise
+            self._rule.tell(f"warning: {error}; the run goes on")
         now = time.monotonic()
         self._next = now + max(self._rule.every, (now - started) / LARGEST_SHARE)
 
     def _write(self, numbers: Mapping[str, Any]) -> None:
-        path, partial = self._rule.path, _partial(self._rule.path)
-        with _Sink(partial, "w+") as sink:
+        path = self._rule.path
+        with replacing(path) as partial, _Sink(partial, "w+") as sink:
             with h5py.File(sink, "w") as file:
                 file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
                 file["key"], file["numbers"] = texts = json.dumps(self._key), json.dumps(dict(numbers))
@@ -144,7 +149,6 @@ class Checkpoint:
             if sink.fault is not None:
                 raise sink.fault
             os.fsync(sink.fileno())
-        os.replace(partial, path)
         with suppress(OSError):  # the new name, too; not every file system lets a folder be flushed
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -213,7 +217,3 @@ class _Sink(io.FileIO):
 
 def _sha256(*texts: str) -> str:
     return sha256("".join(texts).encode()).hexdigest()
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")

@@ -111,7 +111,7 @@ def test_suspended_and_resumed_gives_the_same_bits(space, rule, uninterrupted, m
             run(space, rule)
     with h5py.File(rule.path) as file:
         done = file["batch/done"][:]
-        assert 0 < done.sum() < len(done) or call in (32, 64)
+        assert 0 < done.sum() < len(done)
     result = run(space, rule)
     assert result.quality["resumed"] == 1 and "going on from" in rule.told[-1]
     assert fingerprint(result) == uninterrupted
@@ -246,7 +246,7 @@ def test_a_full_disk_leaves_the_former_one(tmp_path, full_disk):
     values[:] = 0
     with full_disk(200_000):
         kept.save({"batches": 2}, must=False)
-        with pytest.raises(InputError, match=r"cannot write the checkpoint.*unchanged"):
+        with pytest.raises(InputError, match=r"cannot be written.*unchanged"):
             kept.save({"batches": 2}, must=True)
     assert "the run goes on" in told[-1] and path.read_bytes() == before
     assert [file.name for file in Path(tmp_path).iterdir()] == ["checkpoint.h5"]
