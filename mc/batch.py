@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from mc.config import Physics
 from mc.geometry.voxels import build_voxels
 from mc.parallel import World
 from mc.sharing import Sharing
-from mc.source.phase_space import PhaseSpace
+from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS
 from phantoms.phantom import Phantom
@@ -64,11 +65,6 @@ class PlacedBeam:
         """Number of mirror images, the file itself included."""
         return 2 ** sum(self.mirror)
 
-    @property
-    def recorded(self) -> int:
-        """Original histories that left a particle in the phase space."""
-        return len(self.phase_space.history_starts) - 1
-
     def signs(self, image: int) -> np.ndarray:
         """Signs of x and y in a mirror image, (2,); beyond `images` they repeat."""
         signs = np.ones(2)
@@ -77,6 +73,15 @@ class PlacedBeam:
                 signs[axis] = 1.0 - 2.0 * (image & 1)
                 image >>= 1
         return signs
+
+
+def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
+    """Open a phase space (`mc.source.phase_space`) that rank 0 alone reads as a whole, checks and hashes."""
+    space = None
+    if world.rank == 0:
+        space = open_phase_space(path)
+        _ = space.sha256  # kept, and sent along
+    return world.broadcast(space)
 
 
 def group_count(beams: Sequence[PlacedBeam]) -> int:
@@ -172,8 +177,8 @@ class BatchTransport:
         pieces = []
         for image in range(self.images):
             for b, beam in enumerate(self._beams):
-                first = group * beam.recorded // self.groups
-                size = (group + 1) * beam.recorded // self.groups - first
+                first = group * beam.phase_space.recorded // self.groups
+                size = (group + 1) * beam.phase_space.recorded // self.groups - first
                 edges = [first + size * k // self._cut for k in range(self._cut + 1)]
                 pieces += [(image, b, *edge) for edge in pairwise(edges)]
         return pieces
@@ -203,7 +208,7 @@ class _Records:
         key = (space.data_path, first, last)
         if key in self._kept:
             return self._kept[key]
-        starts = np.asarray(space.history_starts[first : last + 1])
+        starts = space.starts(first, last)
         read = space.read(int(starts[0]), int(starts[-1]))
         columns = (read.kind - 1, read.energy, read.x, read.y, read.z, read.u, read.v, read.w, read.weight)
         loaded = np.stack(columns, axis=1).astype(np.float32), starts - starts[0]

@@ -18,11 +18,10 @@ import numpy as np
 import platformdirs
 
 from mc import __version__, parallel
-from mc.batch import PlacedBeam, group_count
+from mc.batch import PlacedBeam, group_count, open_on_all_ranks
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
 from mc.run import Progress, StopRule, count_variance, simulate
-from mc.source.phase_space import open_phase_space
 from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
@@ -137,7 +136,7 @@ def calibrate(
     if reference.medium != "water":
         raise InputError(machine.path, f"reference medium {reference.medium} is not supported", "use water")
     file = reference_phase_space(quality)
-    space = open_phase_space(file.file)
+    space = open_on_all_ranks(file.file, parallel.world())
     phantom = reference_phantom(quality)
     origin = np.array([0.0, 0.0, -reference.ssd_cm - file.target_z_cm])
     beam = PlacedBeam(0, space, np.eye(3), origin, 1.0, file.mirror)
@@ -222,7 +221,7 @@ def find_calibration(
     found = stated_calibration(machine, quality, physics)
     if found is not None:
         return found
-    space = open_phase_space(reference_phase_space(quality).file)
+    space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())
     tables = tables_hash(reference_phantom(quality).materials, physics)
     path = _cache_file(quality, space.sha256, tables)
     world = parallel.world()
@@ -251,7 +250,7 @@ def stated_calibration(
     stated = quality.calibration
     if stated is None:
         return None
-    space = open_phase_space(reference_phase_space(quality).file)
+    space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())
     if stated.phase_space_sha256 != space.sha256:
         raise InputError(
             machine.path,

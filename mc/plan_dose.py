@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mc import parallel
-from mc.batch import PlacedBeam
+from mc.batch import PlacedBeam, open_on_all_ranks
 from mc.calibration import Calibrated, find_calibration, stated_calibration
 from mc.checkpoint import CheckpointRule
 from mc.config import Physics
@@ -17,7 +17,7 @@ from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine import Machine, find_machine, phase_space_for
 from mc.provenance import provenance
 from mc.run import Progress, StopRule, simulate
-from mc.source.phase_space import PhaseSpace, open_phase_space
+from mc.source.phase_space import PhaseSpace
 from mc.source.plan import Beam, Plan, beam_to_patient
 from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
 from phantoms.ct import CT
@@ -104,17 +104,18 @@ def plan_dose(
         If the machine cannot deliver the plan, or anything does not fit together.
     """
     case_file, physics = case_file or CaseFile(), physics or Physics()
-    stop = stop or StopRule()
+    stop, world = stop or StopRule(), world or parallel.world()
     machine = find_machine(plan.machine, machine_file)
     warnings = [*plan.warnings]
 
     on_stage("phase spaces")
     files = [_phase_space_file(machine, beam) for beam in plan.beams]
-    spaces = {file.file: open_phase_space(file.file) for file in files}
+    spaces = {path: open_on_all_ranks(path, world) for path in dict.fromkeys(file.file for file in files)}
     for space in spaces.values():
         warnings += space.warnings
 
-    for quality in {machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams}:
+    qualities = [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams]
+    for quality in dict.fromkeys(qualities):  # in one order on all ranks, which open files together
         stated_calibration(machine, quality, physics)  # refused now rather than after compiling
 
     on_stage("phantom")

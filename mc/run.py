@@ -440,7 +440,7 @@ def count_variance(beams: Sequence[PlacedBeam]) -> float:
     files: dict = {}
     for beam in beams:
         space = beam.phase_space
-        recorded, original = len(space.history_starts) - 1, space.header.orig_histories
+        recorded, original = space.recorded, space.header.orig_histories
         variance = max(0.0, 1.0 / recorded - 1.0 / original)
         sent = beam.weight / original * typical_weight(space) * len(space)
         files[space.data_path] = (files.get(space.data_path, (0.0, 0.0))[0] + sent, variance)

@@ -5,11 +5,14 @@ packed: type code (int8, its sign is that of W), energy (float32, MeV; negative 
 of a new original history), then the stored ones of X, Y, Z, U, V, weight (float32), extra floats
 (float32) and extra longs (int32).
 
-**A particle is not an independent history.** `history_starts` groups the records by the new-history flag;
+**A particle is not an independent history.** `PhaseSpace.starts` groups the records by the new-history flag;
 statistics are to be made of these groups, out of `header.orig_histories` (the rest left no particle).
 The extra long of type 1 (incremental history number) counts the original histories since the last
 recorded one; its sum can only be checked against ORIG_HISTORIES, since histories after the last recorded
 one are in ORIG_HISTORIES alone, which therefore stays the number to normalise by.
+
+**Files may be larger than memory.** Only the part that is being read is mapped. What stays is the place of
+every 1024th history: 8 bytes for them all, and 72 bytes per particle while a part is decoded.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catche
 MAX_POSITION = 1000.0  # no linac records particles farther from its origin [cm]
 NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
 CHUNK = 1 << 18  # records checked at a time
+MARKED = 1024  # every so many recorded histories the place of the first record is kept
 
 
 class Particles(NamedTuple):
@@ -62,16 +66,18 @@ class Particles(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PhaseSpace:
-    """A checked phase space; records stay on disk and are read in pieces.
+    """A checked phase space; records stay on disk and are read in pieces. It can be sent to other ranks.
 
     Parameters
     ----------
     header : Header
     header_path, data_path : Path
-    records : (header.particles,) structured array
-        The file, memory-mapped.
-    history_starts : (n_recorded + 1,) int64
-        Index of the first record of each recorded original history, then the number of records.
+    recorded : int
+        Original histories that left a particle.
+    marks : (ceil(recorded / MARKED) + 1,) int64
+        Index of the first record of every `MARKED`-th recorded history, then the number of records.
+    modified : int
+        When the data file was last written [ns]: later on it may not change any more.
     warnings : tuple of str
         Doubtful but usable properties of the file.
     """
@@ -79,12 +85,40 @@ class PhaseSpace:
     header: Header
     header_path: Path
     data_path: Path
-    records: np.ndarray
-    history_starts: np.ndarray = field(repr=False)
+    recorded: int
+    marks: np.ndarray = field(repr=False)
+    modified: int
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.records)
+        return self.header.particles
+
+    def records(self, start: int, stop: int) -> np.ndarray:
+        """The raw records [start, stop), mapped from the file for as long as the array lives.
+
+        Raises
+        ------
+        InputError
+            If the file is no longer the one that was checked.
+        """
+        found = self.data_path.stat()
+        if (found.st_size, found.st_mtime_ns) != (self.header.checksum, self.modified):
+            raise InputError(self.data_path, "was changed while it was in use", "run again")
+        return _map(self.data_path, self.header, start, stop)
+
+    def starts(self, first: int, last: int) -> np.ndarray:
+        """Index of the first record of the recorded histories `first` to `last`, (last - first + 1,) int64.
+
+        The history after the last one starts at the number of records.
+        """
+        if not 0 <= first <= last <= self.recorded:
+            raise IndexError(f"histories {first} to {last} of {self.recorded}")
+        mark, beyond = first // MARKED, -(-last // MARKED)
+        begin, end = int(self.marks[mark]), int(self.marks[beyond])
+        new = self.records(begin, end)["energy"] < 0
+        new[:1] = True  # of a file cut from a longer one, too
+        found = np.append(begin + np.flatnonzero(new), end)
+        return found[first - mark * MARKED : last - mark * MARKED + 1]
 
     @cached_property
     def sha256(self) -> str:
@@ -103,8 +137,7 @@ class PhaseSpace:
         """
         if not 0 <= start <= stop <= len(self):
             raise IndexError(f"records {start} to {stop} of {len(self)}")
-        records = self.records[start:stop]
-        particles = _decode(records, self.header)
+        particles = _decode(self.records(start, stop), self.header)
         if start == 0 and stop > 0:
             particles.new_history[0] = True
         return particles
@@ -138,7 +171,8 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     if not data_path.is_file():
         raise InputError(data_path, "is not a file")
     try:
-        size = data_path.stat().st_size
+        found = data_path.stat()
+        size = found.st_size
         if size != header.checksum:
             raise InputError(
                 data_path,
@@ -146,11 +180,10 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
                 f"({header.particles} records of {header.record_length})",
                 "cut short while copying?",
             )
-        records = np.memmap(data_path, dtype=_record_dtype(header), mode="r")
+        recorded, marks, warnings = _check_records(data_path, header)
     except OSError as error:
         raise InputError(data_path, f"cannot read the phase space: {error.strerror}") from None
-    starts, warnings = _check_records(data_path, header, records)
-    return PhaseSpace(header, header_path, data_path, records, starts, warnings)
+    return PhaseSpace(header, header_path, data_path, recorded, marks, found.st_mtime_ns, warnings)
 
 
 def write_phase_space(
@@ -268,6 +301,14 @@ def _record_dtype(header: Header) -> np.dtype:
     return np.dtype(columns)
 
 
+def _map(path: Path, header: Header, start: int, stop: int) -> np.ndarray:
+    """The raw records [start, stop) of a data file, memory-mapped."""
+    layout = _record_dtype(header)
+    if stop == start:
+        return np.empty(0, layout)  # no map can be empty
+    return np.memmap(path, layout, mode="r", offset=start * layout.itemsize, shape=(stop - start,))
+
+
 def _decode(records: np.ndarray, header: Header) -> Particles:
     """Particles of raw records: constants filled in, W found, directions normalised."""
 
@@ -299,43 +340,52 @@ def _decode(records: np.ndarray, header: Header) -> Particles:
     )
 
 
-def _check_records(path: Path, header: Header, records: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """History starts of all records and warnings; refuses records that cannot be."""
+def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[str, ...]]:
+    """Number of recorded histories, their marks (see `PhaseSpace`), and warnings.
+
+    Refuses records that cannot be.
+    """
     counts = np.zeros(128, dtype=np.int64)
-    starts, increments = [], 0
-    for first in range(0, len(records), CHUNK):
-        chunk = records[first : first + CHUNK]
+    marks: list[np.ndarray] = []
+    recorded, increments, first_flag = 0, 0, -1
+    for first in range(0, header.particles, CHUNK):
+        chunk = _map(path, header, first, min(first + CHUNK, header.particles))
         _check_values(path, header, chunk, first)
         counts += np.bincount(np.abs(chunk["kind"]), minlength=128)
         new = chunk["energy"] < 0
-        starts.append(first + np.flatnonzero(new))
         increments += _count_increments(path, header, chunk, new, first)
-    history_starts = np.concatenate(starts)
+        if first_flag < 0 and new.any():
+            first_flag = first + int(np.argmax(new))
+        if first == 0:
+            new[0] = True
+        starts = first + np.flatnonzero(new)
+        marks.append(starts[-recorded % MARKED :: MARKED])
+        recorded += len(starts)
 
     found = tuple(counts[1:4].tolist())
     if found != header.counts:
         raise InputError(
             path, f"holds {found} photons, electrons, positrons but its header says {header.counts}"
         )
-    if len(history_starts) == 0:
+    if first_flag < 0:
         raise InputError(
             path,
             "no record carries the new-history flag (a negative energy)",
             "without it no uncertainty can be told; write the file anew with the flag",
         )
     warnings = []
-    if history_starts[0] != 0:
+    if first_flag > 0:
         warnings.append(
-            f"the first {history_starts[0]} records lack a new-history flag (file cut from a longer one?); "
+            f"the first {first_flag} records lack a new-history flag (file cut from a longer one?); "
             "they are taken as one history"
         )
-        history_starts = np.concatenate(([0], history_starts))
-    recorded = max(len(history_starts), increments)
-    if recorded > header.orig_histories:
+    if max(recorded, increments) > header.orig_histories:
         raise InputError(
-            path, f"records {recorded} original histories but its header says {header.orig_histories}"
+            path,
+            f"records {max(recorded, increments)} original histories but its header says "
+            f"{header.orig_histories}",
         )
-    return np.append(history_starts, len(records)).astype(np.int64), tuple(warnings)
+    return recorded, np.append(np.concatenate(marks), header.particles).astype(np.int64), tuple(warnings)
 
 
 def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> None:

@@ -61,7 +61,7 @@ def summarise(phase_space: PhaseSpace, plane_z: float) -> Summary:
         upper=tuple(upper.tolist()),
         weight_range=(float(lightest), float(heaviest)),
         total_weight=float(weight.sum()),
-        recorded_histories=len(phase_space.history_starts) - 1,
+        recorded_histories=phase_space.recorded,
         field_cm=_half_fluence(bins, profiles[0]) + _half_fluence(bins, profiles[1]),
         plane_z=plane_z,
     )

@@ -1,12 +1,14 @@
 """IAEA phase spaces: what is written comes back, and what cannot be is refused by name."""
 
 import hashlib
+import os
 import re
 import time
 
 import numpy as np
 import pytest
 
+from mc.source import phase_space
 from mc.source.iaea_header import format_header, read_header
 from mc.source.phase_space import Particles, open_phase_space, write_phase_space
 from mc.source.phase_space_summary import summarise
@@ -56,7 +58,7 @@ def test_round_trip(tmp_path, byte_order):
     assert ps.header.orig_histories == 5000
     assert ps.header.info["ADDITIONAL_NOTES"] == "two\nlines" and ps.header.title == "a test"
     assert ps.header.counts == tuple(np.count_nonzero(particles.kind == code) for code in (1, 2, 3))
-    np.testing.assert_array_equal(ps.records["float0"], extra_floats[0][1])
+    np.testing.assert_array_equal(ps.records(0, N)["float0"], extra_floats[0][1])
     assert ps.warnings == ()
 
 
@@ -71,7 +73,35 @@ def test_first_bytes_of_a_record_are_those_of_the_report(tmp_path):
 
 def test_history_starts(tmp_path):
     ps = write_phase_space(tmp_path / "a", some_particles(10), 4)
-    np.testing.assert_array_equal(ps.history_starts, [0, 3, 6, 9, 10])
+    assert ps.recorded == 4
+    np.testing.assert_array_equal(ps.starts(0, 4), [0, 3, 6, 9, 10])
+    np.testing.assert_array_equal(ps.starts(1, 2), [3, 6])
+    with pytest.raises(IndexError):
+        ps.starts(3, 5)
+
+
+def test_history_starts_anywhere_in_a_file(tmp_path, monkeypatch):
+    """Only every so many are kept; the rest is found again, wherever the chunks of the check ended."""
+    monkeypatch.setattr(phase_space, "MARKED", 8)
+    monkeypatch.setattr(phase_space, "CHUNK", 53)
+    rng = np.random.default_rng(4)
+    new = rng.uniform(size=N) < 0.4
+    new[0] = True
+    ps = write_phase_space(tmp_path / "a", some_particles()._replace(new_history=new), 1000)
+    expected = np.append(np.flatnonzero(new), N)
+    assert ps.recorded == len(expected) - 1 > 100
+    for first in range(0, ps.recorded, 7):
+        for last in range(first, ps.recorded + 1, 5):
+            np.testing.assert_array_equal(ps.starts(first, last), expected[first : last + 1])
+    np.testing.assert_array_equal(ps.starts(0, ps.recorded), expected)
+
+
+def test_a_file_changed_after_its_check_is_refused(tmp_path):
+    ps = write_phase_space(tmp_path / "a", some_particles(), 1000)
+    ps.data_path.write_bytes(ps.data_path.read_bytes())
+    os.utime(ps.data_path, ns=(1, 1))
+    with pytest.raises(InputError, match="was changed while it was in use"):
+        ps.read(0, 10)
 
 
 @pytest.mark.parametrize("constants", [("z",), ("x", "y", "weight"), ("u", "v", "w"), ("x", "y", "z", "w")])
@@ -129,7 +159,7 @@ def test_file_cut_from_a_longer_one_warns(tmp_path):
     late = particles._replace(new_history=np.arange(N) % 3 == 2)
     ps = write_phase_space(tmp_path / "a", late, 1000)
     assert "first 2 records" in ps.warnings[0]
-    np.testing.assert_array_equal(ps.history_starts[:4], [0, 2, 5, 8])
+    np.testing.assert_array_equal(ps.starts(0, 3), [0, 2, 5, 8])
     assert ps.read(0, 3).new_history.tolist() == [True, False, True]
     assert ps.read(1, 3).new_history.tolist() == [False, True]
 
@@ -234,7 +264,7 @@ RECORD_FAULTS = {
 def test_refuses_record(tmp_path, fault):
     column, value, message = RECORD_FAULTS[fault]
     ps = good_file(tmp_path)
-    records = np.array(ps.records)
+    records = np.array(ps.records(0, N))
     records[column][500] = value
     ps.data_path.write_bytes(records.tobytes())
     with pytest.raises(InputError, match=message):

@@ -16,7 +16,7 @@ HEAD = Head(histories=4000, recorded=0.4, most=20, half_field=2.0, spread=0.5)
 
 def test_histories_are_correlated_bunches(tmp_path):
     space = write_head(tmp_path, HEAD, 0)
-    sizes = np.diff(space.history_starts)
+    sizes = np.diff(space.starts(0, space.recorded))
     assert sizes.min() == 1 and sizes.max() == 20 and sizes.mean() == pytest.approx(10.5, rel=0.05)
     assert space.header.orig_histories == 4000
     found = space.read(0, len(space))
@@ -30,7 +30,7 @@ def test_histories_are_correlated_bunches(tmp_path):
 
 def test_files_are_independent_and_differ_in_number(tmp_path):
     spaces = [write_head(tmp_path, HEAD, number) for number in range(40)]
-    recorded = np.array([len(space.history_starts) - 1 for space in spaces])
+    recorded = np.array([space.recorded for space in spaces])
     assert recorded.mean() == pytest.approx(1600, abs=5 * 31 / np.sqrt(40))
     assert 15 < recorded.std(ddof=1) < 55  # binomial: 31, known to 11 %
     assert write_head(tmp_path, HEAD, 0).sha256 == spaces[0].sha256 != spaces[1].sha256
