@@ -359,7 +359,7 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
         if first == 0:
             new[0] = True
         starts = first + np.flatnonzero(new)
-        marks.append(starts[-recorded % MARKED :: MARKED])
+        marks.append(starts[-recorded % MARKED :: MARKED].copy())  # a view would keep all of them
         recorded += len(starts)
 
     found = tuple(counts[1:4].tolist())

@@ -33,12 +33,12 @@ beam = PlacedBeam(1, space, np.eye(3), np.array([0.0, 0.0, -1.0]), 1.0)
 phantom = water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 1.0))
 result = simulate(phantom, [beam], Physics(), StopRule(uncertainty=None, histories=1), threads=1)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"peak": peak, "particles": result.quality["particles"], "balance": result.quality["energy_balance"]}))
+print(json.dumps({"peak": peak, "balance": result.quality["energy_balance"]}))
 """
 
 
 def write_file(folder: Path, blocks: int) -> Path:
-    """`blocks` times the same parallel photons of 0.05 MeV, each a history, which the phantom soon absorbs."""
+    """`blocks` times the same parallel photons of 0.05 MeV, each a history."""
     rng = np.random.default_rng(2)
     x, y = rng.uniform(-1.5, 1.5, (2, BLOCK))
     zero, one = np.zeros(BLOCK), np.ones(BLOCK)
@@ -72,10 +72,9 @@ def peak(folder: Path, blocks: int) -> dict:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     blocks = max(8, round(GIGABYTES * 1e9 / (29 * BLOCK)))
+    peak(tmp_path / "first", 1)  # may compile, which takes memory of its own
     small, large = peak(tmp_path / "small", 1), peak(tmp_path / "large", blocks)
-    print(
-        f"{29 * BLOCK * blocks / 1e9:.2f} GB: {large['peak'] / 1e6:.0f} MB, small file {small['peak'] / 1e6:.0f} MB"
-    )
+    told = [f"{found['peak'] / 1e6:.0f} MB" for found in (small, large)]
+    print(f"{29 * BLOCK * blocks / 1e9:.2f} GB: {told[1]}, a small file {told[0]}")
     assert large["balance"] == pytest.approx(1.0, abs=1e-6)
-    # a small file stays in memory; a large one must take no more than that, and its index
-    assert large["peak"] - small["peak"] < 100e6
+    assert large["peak"] - small["peak"] < 60e6  # of which 8 bytes for each history would make 110
