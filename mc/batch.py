@@ -29,7 +29,7 @@ GROUPS = 16  # groups of a pass: enough for the spread between them, few enough 
 LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
 PIECE = 4096  # phase-space particles of a piece: some tenth of a second of one processor
 SMALLEST_PIECE = 64  # worth the call of a kernel, which takes 0.1 ms
-PIECES = 32  # of a batch, so that small files can be shared out, too
+PIECES = 16  # of a batch, so that small files can be shared out, too
 KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
 
 _tables = lru_cache(maxsize=2)(build_tables)  # runs often follow each other in the same materials

@@ -23,6 +23,8 @@ from phantoms.errors import InputError
 # Number of ranks: Open MPI; MPICH and Intel MPI; srun (of the job step, not of the batch script around it)
 SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 RANK_VARIABLE = "PMIX_RANK"  # other PMIx launchers tell the rank alone
+SPIN, NAP = 0.001, 0.0005  # a rank that waits looks without a pause, and later on in such steps [s]
+RELAY = 0.2  # for the launcher to pass on the last words of ranks that it is about to end [s]
 GRACE = 1.0  # rank 0 may speak first for this long, so that a fault of all ranks is told once [s]
 
 
@@ -76,7 +78,11 @@ class SerialWorld:
 
 
 class MpiWorld:
-    """The world of an MPI launcher."""
+    """The world of an MPI launcher.
+
+    MPI libraries wait in a busy loop, which takes a processor from whoever else runs there, perhaps from the
+    rank that is waited for. So ranks meet by `barrier` before anything else they do together.
+    """
 
     def __init__(self, mpi: Any) -> None:
         self._mpi, self._comm = mpi, mpi.COMM_WORLD
@@ -84,25 +90,32 @@ class MpiWorld:
 
     def sum_to_all(self, array: np.ndarray) -> np.ndarray:
         total = np.ascontiguousarray(array).copy()
+        self.barrier()
         self._comm.Allreduce(self._mpi.IN_PLACE, total, op=self._mpi.SUM)
         return total
 
     def sum_in_place(self, array: np.ndarray) -> None:
         _check_int64(array)
+        self.barrier()
         self._comm.Allreduce(self._mpi.IN_PLACE, array, op=self._mpi.SUM)
 
     def broadcast(self, value: Any) -> Any:
+        self.barrier()
         return self._comm.bcast(value, root=0)
 
     def broadcast_in_place(self, array: np.ndarray) -> None:
         self._comm.Bcast(array, root=0)
 
     def barrier(self) -> None:
-        self._comm.Barrier()
+        arrived, sleepless = self._comm.Ibarrier(), time.monotonic() + SPIN
+        while not arrived.Test():
+            if time.monotonic() > sleepless:
+                time.sleep(NAP)
 
     def abort(self, code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(RELAY)
         self._comm.Abort(code)
 
 

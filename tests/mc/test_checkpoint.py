@@ -52,6 +52,7 @@ def small_batches(monkeypatch):
     """Passes cut into fewer groups, to spare calls, and these into more pieces."""
     monkeypatch.setattr(batch, "GROUPS", 4)
     monkeypatch.setattr(batch, "SMALLEST_PIECE", 16)
+    monkeypatch.setattr(batch, "PIECES", 32)
 
 
 def run(space, rule=None, *, seed=1, weight=1.0, water=True, phantom=PHANTOM, physics=None, passes=3):
@@ -86,6 +87,7 @@ def uninterrupted(space):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch, "GROUPS", 4)
         patch.setattr(batch, "SMALLEST_PIECE", 16)
+        patch.setattr(batch, "PIECES", 32)
         return fingerprint(run(space))
 
 
