@@ -19,6 +19,9 @@ import numba
 import platformdirs
 
 njit = partial(numba.njit, error_model="numpy", fastmath={"contract", "nsz"}, _nrt=False)
+# For the large functions of the transport, each called from one place: the tables are handed on as some 200
+# numbers, and copying them took half the time of a call.
+njit_inlined = partial(njit, forceinline=True)
 
 
 def source_hash() -> str:

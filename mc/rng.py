@@ -17,6 +17,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 _UNIT = 2.0**-53
+_CHOICE = np.uint64(2**21 - 1)
 
 
 @njit
@@ -40,12 +41,27 @@ def stream(seed, beam, control_point, history, replica):
 
 
 @njit
-def uniform(state):
-    """A number in (0, 1), never 0 nor 1, and the next state."""
+def _word(state):
+    """64 random bits, and the next state."""
     s0, s1 = state
     total = s0 + s1
     word = ((total << uint64(17)) | (total >> uint64(47))) + s0
     s1 ^= s0
     s0 = ((s0 << uint64(49)) | (s0 >> uint64(15))) ^ s1 ^ (s1 << uint64(21))
     s1 = (s1 << uint64(28)) | (s1 >> uint64(36))
-    return ((word >> uint64(12)) + 0.5) * (2.0 * _UNIT), (s0, s1)
+    return word, (s0, s1)
+
+
+@njit
+def uniform(state):
+    """A number in (0, 1), never 0 nor 1, and the next state."""
+    word, state = _word(state)
+    return ((word >> uint64(12)) + 0.5) * (2.0 * _UNIT), state
+
+
+@njit
+def three_uniforms(state):
+    """Three numbers in (0, 1) of 21 bits each, for choices, and the next state."""
+    word, state = _word(state)
+    a, b, c = word >> uint64(43), (word >> uint64(22)) & _CHOICE, (word >> uint64(1)) & _CHOICE
+    return (a + 0.5) * 2.0**-21, (b + 0.5) * 2.0**-21, (c + 0.5) * 2.0**-21, state

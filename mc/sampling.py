@@ -17,6 +17,7 @@ from mc.rng import uniform
 
 # Each grid: exponent of its first node, exponent of its last node, nodes per octave.
 ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE = -7, 5, 64  # kinetic energy, 7.8 keV to 32 MeV
+RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE = -14, 6, 32  # residual range [g/cm2]
 X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE = -8, 9, 16  # momentum transfer sin(theta/2)/lambda [1/Angstrom]
 BREMS_PER_OCTAVE = 8  # kinetic energy, over the exponents of the energy grid
 ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -28, -2, 2  # elastic screening parameter
@@ -51,6 +52,14 @@ def octave_position(x, min_exponent, max_exponent, per_octave):
 
 
 @njit
+def octave_interval(x, min_exponent, max_exponent, per_octave):
+    """Interval of `x` on an octave grid, clipped to the grid."""
+    bits = np.float64(x).view(np.int64)
+    i = ((bits >> 52) - 1023 - min_exponent) * per_octave + (((bits & _MANTISSA) * per_octave) >> 52)
+    return min(max(i, 0), (max_exponent - min_exponent) * per_octave - 1)
+
+
+@njit
 def energy_position(energy):
     """Interval and fraction of a kinetic energy [MeV] on the energy grid."""
     return octave_position(energy, ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE)
@@ -58,33 +67,36 @@ def energy_position(energy):
 
 @njit
 def azimuth(rng):
-    """Cosine and sine of a uniform azimuth, without a trigonometric call (von Neumann 1951)."""
+    """Cosine and sine of a uniform azimuth, without a trigonometric call.
+
+    The double angle of a uniform point of the half disc (von Neumann 1951), which takes no square root.
+    """
     while True:
         a, rng = uniform(rng)
         b, rng = uniform(rng)
-        a, b = 2.0 * a - 1.0, 2.0 * b - 1.0
+        a = 2.0 * a - 1.0
         square = a * a + b * b
         if 1e-12 < square < 1.0:
-            norm = 1.0 / math.sqrt(square)
-            return a * norm, b * norm, rng
+            norm = 1.0 / square
+            return (a * a - b * b) * norm, 2.0 * a * b * norm, rng
 
 
 @njit
 def rotate(u, v, w, cos_theta, cos_phi, sin_phi):
-    """Turn the unit vector (u, v, w) by a polar angle and an azimuth, and keep its length at 1."""
+    """Turn the unit vector (u, v, w) by a polar angle and an azimuth, and keep its length at 1.
+
+    The azimuth is counted in the frame of Duff et al., Journal of Computer Graphics Techniques 6 (2017) 1.
+    """
     sin_theta = math.sqrt(max(0.0, (1.0 - cos_theta) * (1.0 + cos_theta)))
     a, b = sin_theta * cos_phi, sin_theta * sin_phi
-    transverse = u * u + v * v
-    if transverse > 1e-12:
-        t = math.sqrt(transverse)
-        s = 1.0 / t
-        u, v, w = (
-            u * cos_theta + (a * u * w - b * v) * s,
-            v * cos_theta + (a * v * w + b * u) * s,
-            w * cos_theta - a * t,
-        )
-    else:
-        u, v, w = u * cos_theta + a, v * cos_theta + b * math.copysign(1.0, w), w * cos_theta
+    sign = math.copysign(1.0, w)
+    c = -1.0 / (sign + w)
+    d = u * v * c
+    u, v, w = (
+        u * cos_theta + a * (1.0 + sign * u * u * c) + b * d,
+        v * cos_theta + a * sign * d + b * (sign + v * v * c),
+        w * cos_theta - a * sign * u - b * v,
+    )
     # One Newton step of 1/sqrt keeps the length at 1 over any number of turns.
     norm = 1.5 - 0.5 * (u * u + v * v + w * w)
     return u * norm, v * norm, w * norm

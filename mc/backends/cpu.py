@@ -17,6 +17,7 @@ from mc.source.beams import Beam, sample_beam
 from mc.tables import Tables, build_tables
 from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS, STACK_DEPTH, escape, push
+from mc.transport.replay import new_tracks
 from mc.transport.scoring import (
     EMITTED,
     HISTORIES,
@@ -89,7 +90,7 @@ def run_phase_space(
     histories = starts.shape[0] - 1
     chunks = rows.shape[0]
     for chunk in prange(chunks):
-        stack = np.empty((STACK_DEPTH, STACK_COLUMNS))
+        stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
         counters = rows[chunk]
         for history in range(chunk * histories // chunks, (chunk + 1) * histories // chunks):
             counters[HISTORIES] += 1
@@ -108,7 +109,7 @@ def run_phase_space(
                 weight = scale * particles[p, 8]
                 energy = float(particles[p, 1])
                 depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
-                rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
+                rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
 
 
 @njit(parallel=True, cache=True, _nrt=True)
@@ -116,19 +117,25 @@ def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, t
     """Transport `histories` particles of a simple beam (`mc.source.beams.Beam`); see `run_phase_space`."""
     chunks = rows.shape[0]
     for chunk in prange(chunks):
-        stack = np.empty((STACK_DEPTH, STACK_COLUMNS))
+        stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
         counters = rows[chunk]
         for history in range(chunk * histories // chunks, (chunk + 1) * histories // chunks):
             counters[HISTORIES] += 1
             rng = stream(seed, 0, 0, first_history + history, replica)
             energy, x, y, z, u, v, w, rng = sample_beam(beam, rng)
             depth = _enter(beam.kind, energy, x, y, z, u, v, w, 1.0, geo, cuts, tally, stack, counters)
-            rng = _cascade(geo, tables, cuts, tally, stack, depth, counters, rng)
+            rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
 
 
 def cuts_of(physics: Physics) -> Cuts:
     """What the kernels need of the transport options."""
-    return Cuts(physics.electron_cut, physics.photon_cut, physics.photon_split, physics.range_rejection)
+    return Cuts(
+        physics.electron_cut,
+        physics.photon_cut,
+        physics.photon_split,
+        physics.track_repeat,
+        physics.range_rejection,
+    )
 
 
 def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tally:

@@ -39,6 +39,9 @@ class Voxels(NamedTuple):
     dy: float
     dz: float
     rim: float
+    faces_x: np.ndarray  # (nx + 3,): the rim's outer face, the voxels' faces, the rim's outer face
+    faces_y: np.ndarray
+    faces_z: np.ndarray
     density: np.ndarray  # (cells,) float32 [g/cm3]
     medium: np.ndarray  # (cells,) uint8, material index + NARROW bit
     narrow_length: float  # [cm]
@@ -53,8 +56,10 @@ def build_voxels(phantom: Phantom, rim: float = 0.0) -> Voxels:
     density = np.pad(phantom.density, 1, constant_values=air)
     medium = np.pad(phantom.material, 1, constant_values=0)
     medium[_beside_jump(density)] |= NARROW
+    rim = max(rim, LEAST_RIM)
     return Voxels(
-        nx, ny, nz, x0, y0, z0, dx, dy, dz, max(rim, LEAST_RIM),
+        nx, ny, nz, x0, y0, z0, dx, dy, dz, rim,
+        _faces(x0, dx, nx, rim), _faces(y0, dy, ny, rim), _faces(z0, dz, nz, rim),
         density.ravel(), medium.ravel(),
         min(dx, dy, dz),
     )  # fmt: skip
@@ -64,6 +69,11 @@ def without_rim(cells: np.ndarray, phantom: Phantom) -> np.ndarray:
     """The voxels (nz, ny, nx) of a flat array over all cells, as a view."""
     nz, ny, nx = phantom.grid.shape
     return cells.reshape(nz + 2, ny + 2, nx + 2)[1:-1, 1:-1, 1:-1]
+
+
+def _faces(lower: float, step: float, n: int, rim: float) -> np.ndarray:
+    inner = lower + step * np.arange(n + 1)
+    return np.concatenate([[lower - rim], inner, [inner[-1] + rim]])
 
 
 def _beside_jump(density: np.ndarray) -> np.ndarray:
@@ -114,28 +124,28 @@ def inverse(cosine):
 
 
 @njit
-def _face(i, lower, step, n, rim):
-    """Coordinate of face `i` of an axis: 0 and n + 2 bound the rim, 1 to n + 1 the voxels."""
-    if i == 0:
-        return lower - rim
-    if i == n + 2:
-        return lower + n * step + rim
-    return lower + (i - 1) * step
-
-
-@njit
 def boundary(geometry, cell, x, y, z, iu, iv, iw):
     """Distance to the face of the cell ahead [cm] and the axis it is normal to.
 
     The direction is given by the `inverse` of its cosines.
     """
-    a = _face(cell[0] + (iu > 0.0), geometry.x0, geometry.dx, geometry.nx, geometry.rim)
-    b = _face(cell[1] + (iv > 0.0), geometry.y0, geometry.dy, geometry.ny, geometry.rim)
-    c = _face(cell[2] + (iw > 0.0), geometry.z0, geometry.dz, geometry.nz, geometry.rim)
+    a = geometry.faces_x[cell[0] + (iu > 0.0)]
+    b = geometry.faces_y[cell[1] + (iv > 0.0)]
+    c = geometry.faces_z[cell[2] + (iw > 0.0)]
     a, b, c = max(0.0, (a - x) * iu), max(0.0, (b - y) * iv), max(0.0, (c - z) * iw)
     if a < b:
         return (a, 0) if a < c else (c, 2)
     return (b, 1) if b < c else (c, 2)
+
+
+@njit
+def ahead(geometry, cell, x, y, z, iu, iv, iw):
+    """Distances along a ray from a point to the face of the cell ahead on each axis [cm]."""
+    return (
+        (geometry.faces_x[cell[0] + (iu > 0.0)] - x) * iu,
+        (geometry.faces_y[cell[1] + (iv > 0.0)] - y) * iv,
+        (geometry.faces_z[cell[2] + (iw > 0.0)] - z) * iw,
+    )
 
 
 @njit

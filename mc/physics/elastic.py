@@ -10,9 +10,33 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mc.jit import njit
-from mc.rng import uniform
+from mc.rng import three_uniforms, uniform
 from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, octave_position
+
+LEVELS = 128  # intervals of the quantiles
+
+
+def _aliases(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Table of aliases: the share of each place that stays there, and where the rest goes.
+
+    Walker, ACM Trans. Math. Software 3 (1977) 253.
+    """
+    share, alias = len(weights) * weights / weights.sum(), np.arange(len(weights))
+    poor, rich = list(np.flatnonzero(share < 1.0)), list(np.flatnonzero(share >= 1.0))
+    while poor and rich:
+        i, j = poor.pop(), rich[-1]
+        alias[i] = j
+        share[j] -= 1.0 - share[i]
+        if share[j] < 1.0:
+            poor.append(rich.pop())
+    return share, alias
+
+
+# Levels are 1 - s^4, s equally spaced from 1 to 0: linear between them, a tail like 1/theta^4 is just that.
+_KEPT, _ALIAS = _aliases(-np.diff(np.linspace(1.0, 0.0, LEVELS + 1) ** 4))
 
 
 @njit
@@ -36,8 +60,11 @@ def sample_elastic(k1, eta_index, spin_index, quantiles, widths, rng):
     cos_theta : float
     rng
     """
-    strength = -math.expm1(-k1)
-    a, rng = uniform(rng)
+    # 1 - exp(-K1) by its series, to 1e-6 where steps are
+    strength = k1 * (1.0 - k1 / 2 * (1.0 - k1 / 3 * (1.0 - k1 / 4 * (1.0 - k1 / 5 * (1.0 - k1 / 6)))))
+    if k1 > 0.3:
+        strength = -math.expm1(-k1)
+    a, b, c, rng = three_uniforms(rng)
     column, f = octave_position(strength, K1_MIN_EXP, K1_MAX_EXP, K1_PER_OCTAVE)
     if f == 0.0 and column == 0:  # weaker than the table: its weakest row, now and then
         if a * 2.0**K1_MIN_EXP >= strength:
@@ -45,19 +72,18 @@ def sample_elastic(k1, eta_index, spin_index, quantiles, widths, rng):
     elif a < f:
         column += 1
     row = int(eta_index)
-    a, rng = uniform(rng)
-    if a < eta_index - row:
+    if b < eta_index - row:
         row += 1
     layer = int(spin_index)
-    a, rng = uniform(rng)
-    if a < spin_index - layer:
+    if c < spin_index - layer:
         layer += 1
     a, rng = uniform(rng)
-    n = quantiles.shape[3] - 1
-    i = int((1.0 - math.sqrt(math.sqrt(a))) * n)
-    # linear in the level between levels 1 - s^4, here times n^4: a tail like 1/theta^4 is just that
-    upper, lower = float(n - i) ** 4, float(n - i - 1) ** 4
-    part = (upper - a * float(n) ** 4) / (upper - lower)
+    part, rng = uniform(rng)
+    # the level is uniform, and so are its interval (by aliases) and its part of it
+    a *= LEVELS
+    i = int(a)
+    if a - i >= _KEPT[i]:
+        i = _ALIAS[i]
     low = quantiles[layer, row, column, i]
     uniformised = low + part * (quantiles[layer, row, column, i + 1] - low)
     width = widths[layer, row, column]

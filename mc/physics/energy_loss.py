@@ -1,43 +1,56 @@
 """Continuous energy loss: the exact relation of energy, residual range and scattering strength.
 
-Within one interval of the energy grid, range R and scattering strength K are linear in energy; both are
-kept as functions of the range, so that any sequence of steps, however short, loses exactly what one long
-step would. Columns of the table `slowing`:
+Energy and scattering strength K are tabulated as piecewise linear functions of the residual range, on an
+octave grid, so that any sequence of steps, however short, loses exactly what one long step would. Columns of
+the table `slowing`, by interval of the range:
 
-    0  R at the interval's lower node [g/cm2]
-    1, 2  a, b with E = a + b R
-    3, 4  a, b with K = a + b R; b is the first transport coefficient kappa_1 [cm2/g]
-    5  strength of a full step that starts in this interval
+    0, 1  a, b with E = a + b R
+    2, 3  a, b with K = a + b R; b is the first transport coefficient kappa_1 [cm2/g]
+    4     1/kappa_1 [g/cm2]
+    5     strength of a full step that starts in this interval
 """
 
 from __future__ import annotations
 
 from mc.jit import njit
-from mc.sampling import energy_position
+from mc.sampling import RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, energy_position, octave_interval
+
+FREE_PATH, FULL_STEP = 4, 5  # columns
 
 
 @njit
-def range_of(slowing, material, charge, energy):
-    """Interval of the energy grid and residual range [g/cm2] at a kinetic energy [MeV]."""
-    i, _ = energy_position(energy)
-    return i, (energy - slowing[material, charge, i, 1]) / slowing[material, charge, i, 2]
+def interval_of_range(residual):
+    """Interval of a residual range [g/cm2]."""
+    return octave_interval(residual, RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
 
 
 @njit
-def interval_of_range(slowing, material, charge, i, residual):
-    """Interval of a residual range, going down from interval `i`."""
-    while i > 0 and slowing[material, charge, i, 0] > residual:
-        i -= 1
-    return i
+def range_of(slowing, starts, material, charge, energy):
+    """Interval and residual range [g/cm2] at a kinetic energy [MeV].
+
+    Parameters
+    ----------
+    slowing : (nm, 2, nr, 6) array
+    starts : (nm, 2, ne) array
+        Interval of the range at each node of the energy grid.
+    """
+    node, _ = energy_position(energy)
+    i = int(starts[material, charge, node])
+    residual = (energy - slowing[material, charge, i, 0]) / slowing[material, charge, i, 1]
+    reached = interval_of_range(residual)
+    if reached > i:  # the interval of energies, the finer grid, holds a node of the range: beyond it
+        i = reached
+        residual = (energy - slowing[material, charge, i, 0]) / slowing[material, charge, i, 1]
+    return i, residual
 
 
 @njit
 def energy_of(slowing, material, charge, i, residual):
     """Kinetic energy [MeV] at a residual range in interval `i`."""
-    return slowing[material, charge, i, 1] + slowing[material, charge, i, 2] * residual
+    return slowing[material, charge, i, 0] + slowing[material, charge, i, 1] * residual
 
 
 @njit
 def strength_of(slowing, material, charge, i, residual):
     """Cumulative scattering strength K at a residual range in interval `i`."""
-    return slowing[material, charge, i, 3] + slowing[material, charge, i, 4] * residual
+    return slowing[material, charge, i, 2] + slowing[material, charge, i, 3] * residual

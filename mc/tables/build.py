@@ -33,7 +33,7 @@ from mc.tables.photons import (
 )
 from mc.tables.relaxation import Shell, deep_shells, relaxation_table, shell_cross_sections
 from mc.tables.scattering import screening
-from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table
+from mc.tables.slowing import GOUDSMIT_SAUNDERSON, goudsmit_saunderson, slowing_table, starting_intervals
 from phantoms.errors import InputError
 from phantoms.materials import Material, load_materials
 
@@ -82,8 +82,10 @@ class Tables(NamedTuple):
         Largest hard cross section of all materials at this or any lower energy [cm2/g].
     stopping : (nm, 2, ne, 2) float32
         Restricted stopping power L and unrestricted collision stopping power [MeV cm2/g].
-    slowing : (nm, 2, ne - 1, 6) float64
+    slowing : (nm, 2, nr, 6) float64
         The same relation laid out for the kernel, and the strength of a full step: `mc.tables.slowing`.
+    starts : (nm, 2, ne) int32
+        The row of `slowing` at each node.
     gs_quantiles, gs_widths : (n_spin, n_eta, n_k1, nq), (n_spin, n_eta, n_k1) float32
         Universal Goudsmit-Saunderson table.
     brems : (nm, nb, 65) float32
@@ -107,6 +109,7 @@ class Tables(NamedTuple):
     hard_majorant: np.ndarray
     stopping: np.ndarray
     slowing: np.ndarray
+    starts: np.ndarray
     gs_quantiles: np.ndarray
     gs_widths: np.ndarray
     brems: np.ndarray
@@ -151,7 +154,7 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     rows = []
     for material in materials:
         medium = Medium(material, atoms)
-        charged = [_charged_tables(medium, positron) for positron in POSITRON]
+        charged = [_charged_tables(medium, physics, positron) for positron in POSITRON]
         rows.append(
             _photon_tables(medium, photons)
             | {"shells": _shell_shares(medium, shells)}
@@ -165,10 +168,11 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     columns["water_ratio"] = in_water / columns["stopping"][:, 0, :, 1]
     columns["binding"] = np.array([shell.binding for shell in shells])
     columns["relaxation"] = relaxation_table(shells, elements, physics.photon_cut)
-    columns["slowing"] = slowing_table(columns["range_k1"], physics)
+    columns["starts"] = starting_intervals(columns["range_k1"][..., 0])
     columns["gs_quantiles"], columns["gs_widths"] = goudsmit_saunderson()
     types = {name: np.float32 for name in Tables._fields}
     types |= dict.fromkeys(("coherent", "range_k1", "slowing", "binding", "relaxation"), np.float64)
+    types["starts"] = np.int32
     tables = Tables(**{name: np.ascontiguousarray(columns[name], types[name]) for name in Tables._fields})
     for name, table in tables._asdict().items():
         if not np.isfinite(table).all():  # a kernel would carry it into the dose
@@ -258,7 +262,7 @@ def _shell_shares(medium: Medium, shells: Sequence[Shell]) -> np.ndarray:
     return np.moveaxis(_low_and_rise(np.cumsum(ends, axis=1)), 0, 1)
 
 
-def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
+def _charged_tables(medium: Medium, physics: Physics, positron: bool) -> dict[str, np.ndarray]:
     """Ranges, scattering, hard cross sections and stopping powers of one kind of particle.
 
     `medium` stands on the energies of `_integration_energies`. Below 1 keV the stopping power is taken to
@@ -270,12 +274,14 @@ def _charged_tables(medium: Medium, positron: bool) -> dict[str, np.ndarray]:
     screened = screening(kappa_1[nodes], kappa_2[nodes], medium.rutherford[nodes])
     distance = 0.5 * LOWEST_ENERGY / stopping[0] + _integrate(1.0 / stopping[n_edges:])
     strength = _integrate(kappa_1[n_edges:] / stopping[n_edges:])
+    strength -= strength[LOW_PANELS]
     brems, collision, annihilation = medium.hard_cross_sections(positron)[:, nodes]
     hard = brems + collision + annihilation
     steps = np.stack([brems, brems + collision]) / np.where(hard > 0, hard, np.nan)
     steps[:, hard == 0] = steps[:, [np.argmax(hard > 0)]]  # hard events set in at some energy
     return {
-        "range_k1": np.stack([distance[nodes], strength[nodes] - strength[LOW_PANELS]], axis=-1),
+        "range_k1": np.stack([distance[nodes], strength[nodes]], axis=-1),
+        "slowing": slowing_table(_panel_edges(), distance, strength, physics),
         "elastic": np.stack(screened, axis=-1),
         "hard": np.stack([hard, *steps], axis=-1),
         "stopping": np.stack([stopping[nodes], medium.collision_stopping(positron)[nodes]], axis=-1),

@@ -6,50 +6,61 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from mc.config import Physics
-from mc.sampling import ENERGY_MAX_EXP, ENERGY_MIN_EXP, ENERGY_PER_OCTAVE, octave_nodes
+from mc.sampling import RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, octave_nodes
 
 GOUDSMIT_SAUNDERSON = Path(__file__).parents[1] / "data" / "goudsmit_saunderson.npz"
 
 
-def slowing_table(range_k1: np.ndarray, physics: Physics) -> np.ndarray:
-    """Range, energy and scattering strength as linear functions of the range, interval by interval.
+def slowing_table(
+    energy: np.ndarray, distance: np.ndarray, strength: np.ndarray, physics: Physics
+) -> np.ndarray:
+    """Energy and scattering strength as linear functions of the range, interval by interval.
 
     Parameters
     ----------
-    range_k1 : (nm, 2, ne, 2) float64
-        Range [g/cm2] and cumulative scattering strength at the energy nodes.
+    energy, distance, strength : (n,) float64
+        Range [g/cm2] and cumulative scattering strength at ascending kinetic energies [MeV].
     physics : Physics
         A full step uses up `range_fraction` of the residual range, `longest_step`, or a strength of `k1_max`.
 
     Returns
     -------
-    (nm, 2, ne - 1, 6) float64
+    (nr, 6) float64
         Columns as in `mc.physics.energy_loss`.
     """
-    energy = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE)
-    distance, strength = range_k1[..., 0], range_k1[..., 1]
-    low = distance[..., :-1]
-    step = np.diff(distance, axis=-1)
-    energy_slope = np.diff(energy) / step
-    strength_slope = np.diff(strength, axis=-1) / step
-    full_step = np.empty_like(low)
-    for m, charge in np.ndindex(low.shape[:2]):
-        r, k = distance[m, charge], strength[m, charge]
-        reduced = r[:-1] - np.minimum(physics.range_fraction * r[:-1], physics.longest_step)
-        # below the first node kappa_1 is taken as there
-        rest = np.interp(reduced, r, k) - strength_slope[m, charge, 0] * np.maximum(0.0, r[0] - reduced)
-        full_step[m, charge] = np.minimum(k[:-1] - rest, physics.k1_max)
+    node = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
+    energies, strengths = (_of_range(node, distance, values) for values in (energy, strength))
+    step = np.diff(node)
+    energy_slope, strength_slope = np.diff(energies) / step, np.diff(strengths) / step
+    low = node[:-1]
+    reduced = low - np.minimum(physics.range_fraction * low, physics.longest_step)
+    full_step = np.minimum(strengths[:-1] - _of_range(reduced, distance, strength), physics.k1_max)
     columns = (
-        low,
-        energy[:-1] - energy_slope * low,
+        energies[:-1] - energy_slope * low,
         energy_slope,
-        strength[..., :-1] - strength_slope * low,
+        strengths[:-1] - strength_slope * low,
         strength_slope,
+        1.0 / strength_slope,
         full_step,
     )
     return np.stack(columns, axis=-1)
+
+
+def starting_intervals(distance: np.ndarray) -> np.ndarray:
+    """Interval of the range grid at ranges [g/cm2] of any shape, int32."""
+    node = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
+    return np.clip(np.searchsorted(node, distance, side="right") - 1, 0, len(node) - 2).astype(np.int32)
+
+
+def _of_range(wanted: np.ndarray, distance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Interpolate smoothly in the range; beyond its ends the slope stays."""
+    curve = PchipInterpolator(distance, values)
+    inside = np.clip(wanted, distance[0], distance[-1])
+    slope = np.where(wanted < distance[0], curve(distance[0], 1), curve(distance[-1], 1))
+    return curve(inside) + slope * (wanted - inside)
 
 
 @cache

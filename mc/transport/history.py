@@ -6,7 +6,7 @@ import math
 from types import ModuleType
 from typing import NamedTuple
 
-from mc.jit import njit
+from mc.jit import njit_inlined
 from mc.transport.electron import make_electron
 from mc.transport.particle import PHOTON
 from mc.transport.photon import make_photon
@@ -19,6 +19,7 @@ class Cuts(NamedTuple):
     electron: float
     photon: float
     split: int = 1  # interactions of each photon
+    repeat: int = 1  # of which that many share an electron track
     save: float = 0.0  # charged particles below are deposited where they cannot leave the voxel [MeV]
 
 
@@ -27,8 +28,8 @@ def make_cascade(geometry: ModuleType):
     transport_photon = make_photon(geometry)
     transport_electron = make_electron(geometry, geometry.JUMP)
 
-    @njit
-    def cascade(geo, tables, cuts, tally, stack, depth, counters, rng):
+    @njit_inlined
+    def cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng):
         """Transport the particles on the stack and all their secondaries. Returns the rng."""
         while depth > 0:
             depth -= 1
@@ -41,8 +42,9 @@ def make_cascade(geometry: ModuleType):
                 continue
             if kind == PHOTON:
                 depth, rng = transport_photon(
-                    energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng
-                )
+                    energy, x, y, z, u, v, w, weight,
+                    geo, tables, cuts, tally, stack, depth, tracks, counters, rng,
+                )  # fmt: skip
             else:
                 depth, rng = transport_electron(
                     kind, energy, x, y, z, u, v, w, weight,

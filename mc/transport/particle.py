@@ -10,8 +10,9 @@ from mc.transport.scoring import OVERFLOWS, ROULETTE, quanta, score
 
 PHOTON, ELECTRON, POSITRON = 0, 1, 2
 STACK_DEPTH = 1024
-# Columns of a stack row: kind, energy, x, y, z, u, v, w, weight.
-STACK_COLUMNS = 9
+# Columns of a stack row: kind, energy, x, y, z, u, v, w, weight; then, of a charged particle amid a step, its
+# budget, what is left to the hinge and what comes behind it (`mc.transport.track`); a budget of 0 before one.
+BUDGET, STACK_COLUMNS = 9, 12
 
 
 @njit
@@ -28,26 +29,30 @@ def push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, cou
     stack[depth, 0], stack[depth, 1], stack[depth, 8] = kind, energy, weight
     stack[depth, 2], stack[depth, 3], stack[depth, 4] = x, y, z
     stack[depth, 5], stack[depth, 6], stack[depth, 7] = u, v, w
+    stack[depth, BUDGET] = 0.0
     return depth + 1
 
 
 @njit
-def release_photon(energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng):
+def release_photon(
+    energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng, importance=1.0
+):
     """Send a secondary photon through Russian roulette and on its way; returns stack depth and rng.
 
-    Below the cut-off it is deposited where it is. What roulette takes and gives is booked, so that the
-    energy balance stays exact.
+    Below the cut-off it is deposited where it is. It goes on with a chance of `importance` in N, N being the
+    interactions of a flight. What roulette takes and gives is booked, so the energy balance stays exact.
     """
     if energy <= cuts.photon:
         score(tally, voxel, energy * weight, counters)
         return depth, rng
     if cuts.split > 1:
         a, rng = uniform(rng)
-        if a * cuts.split >= 1.0:
+        if a * cuts.split >= importance:
             counters[ROULETTE] += quanta(energy * weight, counters)
             return depth, rng
-        counters[ROULETTE] -= quanta(energy * weight * (cuts.split - 1), counters)
-        weight *= cuts.split
+        heavier = weight * cuts.split / importance
+        counters[ROULETTE] -= quanta(energy * (heavier - weight), counters)
+        weight = heavier
     depth = push(stack, depth, PHOTON, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
     return depth, rng
 

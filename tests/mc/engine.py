@@ -14,7 +14,7 @@ from mc.transport.history import Cuts
 from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE, Tally
 from phantoms.phantom import Phantom
 
-ANALOGUE = {"split": 1, "save": 0.0}
+ANALOGUE = {"split": 1, "repeat": 1, "save": 0.0}
 IDENTITY, ZERO = np.eye(3), np.zeros(3)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mc.jit import njit
-from mc.rng import stream
+from mc.rng import stream, uniform
 from mc.tables import Tables
 from mc.transport.history import Cuts
 from mc.transport.particle import STACK_COLUMNS
@@ -21,9 +21,11 @@ def _loop(energy, tables, cuts, tally, stack, counters, particles, deposit):
     rng = stream(3, 0, 0, 0, 0)
     for event in range(particles.shape[0]):
         before = tally.medium[0]
+        choice, rng = uniform(rng)
         depth, rng = interact(
-            energy, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0, 0, tables, cuts, tally, stack, 0, counters, rng
-        )
+            energy, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0, 0, choice,
+            tables, cuts, tally, stack, 0, counters, rng,
+        )  # fmt: skip
         deposit[event] = tally.medium[0] - before
         for row in range(depth):
             particles[event, row, KIND] = stack[row, 0]

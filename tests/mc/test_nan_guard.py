@@ -24,6 +24,7 @@ from mc.source.phase_space import _record_dtype, open_phase_space
 from mc.tables import build_tables
 from mc.transport.history import make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS
+from mc.transport.replay import new_tracks
 from mc.transport.scoring import (
     EMITTED,
     ESCAPED,
@@ -217,10 +218,10 @@ def test_secondaries_that_are_no_numbers_are_counted_and_never_scored(tables, ki
     geometry = build_voxels(extreme_phantom())
     tally = cpu.empty_tally(geometry, tables, CUTS, water=True)
     counters, stack = np.zeros(N_COUNTERS, np.int64), np.zeros((100, STACK_COLUMNS))
-    stack[:3] = pencil(kind, 1.0, (1, 1, 1), (0, 0, 1), 3)
+    stack[:3, :9] = pencil(kind, 1.0, (1, 1, 1), (0, 0, 1), 3)
     for row, value in enumerate(BAD):
         stack[row, column] = value
-    CASCADE(geometry, tables, CUTS, tally, stack, 3, counters, STREAM)
+    CASCADE(geometry, tables, CUTS, tally, stack, 3, new_tracks(), counters, STREAM)
     assert counters[LOST] == 3
     assert not (tally.medium.any() or tally.water.any() or counters[ESCAPED] or counters[ROULETTE])
 

@@ -28,6 +28,9 @@ from mc.sampling import (
     ENERGY_MIN_EXP,
     ETA_MIN_EXP,
     ETA_PER_OCTAVE,
+    RANGE_MAX_EXP,
+    RANGE_MIN_EXP,
+    RANGE_PER_OCTAVE,
     SPINS,
     X_MAX_EXP,
     X_MIN_EXP,
@@ -52,6 +55,7 @@ from phantoms.errors import InputError
 from phantoms.materials import Material
 
 NODES = energy_nodes()
+RANGES = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
 UNRESTRICTED = Physics(electron_cut=31.0, photon_cut=31.0)  # nothing up to 20 MeV is a hard event
 MATERIALS = (AIR, WATER, BONE, TITANIUM, TUNGSTEN)
 
@@ -363,6 +367,23 @@ def test_range_and_strength_ascend_and_have_the_right_slope(tables):
     assert deviation.max() < 1e-3  # at a threshold 1/L has a kink within the interval
 
 
+def test_energy_and_strength_by_range_are_those_by_energy(tables):
+    """The kernel's table: lines between nodes of the range, which lie on the curves by energy."""
+    for m, charge in np.ndindex(tables.slowing.shape[:2]):
+        rows, (distance, strength) = tables.slowing[m, charge], tables.range_k1[m, charge].T
+        i = np.clip(np.searchsorted(RANGES, distance, side="right") - 1, 0, len(rows) - 1)
+        np.testing.assert_array_equal(tables.starts[m, charge], i)
+        np.testing.assert_allclose(rows[i, 0] + rows[i, 1] * distance, NODES, rtol=1e-4)
+        ours = rows[i, 2] + rows[i, 3] * distance
+        np.testing.assert_allclose(ours, strength, rtol=1e-4, atol=2e-3)  # of the 0.2 that a step spends
+        inner = (RANGES[1:-1] > distance[0]) & (RANGES[1:-1] < distance[-1])
+        for column in (0, 2):  # no jump at the nodes
+            ends = rows[:-1, column] + rows[:-1, column + 1] * RANGES[1:-1]
+            starts = rows[1:, column] + rows[1:, column + 1] * RANGES[1:-1]
+            np.testing.assert_allclose(ends[inner], starts[inner], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(rows[:, 4] * rows[:, 3], 1.0)
+
+
 def test_scattering_of_elements_without_elsepa_data_fits_their_neighbours():
     energy = np.geomspace(0.01, 20.0, 40)
     for z, low, high in ((14, 13, 15), (47, 42, 53), (50, 42, 53), (75, 74, 79)):
@@ -491,7 +512,7 @@ def test_tables_are_what_kernels_expect(tables):
     singles = dict.fromkeys(("coherent", "range_k1", "slowing", "binding", "relaxation"), np.float64)
     for name, array in tables._asdict().items():
         assert array.flags.c_contiguous
-        assert array.dtype == singles.get(name, np.float32), name
+        assert array.dtype == (np.int32 if name == "starts" else singles.get(name, np.float32)), name
         assert np.isfinite(array).all(), name
     shapes = {name: array.shape for name, array in tables._asdict().items()}
     n = len(MATERIALS)
