@@ -136,7 +136,7 @@ def make_electron(geometry: ModuleType, jump: float):
         if stack[depth, BUDGET] > 0.0:  # it comes in the midst of a step
             budget, to_hinge, rest = stack[depth, BUDGET], stack[depth, BUDGET + 1], stack[depth, BUDGET + 2]
         fresh = budget == 0.0  # a step begins: a new budget, its hinge, the residual of the last one dropped
-        amid = True  # in the midst of it
+        amid = fresh  # in the midst of it
         to_hard, majorant = -1.0, 0.0
 
         while energy > cuts.electron and residual > stop:
