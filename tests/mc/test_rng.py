@@ -10,7 +10,7 @@ import pytest
 from distributions import SIGNIFICANCE, chi_square_probability
 
 from mc.jit import njit
-from mc.rng import stream, uniform
+from mc.rng import stream, three_uniforms, uniform
 
 WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -133,3 +133,20 @@ def test_neighbouring_streams_are_independent(place):
 def test_every_name_counts_and_none_are_exchangeable():
     names = list(itertools.product(range(5), repeat=5))
     assert len(np.unique(first_of_each(names, 1))) == len(names)
+
+
+@njit
+def _fill_threes(rng, out):
+    for i in range(out.shape[0]):
+        out[i, 0], out[i, 1], out[i, 2], rng = three_uniforms(rng)
+
+
+def test_three_numbers_of_one_word_are_uniform_and_independent():
+    out = np.empty((800_000, 3))
+    _fill_threes(tuple(np.uint64(word) for word in expected_state(1, 2, 3, 4, 5)), out)
+    assert out.min() > 0.0 and out.max() < 1.0
+    word, _ = expected_next(*expected_state(1, 2, 3, 4, 5))
+    parts = [word >> 43, word >> 22 & 2**21 - 1, word >> 1 & 2**21 - 1]
+    assert out[0].tolist() == [(part + 0.5) / 2**21 for part in parts]
+    cubes = np.bincount((np.floor(8 * out) @ [64, 8, 1]).astype(int), minlength=512)
+    assert chi_square_probability(cubes, np.full(512, len(out) / 512)) > SIGNIFICANCE
