@@ -172,6 +172,10 @@ class BatchTransport:
             for sums in (self.tally.medium, self.tally.water, self.counters):
                 sums[:] = 0
 
+    def release(self) -> None:
+        """Let go of all that takes memory; nothing more can be transported."""
+        del self.tally, self._geometry, self._records
+
     def _pieces(self, group: int) -> list[tuple[int, int, int, int]]:
         """Image, beam, first history and the one after the last, of every piece of a group's batch."""
         pieces = []

@@ -106,10 +106,9 @@ class Dose:
                 "from_spacing_cm": list(self.grid.spacing),
                 "from_origin_cm": list(self.grid.origin),
             }
-        arrays = (
-            np.where(inside, transfer(values, self.grid, grid), 0.0)
-            for values in (self.mean, self.sigma, self.latent)
-        )
+        arrays = [transfer(values, self.grid, grid) for values in (self.mean, self.sigma, self.latent)]
+        for values in arrays:
+            values[~inside] = 0.0
         return Dose(grid, *arrays, provenance, self.to_water and self.to_water.crop_to(grid))
 
     def save(self, path: str | Path) -> None:
@@ -226,5 +225,9 @@ def _copied(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
 
 def _interpolated(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     """`values` interpolated linearly at the voxel centres of `target`, the outermost held outwards."""
-    axes = [(target.centres(a) - source.origin[a]) / source.spacing[a] for a in range(3)]
-    return map_coordinates(values, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+    z, y, x = [(target.centres(a) - source.origin[a]) / source.spacing[a] for a in range(3)]
+    result = np.empty(target.shape)
+    for layer, at in zip(result, z, strict=True):  # one by one: coordinates take three times the result
+        points = np.meshgrid(at, y, x, indexing="ij")
+        map_coordinates(values, points, layer[None], order=1, mode="nearest")
+    return result

@@ -29,7 +29,7 @@ from mc.dose import Dose
 from mc.geometry.voxels import without_rim
 from mc.interrupt import INTERRUPTED, SUSPENDED, Interrupt, Suspended
 from mc.jit import source_hash
-from mc.spread import REPEATS, Spread, batch_order
+from mc.spread import REPEATS, Spread, batch_order, parts
 from mc.tables import tables_hash
 from mc.transport.scoring import (
     EMITTED,
@@ -103,16 +103,37 @@ class _Sums:
         """Processor time of this rank, and of rank 0 in the parts before [s]."""
         return self._cpu + time.process_time() - self._cpu_started
 
-    def fold(self, transport: BatchTransport, phantom: Phantom, to_gray: np.ndarray) -> np.ndarray:
-        """Take in a complete batch; returns its dose to medium (voxels,) [Gy]."""
+    def fold(
+        self,
+        transport: BatchTransport,
+        phantom: Phantom,
+        scored: np.ndarray | None,
+        whole: np.ndarray | None,
+    ) -> None:
+        """Take in a complete batch, layer by layer, so that no copy of the grid is made.
+
+        `whole` (nz, ny, nx) takes up its dose to medium [Gy], if that is asked for.
+        """
         tally = transport.tally
         self.counters += transport.counters
         self.deposited += int(tally.medium.sum())
-        batch = without_rim(tally.medium, phantom).ravel() * QUANTUM * to_gray
-        self.medium.add(batch)
-        if self.water is not None:
-            self.water.add(without_rim(tally.water, phantom).ravel() * QUANTUM * to_gray)
-        return batch
+        layer = phantom.density[0].size
+        to_gray_gram = transport.norm * MEV_PER_G_TO_GY
+        for k, density in enumerate(phantom.density):
+            to_gray = to_gray_gram / (density.ravel().astype(float) * phantom.grid.voxel_volume)
+            if scored is not None:
+                to_gray[~scored[k].ravel()] = 0.0
+            part = slice(k * layer, (k + 1) * layer)
+            batch = without_rim(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
+            self.medium.add_part(part, batch)
+            if whole is not None:
+                whole[k] = batch.reshape(density.shape)
+            if self.water is not None:
+                batch = without_rim(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
+                self.water.add_part(part, batch)
+        for spread in (self.medium, self.water):
+            if spread is not None:
+                spread.end_batch()
 
     def arrays(self, transport: BatchTransport) -> dict[str, np.ndarray]:
         """The sums and those of the batch in hand, for a checkpoint."""
@@ -186,7 +207,7 @@ def simulate(
         Called after every batch.
     on_batch : callable, optional
         Called with the dose of every batch, (nz, ny, nx) [Gy], in the order of `mc.spread.batch_order`; if
-        it returns True the run stops.
+        it returns True the run stops. The next batch overwrites the array.
     checkpoint : CheckpointRule, optional
         Where the run keeps its checkpoints, and goes on from if one lies there; whoever has saved the result
         removes it. It cannot bring back what `on_batch` was told.
@@ -211,12 +232,9 @@ def simulate(
     transport = BatchTransport(phantom, beams, physics, water=water, seed=seed, world=world)
     groups, images = transport.groups, transport.images
     per_pass = images * sum(beam.phase_space.header.orig_histories for beam in beams)
-    mass = phantom.density.ravel().astype(float) * phantom.grid.voxel_volume
-    to_gray = transport.norm * MEV_PER_G_TO_GY / mass
-    if scored is not None:
-        to_gray = np.where(scored.ravel(), to_gray, 0.0)
+    whole = None if on_batch is None else np.empty(phantom.grid.shape)
 
-    sums = _Sums(mass.size, groups, water)
+    sums = _Sums(phantom.density.size, groups, water)
     spread, counters = sums.medium, sums.counters
     progress, reason = Progress(), ""
     kept = None
@@ -234,9 +252,9 @@ def simulate(
             if reason:
                 break
             transport.collect()
-            batch = sums.fold(transport, phantom, to_gray)
+            sums.fold(transport, phantom, scored, whole)
             transport.begin()
-            enough = on_batch is not None and on_batch(batch.reshape(phantom.grid.shape))
+            enough = on_batch is not None and on_batch(whole)
             # in the first round an estimate now and then, for the time left only
             first_round = spread.batches < REPEATS * groups
             if spread.at_end_of_round or (first_round and spread.batches % 8 == 0):
@@ -255,6 +273,8 @@ def simulate(
         raise InputError("run", f"stopped ({reason}) before there was a dose", "give it more time")
     if not spread.sum.any():
         raise InputError(*NO_DOSE)
+    batches, kept = spread.batches, None
+    transport.release()  # sums and results are all that is held from here on
     dose, latent = _dose(phantom, spread, beams)
     in_water = {}
     if sums.water is not None:
@@ -266,12 +286,12 @@ def simulate(
         }
     quality = {
         "stopped_by": reason,
-        "passes": spread.batches / groups,
+        "passes": batches / groups,
         "groups": groups,
-        "histories": round(per_pass * spread.batches / groups),
+        "histories": round(per_pass * batches / groups),
         "recorded_histories": int(counters[HISTORIES]),
         "particles": int(counters[PARTICLES]),
-        "phase_space_reuse": images * spread.batches / groups,
+        "phase_space_reuse": images * batches / groups,
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": latent,
         **in_water,
@@ -375,11 +395,16 @@ def _meet(
 
 def _uncertainty(spread: Spread, above: float = 0.5) -> float:
     """Rms relative transport sigma of the voxels above a share of the maximum."""
-    mean = spread.mean()
-    high = mean > above * mean.max()
-    if not high.any():
+    limit = above * (spread.sum.max() * (spread.groups / spread.batches))
+    squares = []
+    for part in parts(spread.sum.size):
+        mean = spread.mean(part)
+        high = mean > limit
+        if high.any():
+            squares.append(spread.variances(part)[0][high] / mean[high] ** 2)
+    if not squares:
         return np.inf
-    return float(np.sqrt(np.mean(spread.variances()[0][high] / mean[high] ** 2)))
+    return float(np.sqrt(np.mean(np.concatenate(squares))))
 
 
 def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, stop: StopRule) -> None:
@@ -415,18 +440,18 @@ def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> tupl
     A voxel's latent variance is a small difference of noisy numbers, often below 0. It is clipped in the
     map, but only after averaging in the rms, which clipping would bias upwards.
     """
-    mean = spread.mean()
-    transport, latent = spread.variances()
+    mean, transport, latent = spread.use_up()
     relative = np.nan
     if latent is None:
-        latent_sigma = np.full_like(mean, np.nan)
+        latent = np.full_like(mean, np.nan)
     else:
         counted = count_variance(beams)
         high = mean > 0.5 * mean.max()
         relative = float(np.sqrt(max(0.0, np.mean(latent[high] / mean[high] ** 2)) + counted))
-        latent_sigma = np.sqrt(np.maximum(latent, 0.0) + mean**2 * counted)
+        for part in parts(mean.size):
+            latent[part] = np.sqrt(np.maximum(latent[part], 0.0) + mean[part] ** 2 * counted)
     shape = phantom.grid.shape
-    sigmas = np.sqrt(transport).reshape(shape), latent_sigma.reshape(shape)
+    sigmas = np.sqrt(transport, out=transport).reshape(shape), latent.reshape(shape)
     stated = {"latent_uncertainty": relative if np.isfinite(relative) else None}
     return Dose(phantom.grid, mean.reshape(shape), *sigmas, stated), relative
 

@@ -27,6 +27,8 @@ from collections.abc import Iterator
 import numpy as np
 
 REPEATS = 2  # batches of a group in a row
+PART = 1 << 18  # voxels worked at together: a part and its intermediate results fit into a cache
+ALL = slice(None)
 
 
 def batch_order(groups: int) -> Iterator[tuple[int, int]]:
@@ -39,8 +41,16 @@ def batch_order(groups: int) -> Iterator[tuple[int, int]]:
         replica += REPEATS
 
 
+def parts(voxels: int) -> Iterator[slice]:
+    """Cut (voxels,) into parts, so that intermediate results take no memory to speak of."""
+    return (slice(first, min(first + PART, voxels)) for first in range(0, voxels, PART))
+
+
 class Spread:
-    """Sums over batches from which mean, transport and latent variance follow. Arrays are (voxels,)."""
+    """Sums over batches from which mean, transport and latent variance follow. Arrays are (voxels,).
+
+    With `part` they are worked at part by part (see `parts`): four arrays are all the memory that is needed.
+    """
 
     def __init__(self, voxels: int, groups: int) -> None:
         self.groups = groups
@@ -67,26 +77,35 @@ class Spread:
 
     def add(self, batch: np.ndarray) -> None:
         """Fold in the next batch, in the order of `batch_order`."""
-        self.sum += batch
-        self.batches += 1
-        if self.batches % 2 == 1:
-            self._first[:] = batch
+        self.add_part(ALL, batch)
+        self.end_batch()
+
+    def add_part(self, part: slice, batch: np.ndarray) -> None:
+        """Fold in a part of the next batch; `end_batch` follows the last."""
+        self.sum[part] += batch
+        first = self._first[part]
+        if self.batches % 2 == 0:
+            first[:] = batch
             return
-        self.square_of_differences += (batch - self._first) ** 2
-        self.square_of_pairs += (batch + self._first) ** 2
-        self._first[:] = 0.0
+        self.square_of_differences[part] += (batch - first) ** 2
+        self.square_of_pairs[part] += (batch + first) ** 2
+        first[:] = 0.0
 
-    def mean(self) -> np.ndarray:
+    def end_batch(self) -> None:
+        """Count the batch whose parts were folded in."""
+        self.batches += 1
+
+    def mean(self, part: slice = ALL) -> np.ndarray:
         """Mean of one pass."""
-        return self.sum * (self.groups / self.batches)
+        return self.sum[part] * (self.groups / self.batches)
 
-    def variances(self) -> tuple[np.ndarray, np.ndarray | None]:
+    def variances(self, part: slice = ALL) -> tuple[np.ndarray, np.ndarray | None]:
         """Transport and latent variance of the mean; the latent one is None before the second pair.
 
         The latent variance is an unbiased difference and may be below 0. Two batches are needed.
         """
         pairs, odd = divmod(self.batches, 2)
-        of_batch = self.square_of_differences / (2 * pairs)
+        of_batch = self.square_of_differences[part] / (2 * pairs)
         to_pass = (self.groups / self.batches) ** 2
         transport = of_batch * (self.batches * to_pass)
         if pairs < 2:
@@ -96,7 +115,19 @@ class Spread:
         paired[:over] += 1
         uses = 2 * paired
         uses[over] += odd
-        square = self.square_of_pairs - (self.sum - self._first) ** 2 / pairs
+        square = self.square_of_pairs[part] - (self.sum[part] - self._first[part]) ** 2 / pairs
         # Pairs of one group share their histories: only differences between groups tell of these.
         of_histories = (square - 2 * (pairs - 1) * of_batch) / (4 * (pairs - np.sum(paired**2) / pairs))
         return transport, of_histories * (to_pass * np.sum(uses**2))
+
+    def use_up(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """`mean` and `variances` in the memory of the sums; the spread holds nothing afterwards."""
+        mean, transport, latent = self.sum, self.square_of_differences, self.square_of_pairs
+        known = self.batches >= 4
+        for part in parts(mean.size):
+            of_part, (of_transport, of_histories) = self.mean(part), self.variances(part)
+            mean[part], transport[part] = of_part, of_transport
+            if known:
+                latent[part] = of_histories
+        del self.sum, self.square_of_differences, self.square_of_pairs, self._first
+        return mean, transport, latent if known else None

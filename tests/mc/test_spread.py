@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mc.spread import Spread, batch_order
+from mc.spread import Spread, batch_order, parts
 
 REPEATED = 40_000
 MEAN = 5.0
@@ -100,3 +100,22 @@ def test_mean_is_of_one_pass():
     for value in (1.0, 2.0, 3.0, 4.0):
         spread.add(np.array([value]))
     assert spread.at_end_of_round and spread.mean()[0] == 5.0
+
+
+@pytest.mark.parametrize("batches", [3, 7, 34])
+def test_part_by_part_is_the_same_to_the_last_bit(batches, monkeypatch):
+    """Parts that do not divide the voxels; and the sums used up give what they gave before."""
+    monkeypatch.setattr("mc.spread.PART", 37)
+    random = np.random.default_rng(9)
+    whole, cut = Spread(100, 16), Spread(100, 16)
+    for _ in range(batches):
+        batch = random.exponential(size=100)
+        whole.add(batch)
+        for part in parts(100):
+            cut.add_part(part, batch[part])
+        cut.end_batch()
+    for name, array in whole.arrays.items():
+        assert np.array_equal(array, cut.arrays[name])
+    told = [whole.mean(), *whole.variances()]
+    for found, expected in zip(cut.use_up(), told, strict=True):
+        assert found is None if expected is None else np.array_equal(found, expected)
