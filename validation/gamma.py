@@ -79,8 +79,10 @@ class GammaMap:
 
     Parameters
     ----------
-    gamma : (nz, ny, nx) float64
-        NaN where not evaluated; capped at `max_gamma`.
+    evaluated : (nz, ny, nx) bool
+        Where it was sought.
+    found : (n,) float64
+        Gamma of these voxels in their order, capped at `max_gamma`.
     grid : Grid
         Of the reference dose.
     criterion : Criterion
@@ -92,17 +94,24 @@ class GammaMap:
         grid within reach, and have `max_gamma` where there is none.
     """
 
-    gamma: np.ndarray
+    evaluated: np.ndarray
+    found: np.ndarray
     grid: Grid
     criterion: Criterion
     normalisation: float
     max_gamma: float
     uncovered: int
 
+    @property
+    def gamma(self) -> np.ndarray:
+        """Gamma as (nz, ny, nx) float64, NaN where not evaluated; made anew each time."""
+        volume = np.full(self.evaluated.shape, np.nan)
+        volume[self.evaluated] = self.found
+        return volume
+
     def values(self, mask: np.ndarray | None = None) -> np.ndarray:
         """Gamma of the evaluated voxels (within `mask`), (n,)."""
-        chosen = np.isfinite(self.gamma)
-        return self.gamma[chosen if mask is None else chosen & mask]
+        return self.found if mask is None else self.found[mask[self.evaluated]]
 
     def count(self, mask: np.ndarray | None = None) -> int:
         """Number of evaluated voxels (within `mask`)."""
@@ -110,13 +119,17 @@ class GammaMap:
 
     def passing_rate(self, mask: np.ndarray | None = None) -> float:
         """Percentage of the evaluated voxels (within `mask`) with gamma up to 1; NaN if there are none."""
-        values = self.values(mask)
-        return 100.0 * np.count_nonzero(values <= 1.0) / values.size if values.size else float("nan")
+        return passing_rate(self.values(mask))
 
     def histogram(self, width: float = 0.05, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Counts of gamma in bins of `width` from 0 to `max_gamma`, (n,), and the edges, (n + 1,)."""
         bins = int(np.ceil(self.max_gamma / width - 1e-9))
         return np.histogram(self.values(mask), bins=bins, range=(0.0, bins * width))
+
+
+def passing_rate(values: np.ndarray) -> float:
+    """Percentage of values of gamma up to 1; NaN if there are none."""
+    return 100.0 * np.count_nonzero(values <= 1.0) / values.size if values.size else float("nan")
 
 
 def gamma(
@@ -162,11 +175,11 @@ def gamma(
     if normalisation <= 0:
         raise InputError("reference dose", "is zero everywhere, so there is no normalisation")
     # a dose of zero has no local percentage
-    chosen = (reference >= 0.01 * criterion.threshold_percent * normalisation) & (
-        reference > 0 if criterion.local else True
-    )
+    chosen = reference >= 0.01 * criterion.threshold_percent * normalisation
+    if criterion.local:
+        chosen &= reference > 0
     if mask is not None:
-        chosen &= mask.astype(bool)
+        chosen &= mask.astype(bool, copy=False)
 
     distance = 0.1 * criterion.distance_mm
     size = tuple(spacing / distance for spacing in evaluated_grid.spacing)
@@ -189,18 +202,20 @@ def gamma(
         numba.get_num_threads(),
     )
     inside = [(p > -1e-6) & (p < n - 1 + 1e-6) for p, n in zip(position, evaluated.shape, strict=True)]
-    covered = inside[0][:, None, None] & inside[1][:, None] & inside[2]
+    covered = int(np.count_nonzero(chosen[np.ix_(*inside)]))
     return GammaMap(
-        values, reference_grid, criterion, normalisation, max_gamma, int(np.count_nonzero(chosen & ~covered))
+        chosen, values, reference_grid, criterion, normalisation, max_gamma, values.size - covered
     )
 
 
 def _checked(dose: np.ndarray, grid: Grid, name: str) -> np.ndarray:
     """`dose` as contiguous float64, refused where it is not finite or not of the grid's shape."""
-    dose = np.require(dose, np.float64, ("C", "W"))  # to the compiler a read-only array is another type
+    dose = np.ascontiguousarray(dose, np.float64).view()
+    dose.flags.writeable = False  # to the compiler a read-only array is another type, and results are
     if dose.shape != grid.shape:
         raise ValueError(f"{name} of shape {dose.shape} on a grid of shape {grid.shape}")
-    if not np.isfinite(dose).all():
+    # a sum is finite if all are, or else says to look closer
+    if not np.isfinite(dose.sum()) and not np.isfinite(dose).all():
         raise InputError(name, f"{np.count_nonzero(~np.isfinite(dose))} voxels are not finite")
     return dose
 

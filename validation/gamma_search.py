@@ -6,12 +6,12 @@ dose criterion. That need not be convex, so each cell is solved by branch and bo
 
 - first bound: h is an affine function plus mixed terms that stay below a known rho, and
   |u|^2 + max(0, |affine| - rho)^2 is convex with a box-constrained minimum in closed form;
-- upper bound: gamma squared at the point where that minimum lies;
-- second bound: from that point, by its gradient and the least curvature on the box. The Hessian
-  is 2 + 2 grad h grad h^T + 2 h H with H the mixed derivatives, so it exceeds 2 - 2 max|h| |H|.
+- upper bound: from the point where that minimum lies, some steps down (`_descend`);
+- second bound: about that point, by the second derivatives there (`_least_fall`). Where the dose is not
+  too rough this holds for a whole cell, and near a minimum always.
 
-The gap is of second order in the size of the box: most cells need one box, hard ones a few
-halvings. No sampling step enters the answer.
+A first round over all cells only descends: once a low point is known, most cells need one box for the
+proof that they hold none lower, hard ones a few halvings. No sampling step enters the answer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy as np
 from numba import njit, prange
 
 TOLERANCE = 1e-5  # gamma found less the true minimum, at most
+FIRST_STEPS, STEPS = 2, 3  # down towards the minimum: in a cell, in a box
+KEPT = 0.1  # curvature held back for what is left of the slope where a descent ends
 STACK_DEPTH = 256  # boxes waiting; depth first, so one per halving: double precision ends near 160
 
 
@@ -105,97 +107,191 @@ def _convex_minimum(value, slope, rho, lower, upper):
 
 
 @njit
-def _minimum_in_cell(h, corner, size, best, stack):
+def _is_positive(a, b, c, ab, ac, bc):
+    """Whether the symmetric matrix of diagonal a, b, c is positive definite (Sylvester)."""
+    return (
+        a > 0.0
+        and a * b > ab * ab
+        and a * (b * c - bc * bc) - ab * (ab * c - ac * bc) + ac * (ab * bc - ac * b) > 0.0
+    )
+
+
+@njit
+def _terms(h):
+    """Coefficients of 1, z, y, x, zy, zx, yx, zyx of what is `h` at the corners of a unit cell, z slowest."""
+    h000, h001, h010, h011, h100, h101, h110, h111 = h
+    cz, cy, cx = h100 - h000, h010 - h000, h001 - h000
+    czy, czx, cyx = h110 - h100 - cy, h101 - h100 - cx, h011 - h010 - cx
+    return h000, cz, cy, cx, czy, czx, cyx, h111 - h110 - h101 + h100 - cyx
+
+
+@njit
+def _trilinear(terms, size, corner, u):
+    """Dose difference, its gradient and its mixed derivatives at a point `u` of the cell.
+
+    Parameters
+    ----------
+    terms : eight floats
+        Of the dose difference over the dose criterion, from `_terms`.
+    size, corner, u : (float, float, float)
+        See `_minimum_in_cell`.
+
+    Returns
+    -------
+    value : float
+    gradient : (float, float, float)
+    mixed : (float, float, float)
+        zy, zx, yx.
+    """
+    c0, cz, cy, cx, czy, czx, cyx, czyx = terms
+    pz, py, px = (u[0] - corner[0]) / size[0], (u[1] - corner[1]) / size[1], (u[2] - corner[2]) / size[2]
+    zy, zx, yx = czy + czyx * px, czx + czyx * py, cyx + czyx * pz
+    value = c0 + cz * pz + cy * py + cx * px + czy * pz * py + px * (czx * pz + yx * py)
+    gradient = (
+        (cz + czy * py + zx * px) / size[0],
+        (cy + czy * pz + yx * px) / size[1],
+        (cx + czx * pz + yx * py) / size[2],
+    )
+    return value, gradient, (zy / (size[0] * size[1]), zx / (size[0] * size[2]), yx / (size[1] * size[2]))
+
+
+@njit
+def _descend(terms, size, corner, u, lower, upper, steps):
+    """Follow gamma squared down from `u` in a box: each step is exact for the dose linearised there.
+
+    Returns
+    -------
+    gamma_squared : float
+        The least on the way.
+    u : (float, float, float)
+        Where it is.
+    """
+    value, gradient, _ = _trilinear(terms, size, corner, u)
+    least, where = u[0] * u[0] + u[1] * u[1] + u[2] * u[2] + value * value, u
+    for _ in range(steps):
+        start = value - gradient[0] * u[0] - gradient[1] * u[1] - gradient[2] * u[2]
+        _, u = _convex_minimum(start, gradient, 0.0, lower, upper)
+        value, gradient, _ = _trilinear(terms, size, corner, u)
+        found = u[0] * u[0] + u[1] * u[1] + u[2] * u[2] + value * value
+        if found >= least - 1e-9:
+            if found < least:
+                least, where = found, u
+            break
+        least, where = found, u
+    return least, where
+
+
+@njit
+def _low_point(terms, corner, size):
+    """Gamma squared at a low point of a cell, the end of a descent from its nearest point."""
+    far = (corner[0] + size[0], corner[1] + size[1], corner[2] + size[2])
+    u = (_clip(0.0, corner[0], far[0]), _clip(0.0, corner[1], far[1]), _clip(0.0, corner[2], far[2]))
+    return _descend(terms, size, corner, u, corner, far, FIRST_STEPS)[0]
+
+
+@njit
+def _least_fall(terms, size, corner, u, lower, upper):
+    """Lower bound on gamma squared in a box, less that at the point `u` of it.
+
+    With h, g, H the dose difference, its gradient and mixed derivatives at u, q = u + h g, and m(d) what h
+    has beyond its linear part, gamma squared rises from u to u + d by
+
+        2 q.d + |d|^2 + 2 h m(d) + (g.d + m(d))^2,
+
+    where 2 m(d) is d.H.d and a term of third order. If the form |d|^2 + 2 h m(d) is positive in the box, that
+    leaves the linear term, which falls nowhere from a minimum. If not, (g.d + m)^2 >= (g.d)^2 / 2 - m^2
+    may make up for it.
+    """
+    h, g, (zy, zx, yx) = _trilinear(terms, size, corner, u)
+    third = abs(terms[7]) / (3.0 * size[0] * size[1] * size[2])
+    az, ay, ax = lower[0] - u[0], lower[1] - u[1], lower[2] - u[2]
+    bz, by, bx = upper[0] - u[0], upper[1] - u[1], upper[2] - u[2]
+    dz, dy, dx = max(-az, bz), max(-ay, by), max(-ax, bx)
+    qz, qy, qx = 2.0 * (u[0] + h * g[0]), 2.0 * (u[1] + h * g[1]), 2.0 * (u[2] + h * g[2])
+    # the third order as a part of H, shared by its three places
+    mzy, mzx, myx = abs(zy) + third * dx, abs(zx) + third * dy, abs(yx) + third * dz
+    spare = abs(h) * third
+    cz, cy, cx = 1.0 - spare * (dy + dx), 1.0 - spare * (dz + dx), 1.0 - spare * (dz + dy)
+    if _is_positive(cz - KEPT, cy - KEPT, cx - KEPT, h * zy, h * zx, h * yx):
+        curvature = KEPT
+    else:
+        most = 0.5 * (mzy * dz * dy + mzx * dz * dx + myx * dy * dx)
+        if _is_positive(
+            cz + 0.5 * g[0] * g[0] - most * (mzy + mzx) - KEPT,
+            cy + 0.5 * g[1] * g[1] - most * (mzy + myx) - KEPT,
+            cx + 0.5 * g[2] * g[2] - most * (mzx + myx) - KEPT,
+            h * zy + 0.5 * g[0] * g[1],
+            h * zx + 0.5 * g[0] * g[2],
+            h * yx + 0.5 * g[1] * g[2],
+        ):
+            curvature = KEPT
+        else:
+            # eigenvalues of a symmetric matrix without trace are at most sqrt(2/3) of its Frobenius norm
+            curvature = 1.0 - abs(h) * math.sqrt(4.0 / 3.0 * (mzy * mzy + mzx * mzx + myx * myx))
+    return (
+        _least_quadratic(qz, curvature, az, bz)
+        + _least_quadratic(qy, curvature, ay, by)
+        + _least_quadratic(qx, curvature, ax, bx)
+    )
+
+
+@njit
+def _minimum_in_cell(terms, corner, size, best, stack):
     """Lower `best` (gamma squared) to the minimum in one cell, if that is lower.
 
     Parameters
     ----------
-    h : eight floats
-        Dose difference over the dose criterion at the corners, z slowest.
+    terms : eight floats
+        See `_trilinear`.
     corner, size : (float, float, float)
         Lower corner relative to the reference point, and size [distance criterion].
     best : float
     stack : (STACK_DEPTH, 6) float64
-        Scratch: centre and half width of the boxes to visit, in units of the cell.
+        Scratch: centre and half width of the boxes to visit [distance criterion].
     """
-    h000, h001, h010, h011, h100, h101, h110, h111 = h
-    cz, cy, cx = h100 - h000, h010 - h000, h001 - h000
-    czy, czx, cyx = h110 - h100 - cy, h101 - h100 - cx, h011 - h010 - cx
-    czyx = h111 - h110 - h101 + h100 - cyx
-    # the point of the cell nearest to the reference point, then only what may lie closer than `best`
-    pz = _clip(-corner[0] / size[0], 0.0, 1.0)
-    py = _clip(-corner[1] / size[1], 0.0, 1.0)
-    px = _clip(-corner[2] / size[2], 0.0, 1.0)
-    uz, uy, ux = corner[0] + pz * size[0], corner[1] + py * size[1], corner[2] + px * size[2]
-    found = h000 + cz * pz + cy * py + cx * px + czy * pz * py + czx * pz * px + cyx * py * px
-    found += czyx * pz * py * px
-    best = min(best, uz * uz + uy * uy + ux * ux + found * found)
+    third = abs(terms[7]) / (size[0] * size[1] * size[2])
+    far = (corner[0] + size[0], corner[1] + size[1], corner[2] + size[2])
+    # only what may lie closer than `best`
     reach = math.sqrt(best)
     for axis in range(3):
-        low = _clip((-reach - corner[axis]) / size[axis], 0.0, 1.0)
-        high = _clip((reach - corner[axis]) / size[axis], 0.0, 1.0)
+        low, high = _clip(-reach, corner[axis], far[axis]), _clip(reach, corner[axis], far[axis])
         stack[0, axis], stack[0, 3 + axis] = 0.5 * (low + high), 0.5 * (high - low)
     top = 1
     while top > 0:
         top -= 1
-        tz, ty, tx = stack[top, 0], stack[top, 1], stack[top, 2]
-        wz, wy, wx = stack[top, 3], stack[top, 4], stack[top, 5]
-        # h on the box: value and gradient at its centre, and the mixed terms that are left
-        zy, zx, yx = czy + czyx * tx, czx + czyx * ty, cyx + czyx * tz
-        value = h000 + cz * tz + cy * ty + cx * tx + czy * tz * ty + czx * tz * tx + cyx * ty * tx
-        value += czyx * tz * ty * tx
-        gz = (cz + czy * ty + zx * tx) / size[0]
-        gy = (cy + czy * tz + yx * tx) / size[1]
-        gx = (cx + czx * tz + yx * ty) / size[2]
-        bzy, bzx, byx = abs(zy) * wz * wy, abs(zx) * wz * wx, abs(yx) * wy * wx
-        rho = bzy + bzx + byx + abs(czyx) * wz * wy * wx
-        mz, my, mx = corner[0] + tz * size[0], corner[1] + ty * size[1], corner[2] + tx * size[2]
-        rz, ry, rx = wz * size[0], wy * size[1], wx * size[2]
-        bound, (uz, uy, ux) = _convex_minimum(
-            value - gz * mz - gy * my - gx * mx,
-            (gz, gy, gx),
-            rho,
-            (mz - rz, my - ry, mx - rx),
-            (mz + rz, my + ry, mx + rx),
+        middle, half = (
+            (stack[top, 0], stack[top, 1], stack[top, 2]),
+            (stack[top, 3], stack[top, 4], stack[top, 5]),
         )
+        lower = (middle[0] - half[0], middle[1] - half[1], middle[2] - half[2])
+        upper = (middle[0] + half[0], middle[1] + half[1], middle[2] + half[2])
+        # h on the box: value and gradient at its middle, and the mixed terms that are left
+        value, g, (zy, zx, yx) = _trilinear(terms, size, corner, middle)
+        bzy, bzx, byx = abs(zy) * half[0] * half[1], abs(zx) * half[0] * half[2], abs(yx) * half[1] * half[2]
+        rho = bzy + bzx + byx + third * half[0] * half[1] * half[2]
+        start = value - g[0] * middle[0] - g[1] * middle[1] - g[2] * middle[2]
+        bound, u = _convex_minimum(start, g, rho, lower, upper)
         good_enough = max(0.0, math.sqrt(best) - TOLERANCE)
         if bound >= good_enough * good_enough:
             continue
-        pz, py, px = (uz - corner[0]) / size[0], (uy - corner[1]) / size[1], (ux - corner[2]) / size[2]
-        found = h000 + cz * pz + cy * py + cx * px + czy * pz * py + czx * pz * px + cyx * py * px
-        found += czyx * pz * py * px
-        value_there = uz * uz + uy * uy + ux * ux + found * found
-        best = min(best, value_there)
-        # second bound, from the gradient there and the least curvature on the box
-        hz = (cz + czy * py + czx * px + czyx * py * px) / size[0]
-        hy = (cy + czy * pz + cyx * px + czyx * pz * px) / size[1]
-        hx = (cx + czx * pz + cyx * py + czyx * pz * py) / size[2]
-        mixed_zy = (abs(zy) + abs(czyx) * wx) / (size[0] * size[1])
-        mixed_zx = (abs(zx) + abs(czyx) * wy) / (size[0] * size[2])
-        mixed_yx = (abs(yx) + abs(czyx) * wz) / (size[1] * size[2])
-        steepest = abs(value) + abs(gz) * rz + abs(gy) * ry + abs(gx) * rx + rho
-        twist = mixed_zy * mixed_zy + mixed_zx * mixed_zx + mixed_yx * mixed_yx
-        # eigenvalues of a symmetric matrix without trace are at most sqrt(2/3) of its Frobenius norm
-        curvature = 1.0 - steepest * math.sqrt(4.0 / 3.0 * twist)
-        fall = _least_quadratic(2 * (uz + found * hz), curvature, mz - rz - uz, mz + rz - uz)
-        fall += _least_quadratic(2 * (uy + found * hy), curvature, my - ry - uy, my + ry - uy)
-        fall += _least_quadratic(2 * (ux + found * hx), curvature, mx - rx - ux, mx + rx - ux)
-        bound = max(bound, value_there + fall)
+        found, u = _descend(terms, size, corner, u, lower, upper, STEPS)
+        best = min(best, found)
         good_enough = max(0.0, math.sqrt(best) - TOLERANCE)
-        if bound >= good_enough * good_enough:
+        if found + _least_fall(terms, size, corner, u, lower, upper) >= good_enough * good_enough:
             continue
-        # halve along the axis that adds most to rho; the half that holds the bound's minimum goes first
+        # halve along the axis that adds most to rho; the half that holds the lowest point goes first
         if bzy + bzx >= bzy + byx and bzy + bzx >= bzx + byx:
-            axis, half, ahead = 0, 0.5 * wz, pz > tz
+            axis = 0
         elif bzy + byx >= bzx + byx:
-            axis, half, ahead = 1, 0.5 * wy, py > ty
+            axis = 1
         else:
-            axis, half, ahead = 2, 0.5 * wx, px > tx
+            axis = 2
+        ahead, part = u[axis] > middle[axis], 0.5 * half[axis]
         for child in (top, top + 1):
-            stack[child, 0], stack[child, 1], stack[child, 2] = tz, ty, tx
-            stack[child, 3], stack[child, 4], stack[child, 5] = wz, wy, wx
-            stack[child, 3 + axis] = half
-            stack[child, axis] += half if (child == top + 1) == ahead else -half
+            stack[child, 0], stack[child, 1], stack[child, 2] = middle
+            stack[child, 3], stack[child, 4], stack[child, 5] = half
+            stack[child, 3 + axis] = part
+            stack[child, axis] += part if (child == top + 1) == ahead else -part
         top += 2
     return best
 
@@ -218,39 +314,44 @@ def _gamma_squared(dose, per_dose, position, size, evaluated, offsets, offset_di
     """
     nz, ny, nx = evaluated.shape
     iz, iy, ix = math.floor(position[0]), math.floor(position[1]), math.floor(position[2])
-    for n in range(offsets.shape[0]):
-        if offset_distance[n] >= best:
-            break
-        z, y, x = iz + offsets[n, 0], iy + offsets[n, 1], ix + offsets[n, 2]
-        if z < 0 or y < 0 or x < 0 or z > nz - 2 or y > ny - 2 or x > nx - 2:
-            continue
-        corner = (
-            (z - position[0]) * size[0],
-            (y - position[1]) * size[1],
-            (x - position[2]) * size[2],
-        )
-        dz = _clip(0.0, corner[0], corner[0] + size[0])
-        dy = _clip(0.0, corner[1], corner[1] + size[1])
-        dx = _clip(0.0, corner[2], corner[2] + size[2])
-        distance = dz * dz + dy * dy + dx * dx
-        if distance >= best:
-            continue
-        h = (
-            (evaluated[z, y, x] - dose) * per_dose,
-            (evaluated[z, y, x + 1] - dose) * per_dose,
-            (evaluated[z, y + 1, x] - dose) * per_dose,
-            (evaluated[z, y + 1, x + 1] - dose) * per_dose,
-            (evaluated[z + 1, y, x] - dose) * per_dose,
-            (evaluated[z + 1, y, x + 1] - dose) * per_dose,
-            (evaluated[z + 1, y + 1, x] - dose) * per_dose,
-            (evaluated[z + 1, y + 1, x + 1] - dose) * per_dose,
-        )
-        lowest = min(min(min(h[0], h[1]), min(h[2], h[3])), min(min(h[4], h[5]), min(h[6], h[7])))
-        highest = max(max(max(h[0], h[1]), max(h[2], h[3])), max(max(h[4], h[5]), max(h[6], h[7])))
-        gap = max(0.0, max(lowest, -highest))
-        if distance + gap * gap >= best:
-            continue
-        best = _minimum_in_cell(h, corner, size, best, stack)
+    # a low point found by mere descent in all cells spares most of the proof in each
+    for proving in (False, True):
+        for n in range(offsets.shape[0]):
+            if offset_distance[n] >= best:
+                break
+            z, y, x = iz + offsets[n, 0], iy + offsets[n, 1], ix + offsets[n, 2]
+            if z < 0 or y < 0 or x < 0 or z > nz - 2 or y > ny - 2 or x > nx - 2:
+                continue
+            corner = (
+                (z - position[0]) * size[0],
+                (y - position[1]) * size[1],
+                (x - position[2]) * size[2],
+            )
+            dz = _clip(0.0, corner[0], corner[0] + size[0])
+            dy = _clip(0.0, corner[1], corner[1] + size[1])
+            dx = _clip(0.0, corner[2], corner[2] + size[2])
+            distance = dz * dz + dy * dy + dx * dx
+            if distance >= best:
+                continue
+            h = (
+                (evaluated[z, y, x] - dose) * per_dose,
+                (evaluated[z, y, x + 1] - dose) * per_dose,
+                (evaluated[z, y + 1, x] - dose) * per_dose,
+                (evaluated[z, y + 1, x + 1] - dose) * per_dose,
+                (evaluated[z + 1, y, x] - dose) * per_dose,
+                (evaluated[z + 1, y, x + 1] - dose) * per_dose,
+                (evaluated[z + 1, y + 1, x] - dose) * per_dose,
+                (evaluated[z + 1, y + 1, x + 1] - dose) * per_dose,
+            )
+            lowest = min(min(min(h[0], h[1]), min(h[2], h[3])), min(min(h[4], h[5]), min(h[6], h[7])))
+            highest = max(max(max(h[0], h[1]), max(h[2], h[3])), max(max(h[4], h[5]), max(h[6], h[7])))
+            gap = max(0.0, max(lowest, -highest))
+            if distance + gap * gap >= best:
+                continue
+            if proving:
+                best = _minimum_in_cell(_terms(h), corner, size, best, stack)
+            else:
+                best = min(best, _low_point(_terms(h), corner, size))
     return best
 
 
@@ -258,7 +359,7 @@ def _gamma_squared(dose, per_dose, position, size, evaluated, offsets, offset_di
 def search(
     reference, chosen, z, y, x, evaluated, size, offsets, offset_distance, fraction, scale, max_gamma, workers
 ):
-    """Gamma of the chosen voxels, NaN elsewhere; the same for any number of workers.
+    """Gamma of the chosen voxels in their order, (n,); the same for any number of workers.
 
     Parameters
     ----------
@@ -276,12 +377,17 @@ def search(
     workers : int
         Rows are dealt to the workers in turn, which evens out where the dose fails.
     """
-    gamma = np.full(reference.shape, np.nan)
     rows = z.size * y.size
+    first = np.zeros(rows + 1, np.int64)  # of each row in the result
+    for row in prange(rows):
+        first[row + 1] = np.sum(chosen[row // y.size, row % y.size])
+    for row in range(rows):
+        first[row + 1] += first[row]
+    gamma = np.empty(first[rows])
     for worker in prange(workers):
         stack = np.empty((STACK_DEPTH, 6))
         for row in range(worker, rows, workers):
-            i, j = row // y.size, row % y.size
+            i, j, n = row // y.size, row % y.size, first[row]
             for k in range(x.size):
                 if chosen[i, j, k]:
                     dose = reference[i, j, k]
@@ -297,5 +403,6 @@ def search(
                         max_gamma * max_gamma,
                         stack,
                     )
-                    gamma[i, j, k] = math.sqrt(best)
+                    gamma[n] = math.sqrt(best)
+                    n += 1
     return gamma

@@ -50,10 +50,14 @@ def noise_ceiling(
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
     random = np.random.default_rng(seed)
-    copies = [
-        reference if sigma is None else reference + sigma * _unit_noise(reference.shape, correlation, random)
-        for sigma, correlation in zip((reference_sigma, other_sigma), correlations, strict=True)
-    ]
+    copies = []
+    for sigma, correlation in zip((reference_sigma, other_sigma), correlations, strict=True):
+        copy = reference
+        if sigma is not None:
+            copy = _unit_noise(reference.shape, correlation, random)
+            copy *= sigma  # in place: a large grid has no room for more copies
+            copy += reference
+        copies.append(copy)
     return gamma(copies[0], grid, copies[1], grid, criterion, mask).passing_rate()
 
 
