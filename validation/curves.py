@@ -12,6 +12,7 @@ from validation.dvh import Dvh
 from validation.profiles import Organ, Profile
 from validation.rtdose import PlanDose
 from validation.verdict import TABLE_METRICS, Row, Structure
+from validation.volumes import Volume
 
 CORD_METRICS = ("D0.35cc",)  # beside TABLE_METRICS, whether the profile has a limit on it or not
 CURVE_POINTS = 241
@@ -57,15 +58,15 @@ def curves_and_rows(
     """Curves of every structure, and the organs' metrics beyond `TABLE_METRICS`."""
     curves, rows = [], []
     top = 1.03 * max(
-        max((float(plan_dose.dose[s.fraction > 0].max()) for s in structures), default=0.0),
-        max((float(mc.mean[_mc_fraction(s) > 0].max()) for s in structures), default=0.0),
+        max((_highest(plan_dose.dose, s.volume) for s in structures), default=0.0),
+        max((_highest(mc.mean, s.mc_volume) for s in structures), default=0.0),
     )
     axis = np.linspace(0.0, top or 1.0, CURVE_POINTS)
     for s in structures:
-        fraction = _mc_fraction(s)
-        dvh = Dvh(plan_dose.dose, s.fraction, plan_dose.grid.voxel_volume)
-        mc_dvh = Dvh(mc.mean, fraction, mc.grid.voxel_volume, mc.sigma)
-        sigma = _curve_sigma(mc, fraction, axis)
+        dvh = Dvh(s.volume.of_values(plan_dose.dose), s.volume.inner, plan_dose.grid.voxel_volume)
+        mean, noise = (s.mc_volume.of_values(values) for values in (mc.mean, mc.sigma))
+        mc_dvh = Dvh(mean, s.mc_volume.inner, mc.grid.voxel_volume, noise)
+        sigma = _curve_sigma(mean, noise, s.mc_volume.inner, axis)
         curves.append(
             DvhCurves(
                 s.name,
@@ -78,8 +79,10 @@ def curves_and_rows(
                 sigma,
             )
         )
-        for metric in _organ_metrics(s.name, profile, organs):
-            planned, found = dvh.metric(metric), mc_dvh.metric(metric)
+        metrics = _organ_metrics(s.name, profile, organs)
+        values, mc_values = dvh.metrics(metrics), mc_dvh.metrics(metrics)
+        for metric in metrics:
+            planned, found = values[metric], mc_values[metric]
             known = planned.value is not None and found.value is not None
             rows.append(
                 Row(
@@ -97,19 +100,22 @@ def curves_and_rows(
     return tuple(curves), tuple(rows)
 
 
-def _mc_fraction(structure: Structure) -> np.ndarray:
-    return structure.fraction if structure.mc_fraction is None else structure.mc_fraction
+def _highest(dose: np.ndarray, volume: Volume) -> float:
+    return float(volume.of_values(dose)[volume.inner > 0].max())
 
 
-def _curve_sigma(mc: Dose, fraction: np.ndarray, axis: np.ndarray) -> np.ndarray:
+def _curve_sigma(mean: np.ndarray, sigma: np.ndarray, fraction: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """One sigma of a DVH curve at the doses `axis` (n,), by resampling the transport noise, (n,)."""
     inside = fraction > 0
-    mean, sigma, part = mc.mean[inside], mc.sigma[inside], fraction[inside]
-    random = np.random.default_rng(SEED)
-    drawn = [
-        Dvh(mean + sigma * random.standard_normal(mean.size), part, mc.grid.voxel_volume).curve(axis)
-        for _ in range(CURVE_DRAWS)
-    ]
+    mean, sigma, part = mean[inside], sigma[inside], fraction[inside].astype(float)
+    random, drawn = np.random.default_rng(SEED), []
+    for _ in range(CURVE_DRAWS):
+        dose = random.standard_normal(mean.size)
+        dose *= sigma
+        dose += mean
+        # by how many of the doses `axis` each voxel receives at least
+        reached = np.bincount(np.searchsorted(axis, dose, side="right"), part, axis.size + 1)
+        drawn.append(100.0 * np.cumsum(reached[:0:-1])[::-1] / reached.sum())
     return np.std(drawn, axis=0, ddof=1)
 
 

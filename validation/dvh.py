@@ -8,14 +8,17 @@ volume v receives, V[d] the volume that receives at least d.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 from phantoms.errors import InputError
 
 DRAWS = 50  # resampled doses for the sigma of a quantile, which is then known to 10 %
 SEED = 20_000
+BINS = 4096  # in which the dose of a volume is sought
 
 
 @dataclass(frozen=True)
@@ -141,49 +144,124 @@ class Dvh:
         prescription : float, optional
             Dose that V100% speaks of [Gy].
         """
-        metric = parse_metric(name)
+        return self.metrics([name], prescription)[name]
+
+    def metrics(self, names: Sequence[str], prescription: float | None = None) -> dict[str, MetricValue]:
+        """Several metrics at once, see `metric`: they share the resampled doses."""
+        values, asked = {}, {}
+        for name in names:
+            metric = parse_metric(name)
+            note = self._missing(metric, prescription)
+            value = None if note else self._read(metric, prescription)
+            values[name] = MetricValue(name, metric.unit, value, note=note)
+            if value is not None and self._sigma is not None:
+                asked[name] = metric
+        for name, sigma in self._spreads(asked, prescription).items():
+            values[name] = replace(values[name], sigma=sigma)
+        return values
+
+    def _missing(self, metric: Metric, prescription: float | None) -> str:
+        """Why there is no such metric; empty if there is."""
         if metric.kind == "volume" and metric.amount_unit == "%" and prescription is None:
-            return MetricValue(name, metric.unit, None, note="no prescription is known")
+            return "no prescription is known"
         if metric.amount_unit == "cc" and metric.amount > self.volume * (1 + 1e-9):
-            return MetricValue(name, metric.unit, None, note=f"structure of {self.volume:.3g} cc is smaller")
-        value = self._read(metric, self._dose, self._volume, self._cumulative, prescription)
-        return MetricValue(name, metric.unit, value, self._spread(metric, prescription))
+            return f"structure of {self.volume:.3g} cc is smaller"
+        return ""
 
-    def _spread(self, metric: Metric, prescription: float | None) -> float | None:
-        """One sigma of `metric` from the voxels' sigmas."""
-        if self._sigma is None:
-            return None
-        if metric.kind == "mean":
-            return float(np.sqrt(np.sum((self._volume * self._sigma) ** 2)) / self.volume)
+    def _spreads(self, metrics: Mapping[str, Metric], prescription: float | None) -> dict[str, float]:
+        """One sigma of each metric from the voxels' sigmas."""
+        sigmas = {}
+        for name, metric in metrics.items():
+            if metric.kind == "mean":
+                sigmas[name] = float(np.sqrt(np.sum((self._volume * self._sigma) ** 2)) / self.volume)
+        drawn: dict[str, list[float]] = {name: [] for name in metrics if name not in sigmas}
+        of_volumes = [name for name in drawn if metrics[name].kind == "dose"]
+        asked = np.array([self._asked(metrics[name]) for name in of_volumes])
         random = np.random.default_rng(SEED)
-        values = []
-        for _ in range(DRAWS):
-            dose = self._dose + self._sigma * random.standard_normal(self._dose.size)
-            order = np.argsort(-dose)
-            volume = self._volume[order]
-            values.append(self._read(metric, dose[order], volume, np.cumsum(volume), prescription))
-        return float(np.std(values, ddof=1))
+        for _ in range(DRAWS if drawn else 0):
+            dose = random.standard_normal(self._dose.size)
+            dose *= self._sigma
+            dose += self._dose
+            doses = dict(zip(of_volumes, _doses_of_volumes(dose, self._volume, asked), strict=True))
+            for name, values in drawn.items():
+                known = doses.get(name)
+                values.append(
+                    self._extreme_or_volume(metrics[name], dose, prescription) if known is None else known
+                )
+        return sigmas | {name: float(np.std(values, ddof=1)) for name, values in drawn.items()}
 
-    @staticmethod
-    def _read(
-        metric: Metric,
-        dose: np.ndarray,
-        volume: np.ndarray,
-        cumulative: np.ndarray,
-        prescription: float | None,
-    ) -> float:
-        """Value of `metric` for voxels in descending order of dose."""
-        total = cumulative[-1]
+    def _read(self, metric: Metric, prescription: float | None) -> float:
+        """Value of `metric`, from the voxels in descending order of dose."""
         if metric.kind == "mean":
-            return float(np.sum(dose * volume) / total)
-        if metric.kind == "max":
-            return float(dose[0])
-        if metric.kind == "min":
-            return float(dose[-1])
+            return float(np.sum(self._dose * self._volume) / self.volume)
         if metric.kind == "dose":
-            asked = metric.amount * (0.01 * total if metric.amount_unit == "%" else 1.0)
-            # to 1e-9, so that rounding of the sum does not skip a voxel
-            return float(dose[min(np.searchsorted(cumulative, asked * (1 - 1e-9)), dose.size - 1)])
+            place = np.searchsorted(self._cumulative, self._asked(metric))
+            return float(self._dose[min(place, self._dose.size - 1)])
+        return self._extreme_or_volume(metric, self._dose, prescription)
+
+    def _extreme_or_volume(self, metric: Metric, dose: np.ndarray, prescription: float | None) -> float:
+        """Dmax, Dmin or a V, were `dose` (n,) that of the voxels."""
+        if metric.kind == "max":
+            return float(dose.max())
+        if metric.kind == "min":
+            return float(dose.min())
         threshold = metric.amount * (0.01 * prescription if metric.amount_unit == "%" else 1.0)
-        receiving = float(np.sum(volume[dose >= threshold]))
-        return receiving if metric.unit == "cc" else 100.0 * receiving / total
+        receiving = float(np.sum(self._volume[dose >= threshold]))
+        return receiving if metric.unit == "cc" else 100.0 * receiving / self.volume
+
+    def _asked(self, metric: Metric) -> float:
+        """Volume whose dose is asked for [cm3]; to 1e-9, so that rounding of sums does not skip a voxel."""
+        return metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0) * (1 - 1e-9)
+
+
+@njit(cache=True)
+def _doses_of_volumes(dose, volume, asked):
+    """Greatest doses that volumes receive, without sorting all voxels: only those of the bins they lie in.
+
+    Parameters
+    ----------
+    dose, volume : (n,) float64
+    asked : (m,) float64
+        The volumes.
+
+    Returns
+    -------
+    (m,) float64
+    """
+    low, high = dose.min(), dose.max()
+    scale = BINS / (high - low) if high > low else 0.0
+    held, counts = np.zeros(BINS), np.zeros(BINS, np.int64)
+    for n in range(dose.size):
+        b = min(BINS - 1, int((dose[n] - low) * scale))
+        held[b] += volume[n]
+        counts[b] += 1
+    # the bin of each volume, and what the bins above it hold
+    bins, above = np.empty(asked.size, np.int64), np.empty(asked.size)
+    first = np.full(BINS, -1)  # where the voxels of a bin are kept
+    kept = 0
+    for m in range(asked.size):
+        b, total = BINS - 1, 0.0
+        while b > 0 and total + held[b] < asked[m]:
+            total += held[b]
+            b -= 1
+        bins[m], above[m] = b, total
+        if first[b] < 0:
+            first[b] = kept
+            kept += counts[b]
+    filled = first.copy()
+    voxels, fallen = np.empty(kept, np.int64), np.empty(kept)
+    for n in range(dose.size):
+        b = min(BINS - 1, int((dose[n] - low) * scale))
+        if first[b] >= 0:
+            voxels[filled[b]], fallen[filled[b]] = n, -dose[n]
+            filled[b] += 1
+    found = np.empty(asked.size)
+    for m in range(asked.size):
+        start, stop = first[bins[m]], filled[bins[m]]
+        total, found[m] = above[m], low
+        for k in start + np.argsort(fallen[start:stop]):
+            total += volume[voxels[k]]
+            found[m] = -fallen[k]
+            if total >= asked[m]:
+                break
+    return found

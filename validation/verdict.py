@@ -17,9 +17,10 @@ import numpy as np
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.dvh import Dvh, MetricValue
-from validation.gamma import GammaMap, gamma
+from validation.gamma import GammaMap, gamma, passing_rate
 from validation.profiles import Constraint, DifferenceLimit, GammaLimit, Profile
 from validation.statistics import noise_ceiling
+from validation.volumes import Volume
 
 MOST_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
 NOT_SOUND = "the transport did not go as it must: report this"
@@ -28,7 +29,6 @@ TARGET_TYPES = ("PTV", "CTV", "GTV")
 RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
 
 
-@dataclass(frozen=True, eq=False)
 class Structure:
     """A structure as the verdict sees it.
 
@@ -41,12 +41,24 @@ class Structure:
         Fraction of each voxel of the plan's dose grid that lies in it, 0 to 1.
     mc_fraction : array, optional
         The same on the Monte Carlo grid, where that is another one.
+
+    Attributes
+    ----------
+    volume, mc_volume : Volume
+        The same, by the boxes around it.
     """
 
-    name: str
-    kind: str
-    fraction: np.ndarray
-    mc_fraction: np.ndarray | None = None
+    def __init__(
+        self, name: str, kind: str, fraction: np.ndarray, mc_fraction: np.ndarray | None = None
+    ) -> None:
+        self.name, self.kind = name, kind
+        self.volume = Volume.of(fraction)
+        self.mc_volume = self.volume if mc_fraction is None else Volume.of(mc_fraction)
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """Fractions on the whole of the plan's dose grid; made anew each time."""
+        return self.volume.whole
 
     @property
     def is_target(self) -> bool:
@@ -193,18 +205,23 @@ def judge(
     fractions : int, optional
         Picks the constraints.
     """
-    plan_dvhs = {s.name: Dvh(plan, s.fraction, plan_grid.voxel_volume) for s in structures}
-    mc_dvhs = {}
-    for s in structures:
-        fraction = s.fraction if s.mc_fraction is None else s.mc_fraction
-        mc_dvhs[s.name] = Dvh(mc, fraction, mc_grid.voxel_volume, mc_sigma)
-
-    def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
-        return tuple(dvhs[structure.name].metric(metric, prescription) for dvhs in (plan_dvhs, mc_dvhs))
-
     results = tuple(
         _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
     )
+    limits = [*profile.differences, *(c for c in profile.constraints if c.fractions == fractions)]
+    metrics = list(dict.fromkeys([*TABLE_METRICS, *(limit.metric for limit in limits)]))
+    found = {}
+    for s in structures:
+        inside = s.volume, s.mc_volume
+        planned = Dvh(inside[0].of_values(plan), inside[0].inner, plan_grid.voxel_volume)
+        judged = Dvh(
+            inside[1].of_values(mc), inside[1].inner, mc_grid.voxel_volume, inside[1].of_values(mc_sigma)
+        )
+        found[s.name] = [dvh.metrics(metrics, prescription) for dvh in (planned, judged)]
+
+    def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
+        return tuple(values[metric] for values in found[structure.name])
+
     tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
     for limit in profile.differences:
         tests += _judge_difference(limit, structures, pair, profile, prescription)
@@ -236,7 +253,11 @@ def _gamma(
     ceiling = None
     if plan_grid.matches(mc_grid):
         ceiling = noise_ceiling(plan, None, mc_sigma, plan_grid, limit.criterion, body)
-    rates = {s.name: found.passing_rate(s.fraction >= 0.5) for s in structures}
+    values = found.gamma
+    rates = {}
+    for s in structures:
+        inside = s.volume.of_values(values)[s.volume.half]
+        rates[s.name] = passing_rate(inside[np.isfinite(inside)])
     return GammaResult(found, found.passing_rate(), ceiling, rates)
 
 

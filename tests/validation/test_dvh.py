@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phantoms.errors import InputError
-from validation.dvh import Dvh, parse_metric
+from validation.dvh import Dvh, _doses_of_volumes, parse_metric
 
 DOSE = np.array([[[10.0, 20.0, 30.0, 40.0]]])
 
@@ -93,3 +93,29 @@ def test_empty_structures_and_broken_doses_are_refused():
         Dvh(DOSE, np.zeros(DOSE.shape), 0.5)
     with pytest.raises(InputError, match="not finite"):
         Dvh(DOSE * np.nan, np.ones(DOSE.shape), 0.5)
+
+
+@pytest.mark.parametrize("doses", ["spread", "equal", "few"])
+def test_dose_of_a_volume_without_sorting(doses):
+    """Against the sorted and summed voxels."""
+    random = np.random.default_rng(2)
+    volume = random.uniform(0.01, 1.0, 5000)
+    dose = {
+        "spread": random.normal(30, 5, 5000),
+        "equal": np.full(5000, 7.0),
+        "few": random.choice([1.0, 2.0, 50.0], 5000),
+    }[doses]
+    order = np.argsort(-dose, kind="stable")
+    cumulative = np.cumsum(volume[order])
+    asked = np.array([0.5, 1e-9, 0.02, 0.8765, 0.5001, 1 - 1e-9]) * cumulative[-1]
+    expected = dose[order][np.searchsorted(cumulative, asked)]
+    assert np.array_equal(_doses_of_volumes(dose, volume, asked), expected)
+
+
+def test_metrics_at_once_are_those_one_by_one():
+    random = np.random.default_rng(3)
+    dose = random.normal(20, 2, (6, 6, 6))
+    dvh = Dvh(dose, random.uniform(0, 1, dose.shape), 0.1, 0.02 * dose)
+    names = ["Dmean", "D50%", "D0.5cc", "V20Gy", "V95%", "Dmax", "D900cc"]
+    assert dvh.metrics(names) == {name: dvh.metric(name) for name in names}
+    assert dvh.metric("D50%").sigma > 0 and dvh.metric("D900cc").sigma is None

@@ -25,17 +25,21 @@ def leading_organ(comparison: Comparison) -> Structure | None:
         matched = [s for s in others if organ.matches(s.name)]
         if matched:
             return matched[0]
-    dose = comparison.plan_dose.dose
-    return max(others, key=lambda s: dose[s.fraction > 0].max(), default=None)
+    return max(others, key=lambda s: _highest(comparison, s), default=None)
+
+
+def _highest(comparison: Comparison, structure: Structure) -> float:
+    """The plan's highest dose in a structure [Gy]."""
+    volume = structure.volume
+    return float(volume.of_values(comparison.plan_dose.dose)[volume.inner > 0].max())
 
 
 def shown_structures(comparison: Comparison) -> list[Structure]:
     """The structures that figures show: targets, organs of the profile, then the hottest, `MOST` at most."""
-    dose = comparison.plan_dose.dose
 
     def rank(structure: Structure) -> tuple[bool, bool, float]:
         known = any(organ.matches(structure.name) for organ in comparison.organs)
-        return not structure.is_target, not known, -float(dose[structure.fraction > 0].max())
+        return not structure.is_target, not known, -_highest(comparison, structure)
 
     chosen = sorted(comparison.structures, key=rank)[:MOST]
     return [structure for structure in comparison.structures if structure in chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ def finish(figure: Figure, title: str, caption: str) -> Drawing:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.clear()
+    gc.collect()  # artists refer to each other: the planes of a large grid would stay, a dozen times over
     return Drawing(buffer.getvalue(), title, caption)
 
 

@@ -122,11 +122,11 @@ def quality(comparison: Comparison) -> list[Pair]:
 
 
 def _sigma_in(comparison: Comparison, structure: Structure) -> str:
-    inside = structure.fraction >= 0.5
-    mean = comparison.mc.mean[inside]
+    volume, mc = structure.volume, comparison.mc
+    mean = volume.of_values(mc.mean)[volume.half]
     if not mean.any():
         return "-"
-    sigma = float(np.sqrt(np.mean(comparison.mc.sigma[inside] ** 2)))
+    sigma = float(np.sqrt(np.mean(volume.of_values(mc.sigma)[volume.half] ** 2)))
     return f"{sigma:.3f} Gy rms, {percent(sigma / float(mean.mean()))} of the mean dose there"
 
 

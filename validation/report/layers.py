@@ -49,7 +49,7 @@ def draw_structures(
     grid = comparison.plan_dose.grid
     x, y = centres_mm(grid, view)
     for index, structure in enumerate(shown_structures(comparison)):
-        plane = cut(structure.fraction, grid, view.axis, point[view.axis])
+        plane = cut(structure.volume, grid, view.axis, point[view.axis])
         if not (np.nanmax(plane) > 0.5 and min(plane.shape) > 1):
             continue
         if shaded:
@@ -78,11 +78,14 @@ def draw_difference(
 ) -> ScalarMappable:
     """Monte Carlo less plan within BODY [% of the scale], up to `limit` either way."""
     grid = comparison.plan_dose.grid
-    difference = 100 * (comparison.mc.mean - comparison.plan_dose.dose) / scale(comparison)[0]
-    shown = np.where(comparison.body, difference, np.nan)
+    planned, found, body = (
+        nearest_cut(values, grid, view.axis, point[view.axis])
+        for values in (comparison.plan_dose.dose, comparison.mc.mean, comparison.body)
+    )
+    shown = np.where(body > 0, 100 * (found - planned) / scale(comparison)[0], np.nan)
     steps = np.linspace(-limit, limit, DIFFERENCE_STEPS + 1)
     return axis.imshow(
-        nearest_cut(shown, grid, view.axis, point[view.axis]),
+        shown,
         cmap="RdBu_r",
         norm=BoundaryNorm(steps, 256, extend="both"),
         origin="lower",

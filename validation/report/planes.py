@@ -9,6 +9,7 @@ from scipy.ndimage import map_coordinates
 
 from phantoms.grid import Grid
 from validation.verdict import Structure
+from validation.volumes import Volume
 
 LINE_STEP = 0.05  # between points of a line [cm]
 LINE_BEYOND = 2.0  # a line reaches this far beyond its two ends [cm]
@@ -47,7 +48,7 @@ VIEWS = (
 AXIS_NAMES = ("z", "y", "x")
 
 
-def cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
+def cut(values: np.ndarray | Volume, grid: Grid, axis: int, position: float) -> np.ndarray:
     """Plane of `values` normal to `axis` at `position` [cm], linear between the two nearest voxel planes.
 
     NaN where the plane lies outside the grid.
@@ -59,12 +60,19 @@ def cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarra
     index = float(np.clip(index, 0, last))
     low = min(int(index), max(last - 1, 0))
     part = index - low
-    below = np.take(values, low, axis=axis).astype(float)
+    below = _plane(values, low, axis)
     # a plane on voxel centres is that plane alone: its neighbour may be undefined there
     if part < 1e-6 or last == 0:
         return below
-    above = np.take(values, low + 1, axis=axis).astype(float)
+    above = _plane(values, low + 1, axis)
     return above if part > 1 - 1e-6 else (1 - part) * below + part * above
+
+
+def _plane(values: np.ndarray | Volume, index: int, axis: int) -> np.ndarray:
+    """One plane of voxels, float64."""
+    return (values.plane(index, axis) if isinstance(values, Volume) else np.take(values, index, axis)).astype(
+        float
+    )
 
 
 def nearest_cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
@@ -124,9 +132,10 @@ def line_between(target: Structure, organ: Structure, dose: np.ndarray, grid: Gr
     grid : Grid
     """
     hottest = hottest_voxel(organ, dose)
-    in_plane = np.zeros_like(target.fraction)
-    in_plane[hottest[0]] = target.fraction[hottest[0]]
-    start = _centroid(in_plane if in_plane.any() else target.fraction, grid)
+    fraction = target.fraction
+    in_plane = np.zeros_like(fraction)
+    in_plane[hottest[0]] = fraction[hottest[0]]
+    start = _centroid(in_plane if in_plane.any() else fraction, grid)
     end = np.array([grid.centres(axis)[i] for axis, i in enumerate(hottest)])
     length = float(np.linalg.norm(end - start))
     direction = (end - start) / length if length > 0 else np.array([0.0, 1.0, 0.0])
@@ -138,10 +147,11 @@ def line_between(target: Structure, organ: Structure, dose: np.ndarray, grid: Gr
 
 def hottest_voxel(structure: Structure, dose: np.ndarray) -> tuple[int, int, int]:
     """Index of the highest dose among the voxels at least half inside, or at all if there are none."""
-    inside = structure.fraction >= 0.5
-    if not inside.any():
-        inside = structure.fraction > 0
-    return tuple(int(i) for i in np.unravel_index(np.where(inside, dose, -1.0).argmax(), dose.shape))
+    volume = structure.volume
+    inside = volume.half if volume.half.any() else volume.inner > 0
+    found = np.where(inside, volume.of_values(dose), -1.0).argmax()
+    corner = (part.start for part in volume.box)
+    return tuple(int(i) + c for i, c in zip(np.unravel_index(found, inside.shape), corner, strict=True))
 
 
 def _centroid(weights: np.ndarray, grid: Grid) -> np.ndarray:
@@ -154,4 +164,4 @@ def _centroid(weights: np.ndarray, grid: Grid) -> np.ndarray:
 def _sample(values: np.ndarray, grid: Grid, points: np.ndarray) -> np.ndarray:
     """`values` at `points` (n, 3) [cm], trilinear; NaN outside the outermost voxel centres."""
     index = grid.index(points).T
-    return map_coordinates(values.astype(float), index, order=1, mode="constant", cval=np.nan)
+    return map_coordinates(values, index, float, order=1, mode="constant", cval=np.nan)

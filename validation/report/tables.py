@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from validation.comparison import Comparison
 from validation.report.choices import gamma_text, scale
 from validation.report.text import angle, dose, signed, small, with_sigma
@@ -143,8 +145,8 @@ def gamma_table(comparison: Comparison) -> tuple[list[str], list[tuple[str, ...]
     ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.2f}" for result in results)
     lines = [(comparison.body_name, *body), (f"noise ceiling of {comparison.body_name}", *ceilings)]
     for structure in comparison.structures:
-        inside = structure.fraction >= 0.5
-        counts = [result.map.count(inside) for result in results]
+        volume = structure.volume
+        counts = [np.count_nonzero(volume.of_values(r.map.evaluated) & volume.half) for r in results]
         cells = (
             f"{result.by_structure[structure.name]:.2f} ({count:,})" if count else "-"
             for result, count in zip(results, counts, strict=True)
