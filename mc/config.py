@@ -20,5 +20,5 @@ class Physics:
     longest_step: float = 0.2  # longest step [g/cm2]
     k1_max: float = 0.2  # largest scattering strength of one step
     photon_split: int = 20  # interactions made of each photon's flight; 1 is analogue transport
-    track_repeat: int = 32  # Compton interactions of a flight that share one electron track; 1: none does
+    track_repeat: int = 32  # Compton interactions of a flight that share a track, at most; 1: none do
     range_rejection: float = 0.5  # charged particles below that cannot leave their voxel stop there

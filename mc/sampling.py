@@ -22,6 +22,7 @@ X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE = -8, 9, 16  # momentum transfer sin(theta/2)
 BREMS_PER_OCTAVE = 8  # kinetic energy, over the exponents of the energy grid
 ETA_MIN_EXP, ETA_MAX_EXP, ETA_PER_OCTAVE = -28, -2, 2  # elastic screening parameter
 SPINS = (-1.5, 0.0, 1.0)  # strengths of the spin factor of elastic scattering
+LEVELS = 128  # intervals of the quantiles of multiple scattering
 K1_MIN_EXP, K1_MAX_EXP, K1_PER_OCTAVE = -12, 0, 8  # mean 1 - cos(theta) of one multiple-scattering event
 
 _MANTISSA = (1 << 52) - 1  # of an IEEE 754 double

@@ -1,7 +1,7 @@
 """Voxel geometry: where a particle is, and how far to the next face.
 
 Every geometry the transport is compiled over offers the same functions: `locate`, `index`, `medium`,
-`inverse`, `boundary`, `clearance` and `cross`. A cell is a tuple that only the geometry reads.
+`inverse`, `boundary`, `ahead`, `clearance` and `cross`. A cell is a tuple that only the geometry reads.
 
 The grid is wrapped in a rim of air cells, as thick as the way from the source, so that what the air
 scatters and sets free on that way comes along. A particle that leaves the grid for the rim has escaped.

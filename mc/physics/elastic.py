@@ -14,9 +14,7 @@ import numpy as np
 
 from mc.jit import njit
 from mc.rng import three_uniforms, uniform
-from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, octave_position
-
-LEVELS = 128  # intervals of the quantiles
+from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, LEVELS, octave_position
 
 
 def _aliases(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

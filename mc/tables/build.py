@@ -47,6 +47,7 @@ MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
 LOWEST_ENERGY = 1e-3  # where ranges are integrated from [MeV]
 LOW_PANELS = 24  # from there to the tables
 GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(2)
+LARGEST_SPLIT = 64  # interactions of a flight that the stack has room for
 POSITRON = (False, True)  # the charge axis of the tables
 
 
@@ -134,7 +135,8 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     Raises
     ------
     InputError
-        If a material holds an element without data or a cut-off lies outside the tables.
+        If a material holds an element without data, a cut-off lies outside the tables, or a number of
+        interactions is none.
     """
     for name in ("electron_cut", "photon_cut"):
         if not ENERGY_MIN <= getattr(physics, name) < ENERGY_MAX:
@@ -142,6 +144,14 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
                 f"physics option {name}",
                 f"{getattr(physics, name)} MeV lies outside the tables",
                 f"choose {ENERGY_MIN} to {ENERGY_MAX} MeV",
+            )
+    for name, most in (("photon_split", LARGEST_SPLIT), ("track_repeat", np.inf)):
+        count = getattr(physics, name)
+        if count != int(count) or not 1 <= count <= most:
+            raise InputError(
+                f"physics option {name}",
+                f"{count} is no number of interactions",
+                f"choose 1 to {LARGEST_SPLIT}",
             )
     water = load_materials()[WATER]
     for material in materials:

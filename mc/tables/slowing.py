@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from mc.config import Physics
-from mc.sampling import RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, octave_nodes
+from mc.sampling import LEVELS, RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, octave_nodes
 
 GOUDSMIT_SAUNDERSON = Path(__file__).parents[1] / "data" / "goudsmit_saunderson.npz"
 
@@ -70,4 +70,7 @@ def goudsmit_saunderson() -> tuple[np.ndarray, np.ndarray]:
     Made by scripts/build_goudsmit_saunderson.py; used by `mc.physics.elastic`.
     """
     with np.load(GOUDSMIT_SAUNDERSON) as table:
-        return table["quantiles"], table["widths"]
+        quantiles, widths = table["quantiles"], table["widths"]
+    if quantiles.shape[-1] != LEVELS + 1:
+        raise ValueError(f"{GOUDSMIT_SAUNDERSON}: {quantiles.shape[-1]} quantiles, {LEVELS + 1} wanted")
+    return quantiles, widths

@@ -7,8 +7,9 @@ of the dose of a small field of 12 MeV electrons with a threshold of 10 keV). At
 hard collision with a large loss the step is given up: as the hinge is uniform, the mean deflection of a step
 cut short is that of the strength it spent. In gas and beside density jumps a step is no longer than a voxel,
 and weak; on the way into such voxels and out of them it is given up too, for what is done one way only would
-bias the fluence. A particle that comes to life, or begins anew, is in the midst of a step: were all to begin
-one where they are born and at the face, the fluence beside a jump would know of it (1 % of the dose, Fano).
+bias the fluence. Elsewhere a particle that comes to life, or begins anew, is in the midst of a step: were all
+to begin one where they are born and at the face, the fluence beside a jump would know of it (1 % of the dose,
+Fano).
 A particle of less than the energy `save` whose range ends within its voxel is deposited there; the hard
 bremsstrahlung it might still emit is neglected.
 """
@@ -24,6 +25,8 @@ from mc.transport.particle import (
     BUDGET,
     ELECTRON,
     POSITRON,
+    REST,
+    TO_HINGE,
     annihilate_at_rest,
     escape,
     push,
@@ -134,7 +137,7 @@ def make_electron(geometry: ModuleType, jump: float):
         both = tally.water.ndim == 1
         budget, to_hinge, rest = 0.0, 0.0, 0.0
         if stack[depth, BUDGET] > 0.0:  # it comes in the midst of a step
-            budget, to_hinge, rest = stack[depth, BUDGET], stack[depth, BUDGET + 1], stack[depth, BUDGET + 2]
+            budget, to_hinge, rest = stack[depth, BUDGET], stack[depth, TO_HINGE], stack[depth, REST]
         fresh = budget == 0.0  # a step begins: a new budget, its hinge, the residual of the last one dropped
         amid = fresh  # in the midst of it
         to_hard, majorant = -1.0, 0.0

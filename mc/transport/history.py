@@ -19,7 +19,7 @@ class Cuts(NamedTuple):
     electron: float
     photon: float
     split: int = 1  # interactions of each photon
-    repeat: int = 1  # of which that many share an electron track
+    repeat: int = 1  # Compton interactions of a flight in one material that share a track, at most
     save: float = 0.0  # charged particles below are deposited where they cannot leave the voxel [MeV]
 
 

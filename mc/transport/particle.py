@@ -9,10 +9,11 @@ from mc.sampling import azimuth, rotate
 from mc.transport.scoring import OVERFLOWS, ROULETTE, quanta, score
 
 PHOTON, ELECTRON, POSITRON = 0, 1, 2
-STACK_DEPTH = 1024
+# A flight leaves the stack what its replayed tracks set free: up to 64 of them, of at most 256 pieces.
+STACK_DEPTH = 1024 + 64 * 256
 # Columns of a stack row: kind, energy, x, y, z, u, v, w, weight; then, of a charged particle amid a step, its
 # budget, what is left to the hinge and what comes behind it (`mc.transport.track`); a budget of 0 before one.
-BUDGET, STACK_COLUMNS = 9, 12
+BUDGET, TO_HINGE, REST, STACK_COLUMNS = range(9, 13)
 
 
 @njit
@@ -31,6 +32,16 @@ def push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, voxel, cou
     stack[depth, 5], stack[depth, 6], stack[depth, 7] = u, v, w
     stack[depth, BUDGET] = 0.0
     return depth + 1
+
+
+@njit
+def push_amid(stack, depth, energy, x, y, z, u, v, w, weight, budget, to_hinge, rest, tally, voxel, counters):
+    """Put an electron in the midst of a step on the stack and return the new depth; see `push`."""
+    was = depth
+    depth = push(stack, depth, ELECTRON, energy, x, y, z, u, v, w, weight, tally, voxel, counters)
+    if depth > was:
+        stack[was, BUDGET], stack[was, TO_HINGE], stack[was, REST] = budget, to_hinge, rest
+    return depth
 
 
 @njit

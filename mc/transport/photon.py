@@ -3,8 +3,9 @@
 A photon is traced through the voxels once and made to interact at N stratified optical depths,
 -ln(1 - (u + j)/N) for j = 0 .. N-1, each time as a photon of 1/N of its weight (interaction splitting,
 Kawrakow and Fippel, Phys. Med. Biol. 45 (2000) 2163). Photons that come of it, or of its electrons, play
-Russian roulette at 1/N and so carry the full weight again. One trace thus serves N interactions, and the
-time goes into electrons, which is where the dose is made. N = 1 is analogue transport.
+Russian roulette at 1/N and so carry the full weight again; a Compton scattered one of energy E' at E'/E in N,
+so that each of its own interactions deposits about as much as one of this photon. One trace thus serves N
+interactions, whose Compton electrons share a track (`mc.transport.replay`). N = 1 is analogue transport.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 The interactions that a photon is made to do along its path (`mc.transport.photon`) set Compton electrons free
 that have one law for their energy and direction, and in one material one law for their tracks. So one
-electron and its track serve several interactions (history repetition: Kawrakow,
-Fippel and Friedrich, Med. Phys. 23 (1996) 445; Fippel, Med. Phys. 26 (1999) 1466). The track is recorded as
-if its material had no end, in mass thicknesses, and so fits any density. The replay is exact: where the track
-meets another material, or voxels that want short steps, an electron in the same state goes on by itself
+electron and its track serve several interactions (history repetition: Kawrakow, Fippel and Friedrich, Med.
+Phys. 23 (1996) 445; Fippel, Med. Phys. 26 (1999) 1466). The track is recorded as if its material had no end,
+in mass thicknesses, and so fits any density. The replay is exact: where the track meets another material, or
+voxels that want short steps, an electron goes on by itself, as one that came there on its own would
 (`mc.transport.electron`).
 Of each interaction the expected dose is what it was; doses of interactions that share a track vary together,
 which matters only where both reach the same voxel.
@@ -13,6 +13,7 @@ which matters only where both reach the same voxel.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ import numpy as np
 from mc.jit import njit, njit_inlined
 from mc.physics.energy_loss import FULL_STEP, energy_of, interval_of_range, range_of, strength_of
 from mc.transport.electron import DONE, GONE, make_flight
-from mc.transport.particle import BUDGET, ELECTRON, escape, push, release_photon
-from mc.transport.scoring import ESCAPED, STEPS, ratio_to_rest, score_track, water_ratio
+from mc.transport.particle import ELECTRON, escape, push, push_amid, release_photon
+from mc.transport.scoring import ESCAPED, LOST, STEPS, ratio_to_rest, score_track, water_ratio
 from mc.transport.track import (
     BREMSSTRAHLUNG,
     HARD,
@@ -37,18 +38,18 @@ from mc.transport.track import (
     sample_to_hard,
 )
 
-SLOTS = 8  # tracks kept at a time, one a material
+SLOTS = 8  # tracks kept at a time, one a material; with more materials they are made anew in turn
 ROWS = 256
 # Columns of a row: a straight piece of the track, and what happens at its end.
 (
-    ENERGY, RESIDUAL, THICKNESS, END, U, V, W, IU, IV, IW, TRACK_BUDGET, TO_HINGE, REST,
-    COLLISION, SECONDARY, A, B, C, COLUMNS,
+    ENERGY, RESIDUAL, THICKNESS, END, U, V, W, IU, IV, IW,
+    TRACK_BUDGET, TRACK_TO_HINGE, TRACK_REST, COLLISION, SECONDARY, A, B, C, COLUMNS,
 ) = range(19)  # fmt: skip
 LAST = -1.0  # in place of a collision: the track ends here
 
 
 class Tracks(NamedTuple):
-    """Recorded tracks, one array for each thread.
+    """Recorded tracks of the materials of a flight.
 
     rows : (SLOTS, ROWS, COLUMNS) float64
     events : (SLOTS, 5) float64
@@ -65,7 +66,7 @@ class Tracks(NamedTuple):
 
 @njit(_nrt=True)
 def new_tracks():
-    """Room for the tracks of a thread."""
+    """Room for the tracks of a flight."""
     return Tracks(
         np.empty((SLOTS, ROWS, COLUMNS)),
         np.empty((SLOTS, 5)),
@@ -107,7 +108,7 @@ def make_replay(geometry: ModuleType):
             row = track[n]
             row[ENERGY], row[RESIDUAL], row[THICKNESS] = energy, residual, thickness
             row[U], row[V], row[W], row[IU], row[IV], row[IW] = u, v, w, inverse(u), inverse(v), inverse(w)
-            row[TRACK_BUDGET], row[TO_HINGE], row[REST] = budget, to_hinge, rest
+            row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST] = budget, to_hinge, rest
             row[COLLISION] = NOTHING
             residual -= thickness
             i = interval_of_range(residual)
@@ -137,6 +138,7 @@ def make_replay(geometry: ModuleType):
         row = track[n]
         row[ENERGY], row[RESIDUAL], row[COLLISION] = energy, residual, LAST
         row[U], row[V], row[W] = u, v, w
+        row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST] = 0.0 if fresh else budget, to_hinge, rest
         return rng
 
     @njit_inlined
@@ -157,28 +159,28 @@ def make_replay(geometry: ModuleType):
                 break  # cannot leave this voxel
             thickness = row[THICKNESS]
             (
-                how, left, energy, cell, voxel, density, _, _, x, y, z, deposit, to_water,
+                how, left, energy, cell, voxel, density, _, narrow, x, y, z, deposit, to_water,
             ) = fly(
                 cell, voxel, density, material, False, 0, x, y, z,
                 row[U], row[V], row[W], row[IU], row[IV], row[IW], weight, residual,
                 thickness, energy, deposit, to_water, geo, tables, tally, counters,
             )  # fmt: skip
             if how == GONE:
-                escape(ELECTRON, energy, weight, ESCAPED, counters)
+                if math.isfinite(x + y + z):
+                    escape(ELECTRON, energy, weight, ESCAPED, counters)
+                else:
+                    counters[LOST] += 1
                 return depth, rng
             if how != DONE:
-                was = depth
-                depth = push(
-                    stack, depth, ELECTRON, energy, x, y, z, row[U], row[V], row[W], weight,
-                    tally, voxel, counters,
+                # on the way into narrow voxels the step is given up, as `mc.transport.electron` does
+                budget = 0.0 if narrow else row[TRACK_BUDGET]
+                there = residual - (thickness - left)
+                spent = strength_of(tables.slowing, material, 0, interval_of_range(residual), residual)
+                spent -= strength_of(tables.slowing, material, 0, interval_of_range(there), there)
+                depth = push_amid(
+                    stack, depth, energy, x, y, z, row[U], row[V], row[W], weight,
+                    budget, row[TRACK_TO_HINGE] - spent, row[TRACK_REST], tally, voxel, counters,
                 )  # fmt: skip
-                if depth > was:
-                    there = residual - (thickness - left)
-                    strengths = tables.slowing
-                    spent = strength_of(strengths, material, 0, interval_of_range(residual), residual)
-                    spent -= strength_of(strengths, material, 0, interval_of_range(there), there)
-                    stack[was, BUDGET] = row[TRACK_BUDGET]
-                    stack[was, BUDGET + 1], stack[was, BUDGET + 2] = row[TO_HINGE] - spent, row[REST]
                 return depth, rng
             end = row[END]
             deposit += energy - end
@@ -195,25 +197,15 @@ def make_replay(geometry: ModuleType):
                     cuts, tally, voxel, stack, depth, counters, rng,
                 )  # fmt: skip
             n += 1
+        if not math.isfinite(x + y + z + energy):
+            counters[LOST] += 1
+            return depth, rng
         if n == ROWS - 1:  # too long for its record
             score_track(tally, voxel, deposit * weight, to_water * weight, counters)
-            row = track[n]
-            depth = push(
-                stack,
-                depth,
-                ELECTRON,
-                energy,
-                x,
-                y,
-                z,
-                row[U],
-                row[V],
-                row[W],
-                weight,
-                tally,
-                voxel,
-                counters,
-            )
+            depth = push_amid(
+                stack, depth, energy, x, y, z, row[U], row[V], row[W], weight,
+                row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST], tally, voxel, counters,
+            )  # fmt: skip
             return depth, rng
         if both:
             ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)

@@ -522,6 +522,14 @@ def test_tables_are_what_kernels_expect(tables):
     assert shapes["hard_majorant"] == (2, len(NODES))
 
 
+@pytest.mark.parametrize(
+    "options", [{"photon_split": 0}, {"photon_split": 65}, {"photon_split": 1.5}, {"track_repeat": 0}]
+)
+def test_numbers_of_interactions_that_are_none(options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        build_tables([WATER], Physics(**options))
+
+
 def test_hash_follows_what_the_tables_depend_on():
     reference = tables_hash([WATER], Physics())
     assert reference == tables_hash([replace(WATER, source="elsewhere")], Physics())
