@@ -24,7 +24,7 @@ from mc.dose import Dose
 ROOT = Path(__file__).parents[2]
 RANKS = int(os.environ.get("MCVERIFY_RANKS", "2"))
 KILLS = int(os.environ.get("MCVERIFY_KILLS", "4"))
-HISTORIES = "60000"  # about a second of one processor
+HISTORIES = "300000"  # a second or two of one processor: signals must find the transport under way
 SUSPENDED, DONE = 75, (0, 1)
 OFTEN = "0.2s"  # between checkpoints
 
@@ -107,6 +107,13 @@ def folder(tmp_path_factory) -> Path:
     small_case(path / "case")
     write_machine(path / "machine")
     return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(folder):
+    """A test that fails leaves no checkpoint to the next."""
+    yield
+    shutil.rmtree(folder / "out", ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
