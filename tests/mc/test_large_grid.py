@@ -59,6 +59,7 @@ def test_memory_of_the_transport(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("MCVERIFY_SLICES" not in os.environ, reason="minutes: set MCVERIFY_SLICES=30, or 300")
 def test_memory_of_a_plan(tmp_path):
     """From the export to the report, with 21 structures and four gammas."""
     machine, case = write_machine(tmp_path / "machine"), large_case(tmp_path / "case", SLICES)
