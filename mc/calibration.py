@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,7 @@ from mc.run import Progress, StopRule, count_variance, simulate
 from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
+from phantoms.files import replacing
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
 
@@ -282,10 +284,7 @@ def _from_cache(path: Path) -> Calibrated | None:
 
 def _to_cache(path: Path, computed: Calibrated) -> None:
     """Keep a calibration for the next run; a cache that cannot be written is no fault."""
-    try:
+    with suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(computed.calibration)))
-        partial.replace(path)
-    except OSError:
-        pass
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(asdict(computed.calibration)))

@@ -30,9 +30,8 @@ from phantoms.files import replacing
 
 FORMAT, FORMAT_VERSION = "mcverify checkpoint", 1
 EVERY = 180.0  # between checkpoints [s]
-LARGEST_SHARE = (
-    0.05  # of a run's time for writing checkpoints; it stretches the interval where files are large
-)
+# Largest share of a run's time for writing checkpoints; it stretches the interval where files are large.
+LARGEST_SHARE = 0.05
 BLOCK = 1 << 17  # values under one checksum
 
 

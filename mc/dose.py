@@ -8,10 +8,8 @@ beside it.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from phantoms.errors import InputError
+from phantoms.files import replacing
 from phantoms.grid import Grid
 
 FORMAT = "mcverify dose"
@@ -113,20 +112,12 @@ class Dose:
 
     def save(self, path: str | Path) -> None:
         """Write the dose as HDF5, whole or not at all; a file already there stays until then."""
-        path = Path(path)
         # built in memory and written by Python, since the HDF5 library copes badly with a disk that fills up
         image = io.BytesIO()
         with h5py.File(image, "w") as file:
             self._fill(file)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with replacing(path, "cannot write the dose") as partial:
             partial.write_bytes(image.getbuffer())
-            os.replace(partial, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
-            raise InputError(path, f"cannot write the dose: {error.strerror}", kept) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Dose:

@@ -11,10 +11,11 @@ from phantoms.errors import InputError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, problem: str = "cannot be written") -> Iterator[Path]:
     """A path to write to, of the same suffix, which takes the place of `path` when the body has no fault.
 
-    Two processes that write the same file at once do not mix: one of the two is kept.
+    Two processes that write the same file at once do not mix: one of the two is kept. `problem` is what the
+    error says, followed by the system's reason.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         kept = "the file that was there is unchanged" if path.is_file() else "nothing was written"
-        raise InputError(path, f"cannot be written: {error.strerror or error}", kept) from None
+        raise InputError(path, f"{problem}: {error.strerror or error}", kept) from None
     except InputError as error:
         if error.source == str(partial):
             raise InputError(path, error.problem, error.remedy) from None

@@ -124,21 +124,6 @@ def inverse(cosine):
 
 
 @njit
-def boundary(geometry, cell, x, y, z, iu, iv, iw):
-    """Distance to the face of the cell ahead [cm] and the axis it is normal to.
-
-    The direction is given by the `inverse` of its cosines.
-    """
-    a = geometry.faces_x[cell[0] + (iu > 0.0)]
-    b = geometry.faces_y[cell[1] + (iv > 0.0)]
-    c = geometry.faces_z[cell[2] + (iw > 0.0)]
-    a, b, c = max(0.0, (a - x) * iu), max(0.0, (b - y) * iv), max(0.0, (c - z) * iw)
-    if a < b:
-        return (a, 0) if a < c else (c, 2)
-    return (b, 1) if b < c else (c, 2)
-
-
-@njit
 def ahead(geometry, cell, x, y, z, iu, iv, iw):
     """Distances along a ray from a point to the face of the cell ahead on each axis [cm]."""
     return (
@@ -146,6 +131,19 @@ def ahead(geometry, cell, x, y, z, iu, iv, iw):
         (geometry.faces_y[cell[1] + (iv > 0.0)] - y) * iv,
         (geometry.faces_z[cell[2] + (iw > 0.0)] - z) * iw,
     )
+
+
+@njit
+def boundary(geometry, cell, x, y, z, iu, iv, iw):
+    """Distance to the face of the cell ahead [cm] and the axis it is normal to.
+
+    The direction is given by the `inverse` of its cosines.
+    """
+    a, b, c = ahead(geometry, cell, x, y, z, iu, iv, iw)
+    a, b, c = max(0.0, a), max(0.0, b), max(0.0, c)
+    if a < b:
+        return (a, 0) if a < c else (c, 2)
+    return (b, 1) if b < c else (c, 2)
 
 
 @njit

@@ -17,9 +17,7 @@ every 1024th history: 8 bytes for them all, and 72 bytes per particle while a pa
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +37,7 @@ from mc.source.iaea_header import (
     record_size,
 )
 from phantoms.errors import InputError
+from phantoms.files import replacing
 
 __all__ = ["Header", "Particles", "PhaseSpace", "open_phase_space", "read_header", "write_phase_space"]
 
@@ -255,15 +254,8 @@ def write_phase_space(
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path, "cannot write the phase space") as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise InputError(path, f"cannot write the phase space: {error.strerror}") from None
 
 
 def _find_files(path: Path) -> tuple[Path, Path]:

@@ -28,11 +28,11 @@ from mc.transport.particle import (
     REST,
     TO_HINGE,
     annihilate_at_rest,
-    escape,
+    leave,
     push,
     release_photon,
 )
-from mc.transport.scoring import ESCAPED, LOST, STEPS, ratio_to_rest, score_track, water_ratio
+from mc.transport.scoring import LOST, STEPS, loss_in_water, score_end, score_track
 from mc.transport.track import (
     ANNIHILATION,
     BREMSSTRAHLUNG,
@@ -47,6 +47,7 @@ from mc.transport.track import (
     next_event,
     sample_hard,
     sample_to_hard,
+    spend,
 )
 
 DONE, CHANGED, GONE = range(3)  # how a flight ends
@@ -90,9 +91,7 @@ def make_flight(geometry: ModuleType):
             after = energy_of(tables.slowing, material, charge, interval_of_range(there), there)
             deposit += energy - after
             if both:
-                to_water += (energy - after) * water_ratio(
-                    tables.water_ratio, material, 0.5 * (energy + after)
-                )
+                to_water += loss_in_water(tables.water_ratio, material, energy, after)
             energy = after
             score_track(tally, voxel, deposit * weight, to_water * weight, counters)
             deposit, to_water = 0.0, 0.0
@@ -165,25 +164,16 @@ def make_electron(geometry: ModuleType, jump: float):
                 residual, thickness, energy, deposit, to_water, geo, tables, tally, counters,
             )  # fmt: skip
             if how == GONE:
-                if math.isfinite(x + y + z):
-                    escape(kind, energy, weight, ESCAPED, counters)
-                else:
-                    counters[LOST] += 1
+                leave(kind, energy, x, y, z, weight, counters)
                 return depth, rng
-            thickness -= left
-            residual -= thickness
-            i = interval_of_range(residual)
-            after = energy_of(slowing, was_material, charge, i, residual)
+            i, residual, strength, to_hinge, to_hard, after = spend(
+                slowing, was_material, charge, residual, strength, to_hinge, to_hard, thickness - left
+            )
             if how == DONE:
                 deposit += energy - after
                 if both:
-                    ratio = water_ratio(tables.water_ratio, material, 0.5 * (energy + after))
-                    to_water += (energy - after) * ratio
+                    to_water += loss_in_water(tables.water_ratio, material, energy, after)
                 energy = after
-            spent = strength
-            strength = strength_of(slowing, was_material, charge, i, residual)
-            to_hinge -= spent - strength
-            to_hard -= thickness
 
             if how == CHANGED:
                 if material != was_material:
@@ -231,10 +221,7 @@ def make_electron(geometry: ModuleType, jump: float):
         if not math.isfinite(x + y + z + energy):
             counters[LOST] += 1
             return depth, rng
-        if both:
-            ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
-            to_water += energy * ratio
-        score_track(tally, voxel, (deposit + energy) * weight, to_water * weight, counters)
+        score_end(tally, voxel, material, energy, deposit, to_water, weight, tables, cuts, counters)
         if kind == POSITRON:
             return annihilate_at_rest(x, y, z, weight, cuts, tally, voxel, stack, depth, counters, rng)
         return depth, rng

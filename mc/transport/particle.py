@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from mc.constants import ELECTRON_MASS
 from mc.jit import njit
 from mc.rng import uniform
 from mc.sampling import azimuth, rotate
-from mc.transport.scoring import OVERFLOWS, ROULETTE, quanta, score
+from mc.transport.scoring import ESCAPED, LOST, OVERFLOWS, ROULETTE, quanta, score
 
 PHOTON, ELECTRON, POSITRON = 0, 1, 2
 # A flight leaves the stack what its replayed tracks set free: up to 64 of them, of at most 256 pieces.
@@ -100,3 +102,12 @@ def escape(kind, energy, weight, counter, counters):
     if kind == POSITRON:
         energy += 2.0 * ELECTRON_MASS
     counters[counter] += quanta(energy * weight, counters)
+
+
+@njit
+def leave(kind, energy, x, y, z, weight, counters):
+    """Book a charged particle that has left the grid; one that is nowhere is lost."""
+    if math.isfinite(x + y + z):
+        escape(kind, energy, weight, ESCAPED, counters)
+    else:
+        counters[LOST] += 1

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.jit import njit, njit_inlined
-from mc.physics.energy_loss import FULL_STEP, energy_of, interval_of_range, range_of, strength_of
+from mc.physics.energy_loss import FULL_STEP, interval_of_range, range_of, strength_of
 from mc.transport.electron import DONE, GONE, make_flight
-from mc.transport.particle import ELECTRON, escape, push, push_amid, release_photon
-from mc.transport.scoring import ESCAPED, LOST, STEPS, ratio_to_rest, score_track, water_ratio
+from mc.transport.particle import ELECTRON, leave, push, push_amid, release_photon
+from mc.transport.scoring import LOST, STEPS, loss_in_water, score_end, score_track
 from mc.transport.track import (
     BREMSSTRAHLUNG,
     HARD,
@@ -36,6 +36,7 @@ from mc.transport.track import (
     next_event,
     sample_hard,
     sample_to_hard,
+    spend,
 )
 
 SLOTS = 8  # tracks kept at a time, one a material; with more materials they are made anew in turn
@@ -53,7 +54,7 @@ class Tracks(NamedTuple):
 
     rows : (SLOTS, ROWS, COLUMNS) float64
     events : (SLOTS, 5) float64
-        Of the Compton event: energies of photon and electron [MeV], cosine of the photon, azimuth (c, s).
+        Of the Compton event: energies of photon and electron [MeV], direction of the photon.
     material, uses : (SLOTS,) int64
         What each is for, and how often it was replayed.
     """
@@ -110,14 +111,10 @@ def make_replay(geometry: ModuleType):
             row[U], row[V], row[W], row[IU], row[IV], row[IW] = u, v, w, inverse(u), inverse(v), inverse(w)
             row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST] = budget, to_hinge, rest
             row[COLLISION] = NOTHING
-            residual -= thickness
-            i = interval_of_range(residual)
-            energy = energy_of(slowing, material, 0, i, residual)
+            i, residual, strength, to_hinge, to_hard, energy = spend(
+                slowing, material, 0, residual, strength, to_hinge, to_hard, thickness
+            )
             row[END] = energy
-            spent = strength
-            strength = strength_of(slowing, material, 0, i, residual)
-            to_hinge -= spent - strength
-            to_hard -= thickness
             n += 1
             if event == SCATTER:
                 u, v, w, rng = deflect(energy, 0, material, budget, u, v, w, tables, rng)
@@ -166,10 +163,7 @@ def make_replay(geometry: ModuleType):
                 thickness, energy, deposit, to_water, geo, tables, tally, counters,
             )  # fmt: skip
             if how == GONE:
-                if math.isfinite(x + y + z):
-                    escape(ELECTRON, energy, weight, ESCAPED, counters)
-                else:
-                    counters[LOST] += 1
+                leave(ELECTRON, energy, x, y, z, weight, counters)
                 return depth, rng
             if how != DONE:
                 # on the way into narrow voxels the step is given up, as `mc.transport.electron` does
@@ -185,7 +179,7 @@ def make_replay(geometry: ModuleType):
             end = row[END]
             deposit += energy - end
             if both:
-                to_water += (energy - end) * water_ratio(tables.water_ratio, material, 0.5 * (energy + end))
+                to_water += loss_in_water(tables.water_ratio, material, energy, end)
             if row[COLLISION] == KNOCK_ON:
                 depth = push(
                     stack, depth, ELECTRON, row[SECONDARY], x, y, z, row[A], row[B], row[C], weight,
@@ -207,10 +201,7 @@ def make_replay(geometry: ModuleType):
                 row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST], tally, voxel, counters,
             )  # fmt: skip
             return depth, rng
-        if both:
-            ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
-            to_water += energy * ratio
-        score_track(tally, voxel, (deposit + energy) * weight, to_water * weight, counters)
+        score_end(tally, voxel, material, energy, deposit, to_water, weight, tables, cuts, counters)
         return depth, rng
 
     return record, replay

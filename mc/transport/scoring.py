@@ -111,6 +111,12 @@ def water_ratio(ratios, material, energy):
 
 
 @njit
+def loss_in_water(ratios, material, energy, after):
+    """What an electron that slows down from `energy` to `after` in a material would lose in water [MeV]."""
+    return (energy - after) * water_ratio(ratios, material, 0.5 * (energy + after))
+
+
+@njit
 def ratio_to_rest(ratios, material, cut_ratio, energy, cut):
     """Mean ratio of an electron that is stopped at once, as if it had slowed down to the cut-off first."""
     if energy <= cut:
@@ -118,3 +124,12 @@ def ratio_to_rest(ratios, material, cut_ratio, energy, cut):
     return cut_ratio + (1.0 - cut / energy) * (
         water_ratio(ratios, material, 0.5 * (energy + cut)) - cut_ratio
     )
+
+
+@njit
+def score_end(tally, voxel, material, energy, deposit, to_water, weight, tables, cuts, counters):
+    """Add what is not yet scored of a track that ends here, and the energy it has left [MeV]."""
+    if tally.water.ndim == 1:
+        ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
+        to_water += energy * ratio
+    score_track(tally, voxel, (deposit + energy) * weight, to_water * weight, counters)

@@ -17,7 +17,7 @@ from mc.jit import njit, njit_inlined
 from mc.physics.annihilation import sample_annihilation
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.elastic import sample_elastic
-from mc.physics.energy_loss import FREE_PATH, interval_of_range, strength_of
+from mc.physics.energy_loss import FREE_PATH, energy_of, interval_of_range, strength_of
 from mc.physics.moller_bhabha import collision_cosines, sample_bhabha, sample_moller
 from mc.rng import uniform
 from mc.sampling import azimuth, energy_position, rotate
@@ -85,6 +85,24 @@ def next_event(slowing, material, charge, i, residual, stop, to_hinge, to_hard):
     if to_scatter < thickness:
         return max(0.0, to_scatter), SCATTER
     return thickness, event
+
+
+@njit
+def spend(slowing, material, charge, residual, strength, to_hinge, to_hard, thickness):
+    """Go a mass thickness on [g/cm2].
+
+    Returns
+    -------
+    i, residual, strength, to_hinge, to_hard
+        Interval of the range, and what is left.
+    energy : float
+        [MeV]
+    """
+    residual -= thickness
+    i = interval_of_range(residual)
+    energy = energy_of(slowing, material, charge, i, residual)
+    there = strength_of(slowing, material, charge, i, residual)
+    return i, residual, there, to_hinge - (strength - there), to_hard - thickness, energy
 
 
 @njit_inlined
