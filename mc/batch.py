@@ -22,7 +22,7 @@ from mc.parallel import World
 from mc.sharing import Sharing
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.tables import build_tables
-from mc.transport.scoring import N_COUNTERS
+from mc.transport.scoring import N_COUNTERS, merge
 from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
@@ -139,14 +139,15 @@ class BatchTransport:
         self._cuts = cpu.cuts_of(physics)
         self._scales, self.norm = _scales(beams, self.images)
         self._records, self._sharing = _Records(), Sharing(world)
-        self._rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
-        self.tally = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
+        self._rows = cpu.empty_rows()
+        self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
+        self.tally = merge(self._tallies, self._geometry.density.size)
         self.counters = np.zeros(N_COUNTERS, np.int64)
         self.done = np.zeros(self.images * len(beams) * self._cut, np.int64)
 
     def begin(self) -> None:
         """Forget the batch in hand and make room for the next."""
-        for sums in (self.tally.medium, self.tally.water, self._rows, self.counters, self.done):
+        for sums in (self._tallies.medium, self._tallies.water, self._rows, self.counters, self.done):
             sums[:] = 0
 
     def round(self, replica: int, group: int, stop: Callable[[], bool]) -> bool:
@@ -163,6 +164,7 @@ class BatchTransport:
         """Sum the ranks' parts of tally and counters, on every rank."""
         self.counters += self._rows.sum(axis=0)
         self._rows[:] = 0
+        merge(self._tallies, self._geometry.density.size)
         for sums in (self.tally.medium, self.tally.water, self.counters):
             self._world.sum_in_place(sums)
 
@@ -174,7 +176,7 @@ class BatchTransport:
 
     def release(self) -> None:
         """Let go of all that takes memory; nothing more can be transported."""
-        del self.tally, self._geometry, self._records
+        del self.tally, self._tallies, self._geometry, self._records
 
     def _pieces(self, group: int) -> list[tuple[int, int, int, int]]:
         """Image, beam, first history and the one after the last, of every piece of a group's batch."""
@@ -197,7 +199,7 @@ class BatchTransport:
         cpu.run_phase_space(
             particles, starts, first, beam.rotation, beam.origin, beam.signs(image), self._scales[b],
             beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
-            self.tally, self._rows,
+            self._tallies, self._rows,
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from mc.geometry.voxels import build_voxels, without_rim
 from mc.provenance import provenance
 from mc.source.beams import Beam
 from mc.tables import build_tables, tables_hash
-from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE
+from mc.transport.scoring import EMITTED, ESCAPED, LOST, OVERFLOWS, QUANTUM, ROULETTE, merge
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 
@@ -42,7 +42,7 @@ class Account:
     overflows: int = 0
 
     def add(self, tally: np.ndarray, rows: np.ndarray) -> None:
-        """Enter a batch: its tally (cells,) [quanta] and its counters (chunks, N_COUNTERS)."""
+        """Enter a batch: its tally (cells,) [quanta] and its counters (threads, N_COUNTERS)."""
         counts = [int(count) for count in rows.sum(axis=0)]
         spent = int(tally.sum()) + counts[ESCAPED] + counts[ROULETTE]
         self.emitted += counts[EMITTED] * QUANTUM
@@ -86,12 +86,13 @@ class BeamTransport:
     def run(self, first: int, histories: int) -> np.ndarray:
         """Sum of the dose of histories number `first` to `first + histories` (nz, ny, nx) [Gy]."""
         tally = cpu.empty_tally(self._geometry, self._tables, self._cuts)
-        rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+        rows = cpu.empty_rows()
         cpu.run_beam(
             self.beam, histories, first, 0, self.seed, self._geometry, self._tables, self._cuts, tally, rows
         )
-        self.account.add(tally.medium, rows)
-        return without_rim(tally.medium, self.phantom) * self._gray
+        medium = merge(tally, self._geometry.density.size).medium
+        self.account.add(medium, rows)
+        return without_rim(medium, self.phantom) * self._gray
 
 
 def beam_dose(

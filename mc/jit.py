@@ -15,6 +15,9 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+# Threads of OpenMP that wait for the next call would spin, and take the processor's time for it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numba
 import platformdirs
 

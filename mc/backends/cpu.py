@@ -26,12 +26,15 @@ from mc.transport.scoring import (
     N_COUNTERS,
     PARTICLES,
     Tally,
+    atomic_add,
     medium_tally,
+    part_of,
     water_ratio,
 )
 from phantoms.recipes import water_tank
 
-CHUNKS = 128  # pieces of a batch, handed to threads as they come free
+CHUNKS = 256  # parts of a call's histories, taken by threads as they come free
+COPIES_LIMIT = 1 << 28  # bytes that copies of the tally, one for each thread, may take
 
 _cascade = make_cascade(voxels)
 
@@ -64,7 +67,7 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, coun
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
     particles, starts, first_history, rotation, origin, mirror, scale, beam, replica, seed,
-    geo, tables, cuts, tally, rows,
+    geo, tables, cuts, tallies, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
 
@@ -82,49 +85,59 @@ def run_phase_space(
         -1 for each axis x, y of the phase space to be mirrored, else 1.
     scale : float
         Factor on the particles' weights.
-    tally : Tally
-        Added to.
-    rows : (chunks, N_COUNTERS) int64
-        Counters of each chunk; added to.
+    tallies : Tally
+        Added to: each thread's own copy, or one that they share.
+    rows : (threads, N_COUNTERS) int64
+        Counters of each thread; added to.
     """
     histories = starts.shape[0] - 1
-    chunks = rows.shape[0]
-    for chunk in prange(chunks):
+    turn = np.zeros(1, np.int64)
+    for worker in prange(rows.shape[0]):
         stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
-        counters = rows[chunk]
-        for history in range(chunk * histories // chunks, (chunk + 1) * histories // chunks):
-            counters[HISTORIES] += 1
-            rng = stream(seed, beam, 0, first_history + history, replica)
-            for p in range(starts[history], starts[history + 1]):
-                a, b, c = mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4]
-                x = origin[0] + rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
-                y = origin[1] + rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
-                z = origin[2] + rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
-                a, b, c = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
-                norm = 1.0 / math.sqrt(a * a + b * b + c * c)
-                u = norm * (rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c)
-                v = norm * (rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c)
-                w = norm * (rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c)
-                kind = int(particles[p, 0])
-                weight = scale * particles[p, 8]
-                energy = float(particles[p, 1])
-                depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
-                rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+        counters = np.zeros(N_COUNTERS, np.int64)  # rows of two threads share a cache line
+        tally = part_of(tallies, geo.density.shape[0], worker)
+        chunk = atomic_add(turn, 0, 1)
+        while chunk < CHUNKS:
+            for history in range(chunk * histories // CHUNKS, (chunk + 1) * histories // CHUNKS):
+                counters[HISTORIES] += 1
+                rng = stream(seed, beam, 0, first_history + history, replica)
+                for p in range(starts[history], starts[history + 1]):
+                    a, b, c = mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4]
+                    x = origin[0] + rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
+                    y = origin[1] + rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
+                    z = origin[2] + rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
+                    a, b, c = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
+                    norm = 1.0 / math.sqrt(a * a + b * b + c * c)
+                    u = norm * (rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c)
+                    v = norm * (rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c)
+                    w = norm * (rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c)
+                    kind = int(particles[p, 0])
+                    weight = scale * particles[p, 8]
+                    energy = float(particles[p, 1])
+                    depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
+                    rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+            chunk = atomic_add(turn, 0, 1)
+        rows[worker] += counters
 
 
 @njit(parallel=True, cache=True, _nrt=True)
-def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, tally, rows):
+def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, tallies, rows):
     """Transport `histories` particles of a simple beam (`mc.source.beams.Beam`); see `run_phase_space`."""
-    chunks = rows.shape[0]
-    for chunk in prange(chunks):
+    turn = np.zeros(1, np.int64)
+    for worker in prange(rows.shape[0]):
         stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
-        counters = rows[chunk]
-        for history in range(chunk * histories // chunks, (chunk + 1) * histories // chunks):
-            counters[HISTORIES] += 1
-            rng = stream(seed, 0, 0, first_history + history, replica)
-            energy, x, y, z, u, v, w, rng = sample_beam(beam, rng)
-            depth = _enter(beam.kind, energy, x, y, z, u, v, w, 1.0, geo, cuts, tally, stack, counters)
-            rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+        counters = np.zeros(N_COUNTERS, np.int64)
+        tally = part_of(tallies, geo.density.shape[0], worker)
+        chunk = atomic_add(turn, 0, 1)
+        while chunk < CHUNKS:
+            for history in range(chunk * histories // CHUNKS, (chunk + 1) * histories // CHUNKS):
+                counters[HISTORIES] += 1
+                rng = stream(seed, 0, 0, first_history + history, replica)
+                energy, x, y, z, u, v, w, rng = sample_beam(beam, rng)
+                depth = _enter(beam.kind, energy, x, y, z, u, v, w, 1.0, geo, cuts, tally, stack, counters)
+                rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+            chunk = atomic_add(turn, 0, 1)
+        rows[worker] += counters
 
 
 def cuts_of(physics: Physics) -> Cuts:
@@ -139,13 +152,23 @@ def cuts_of(physics: Physics) -> Cuts:
 
 
 def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tally:
-    """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water."""
-    cells = geometry.density.size
+    """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water.
+
+    It has a copy for each thread in use, where these take less than `COPIES_LIMIT`.
+    """
+    cells, threads = geometry.density.size, numba.get_num_threads()
+    copies = threads if 8 * cells * threads * (1 + water) <= COPIES_LIMIT else 1
     if not water:
-        return medium_tally(cells)
+        return medium_tally(copies * cells)
     ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]
     material = geometry.medium & (voxels.NARROW - 1)
-    return Tally(np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.array(ratios, np.float32)[material])
+    sums = (np.zeros(copies * cells, np.int64) for _ in range(2))
+    return Tally(*sums, np.array(ratios, np.float32)[material])
+
+
+def empty_rows() -> np.ndarray:
+    """Counters of nothing yet, (threads in use, N_COUNTERS) int64."""
+    return np.zeros((numba.get_num_threads(), N_COUNTERS), np.int64)
 
 
 def set_threads(threads: int | None) -> int:
@@ -165,7 +188,7 @@ def warm_up(simple_beams: bool = False, water: bool = False) -> None:
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = cuts_of(physics)
-    tally, rows = empty_tally(geometry, tables, cuts, water), np.zeros((CHUNKS, N_COUNTERS), np.int64)
+    tally, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
     run_phase_space(
         np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),
         1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,

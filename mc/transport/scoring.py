@@ -13,6 +13,7 @@ and Attix. In water both are the same to the last bit.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,11 @@ N_COUNTERS = 10
 class Tally(NamedTuple):
     """Energy deposited in each cell of a geometry [quanta].
 
-    medium : (cells,) int64
-    water : (cells,) int64
+    Threads that add to one tally wait for each other's cache lines, so there may be several copies of the cells,
+    one behind the other: `part_of` gives a thread its own, `merge` sums them up.
+
+    medium : (copies * cells,) int64
+    water : (copies * cells,) int64
         The same as it would be in water; of shape (0, 0) if it was not asked for (`medium_tally`). The number
         of dimensions is part of the type, so kernels compiled without it hold no trace of it.
     cut_ratio : (cells,) float32
@@ -52,26 +56,50 @@ def medium_tally(cells: int) -> Tally:
     return Tally(np.zeros(cells, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32))
 
 
+def merge(tally: Tally, cells: int) -> Tally:
+    """Sum all copies up in the first and empty the others; returns the first, a view."""
+    first = [tally.medium, tally.water]
+    for k, sums in enumerate((tally.medium, tally.water)):
+        if sums.ndim == 1:
+            copies = sums.reshape(-1, cells)
+            for copy in copies[1:]:
+                copies[0] += copy
+                copy[:] = 0
+            first[k] = copies[0]
+    return Tally(*first, tally.cut_ratio)
+
+
 if config.DISABLE_JIT:
 
     def atomic_add(array, index, value):
-        """Add to one element of a shared array."""
+        """Add to one element of a shared array; returns what it held before."""
+        before = array[index]
         array[index] += value
+        return before
 
 else:
 
     @intrinsic
     def atomic_add(typingctx, array, index, value):
-        """Add to one element of a shared int64 array, undisturbed by other threads."""
+        """Add to one element of a shared int64 array, undisturbed by other threads; see above."""
 
         def codegen(context, builder, signature, args):
             array_type = signature.args[0]
             data = context.make_array(array_type)(context, builder, args[0]).data
             pointer = builder.gep(data, [args[1]])
-            builder.atomic_rmw("add", pointer, args[2], "monotonic")
-            return context.get_dummy_value()
+            return builder.atomic_rmw("add", pointer, args[2], "monotonic")
 
-        return types.void(array, types.intp, types.int64), codegen
+        return types.int64(array, types.intp, types.int64), codegen
+
+
+@partial(njit, _nrt=True)
+def part_of(tally, cells, worker):
+    """The copy of a tally that a thread adds to, a view."""
+    first = worker * cells % tally.medium.shape[0]
+    medium = tally.medium[first : first + cells]
+    if tally.water.ndim == 1:
+        return Tally(medium, tally.water[first : first + cells], tally.cut_ratio)
+    return Tally(medium, tally.water, tally.cut_ratio)
 
 
 @njit

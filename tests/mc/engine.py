@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,17 @@ from mc.geometry.voxels import build_voxels, without_rim
 from mc.source.beams import Beam
 from mc.tables import Tables
 from mc.transport.history import Cuts
-from mc.transport.scoring import EMITTED, ESCAPED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, ROULETTE, Tally
+from mc.transport.scoring import (
+    EMITTED,
+    ESCAPED,
+    LOST,
+    N_COUNTERS,
+    OVERFLOWS,
+    QUANTUM,
+    ROULETTE,
+    Tally,
+    merge,
+)
 from phantoms.phantom import Phantom
 
 ANALOGUE = {"split": 1, "repeat": 1, "save": 0.0}
@@ -41,6 +52,7 @@ class Result(NamedTuple):
 
 
 def _result(phantom: Phantom, tally: Tally, rows: np.ndarray) -> Result:
+    tally = merge(tally, math.prod(n + 2 for n in phantom.grid.shape))
     counters = rows.sum(axis=0)
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
     voxels = without_rim(tally.medium, phantom) * QUANTUM
@@ -61,14 +73,14 @@ def run_particles(
     seed: int = 1,
     replica: int = 0,
     first: int = 0,
-    chunks: int = cpu.CHUNKS,
+    workers: int | None = None,
     rim: float = 0.0,
     water: bool = False,
 ) -> Result:
     """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight."""
     geometry = build_voxels(phantom, rim)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
-    rows = np.zeros((chunks, N_COUNTERS), np.int64)
+    rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
         particles.astype(np.float32), np.arange(len(particles) + 1), first, rotation, origin,
         np.array(mirror), 1.0, 0, replica, seed, geometry, tables, cuts, tally, rows,
@@ -91,7 +103,7 @@ def run_beam(
     """Transport particles of a simple beam."""
     geometry = build_voxels(phantom, rim)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
-    rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+    rows = cpu.empty_rows()
     cpu.run_beam(beam, histories, 0, replica, seed, geometry, tables, cuts, tally, rows)
     return _result(phantom, tally, rows)
 

@@ -170,8 +170,8 @@ def test_the_same_bits_however_the_work_is_shared_out(tables):
     phantom = Phantom(grid, 1.9 * one, bone * one, MATERIALS)
     particles = np.concatenate([pencil(kind, 4.0, (0, 0, -1), (0.1, 0, 1), 100) for kind in range(3)])
     whole = run_particles(phantom, tables, CUTS, particles, water=True).water
-    for chunks in (1, 7):
-        found = run_particles(phantom, tables, CUTS, particles, chunks=chunks, water=True).water
+    for workers in (1, 7):
+        found = run_particles(phantom, tables, CUTS, particles, workers=workers, water=True).water
         np.testing.assert_array_equal(found, whole)
     parts = [
         run_particles(phantom, tables, CUTS, particles[first : first + 75], first=first, water=True).water

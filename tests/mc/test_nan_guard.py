@@ -35,6 +35,7 @@ from mc.transport.scoring import (
     PARTICLES,
     ROULETTE,
     STEPS,
+    merge,
     quanta,
 )
 from phantoms.errors import InputError
@@ -73,7 +74,7 @@ def follow(phantom, tables, cuts, particles, rim=0.0, water=True):
         particles.astype(np.float32), np.arange(len(particles) + 1), 0, np.eye(3), np.zeros(3), np.ones(2),
         1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
-    return tally, rows.sum(axis=0)
+    return merge(tally, geometry.density.size), rows.sum(axis=0)
 
 
 def assert_sound(tally, counters, n):

@@ -18,7 +18,7 @@ from mc.tables.build import energy_nodes
 from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import BUDGET, ELECTRON, PHOTON, STACK_COLUMNS
 from mc.transport.replay import new_tracks
-from mc.transport.scoring import EMITTED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, STEPS
+from mc.transport.scoring import EMITTED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, STEPS, merge
 from phantoms.materials import load_materials
 from phantoms.recipes import Layer, slabs, water_tank
 
@@ -90,7 +90,9 @@ def test_an_electron_goes_on_amid_its_step():
             state = tuple(np.uint64(word) for word in stream(1, 0, 0, history, 0))
             CASCADE(geometry, tables, cuts, tally, stack, 1, new_tracks(), counters, state)
         assert counters[LOST] == 0
-        return without_rim(tally.medium, phantom).sum(axis=(1, 2)) * QUANTUM / 50
+        return (
+            without_rim(merge(tally, geometry.density.size).medium, phantom).sum(axis=(1, 2)) * QUANTUM / 50
+        )
 
     straight, scattered = depth_dose((1e-12, 1e-13, 1e9)), depth_dose((0.0, 0.0, 0.0))
     centres, ranges = phantom.grid.centres(0) - 0.5, tables.range_k1[1, 0, :, 0]

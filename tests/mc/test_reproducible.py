@@ -43,7 +43,9 @@ def whole(tables, particles):
     return run_particles(PHANTOM, tables, CUTS, particles)
 
 
-def test_threads(tables, particles, whole):
+@pytest.mark.parametrize("limit", [0, cpu.COPIES_LIMIT], ids=["one tally", "a tally each"])
+def test_threads(tables, particles, whole, limit, monkeypatch):
+    monkeypatch.setattr(cpu, "COPIES_LIMIT", limit)
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("one core")
     before = numba.get_num_threads()
@@ -58,9 +60,9 @@ def test_threads(tables, particles, whole):
         numba.set_num_threads(before)
 
 
-@pytest.mark.parametrize("chunks", [1, 7, 1000])
-def test_chunks(tables, particles, whole, chunks):
-    result = run_particles(PHANTOM, tables, CUTS, particles, chunks=chunks)
+@pytest.mark.parametrize("workers", [1, 7, 50])
+def test_workers(tables, particles, whole, workers):
+    result = run_particles(PHANTOM, tables, CUTS, particles, workers=workers)
     np.testing.assert_array_equal(result.tally, whole.tally)
 
 
@@ -91,7 +93,7 @@ import numpy as np
 from engine import run_particles
 from test_reproducible import CUTS, PHANTOM, PLAN
 from mc.tables import build_tables
-result = run_particles(PHANTOM, build_tables(PHANTOM.materials, PLAN), CUTS, np.load(sys.argv[1]), chunks=1)
+result = run_particles(PHANTOM, build_tables(PHANTOM.materials, PLAN), CUTS, np.load(sys.argv[1]), workers=1)
 np.savez(sys.argv[2], tally=result.tally, counters=result.counters)
 """
 
