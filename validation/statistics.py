@@ -24,7 +24,6 @@ def noise_ceiling(
     criterion: Criterion,
     mask: np.ndarray | None = None,
     seed: int = 1,
-    correlations: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> float:
     """Gamma passing rate that two doses reach which differ by nothing but their noise [%].
 
@@ -42,43 +41,18 @@ def noise_ceiling(
     criterion, mask
         As for `validation.gamma.gamma`.
     seed : int
-    correlations : pair of (kz, ky, kx) array, optional
-        Correlation of the reference's noise, and of the other's, between voxels 0, 1, 2, ... apart along each
-        axis, in either direction; 0 beyond. Where electrons cross several voxels, the noise of neighbours is
-        alike and gamma finds no better value next door: without this the ceiling is too high. None:
-        independent voxels.
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
     random = np.random.default_rng(seed)
     copies = []
-    for sigma, correlation in zip((reference_sigma, other_sigma), correlations, strict=True):
+    for sigma in (reference_sigma, other_sigma):
         copy = reference
         if sigma is not None:
-            copy = _unit_noise(reference.shape, correlation, random)
+            copy = random.standard_normal(reference.shape)
             copy *= sigma  # in place: a large grid has no room for more copies
             copy += reference
         copies.append(copy)
     return gamma(copies[0], grid, copies[1], grid, criterion, mask).passing_rate()
-
-
-def _unit_noise(
-    shape: tuple[int, int, int], correlation: np.ndarray | None, random: np.random.Generator
-) -> np.ndarray:
-    """Normal noise of unit variance with a correlation between neighbours."""
-    if correlation is None:
-        return random.standard_normal(shape)
-    # the spectrum is that of a periodic grid: padded, so that its ends do not see each other
-    padded = tuple(n + k for n, k in zip(shape, correlation.shape, strict=True))
-    lags = np.zeros(padded)
-    lags[tuple(slice(k) for k in correlation.shape)] = correlation
-    for axis, k in enumerate(correlation.shape):
-        forward, backward = [slice(None)] * 3, [slice(None)] * 3
-        forward[axis], backward[axis] = slice(1, k), slice(padded[axis] - k + 1, None)
-        lags[tuple(backward)] = np.flip(lags[tuple(forward)], axis)
-    power = np.maximum(np.fft.rfftn(lags).real, 0.0)  # measured correlations need not fit together exactly
-    power /= np.fft.irfftn(power, padded, axes=(0, 1, 2))[0, 0, 0]
-    white = np.fft.rfftn(random.standard_normal(padded))
-    return np.fft.irfftn(white * np.sqrt(power), padded, axes=(0, 1, 2))[tuple(slice(n) for n in shape)]
 
 
 @dataclass(frozen=True)

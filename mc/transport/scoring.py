@@ -35,8 +35,8 @@ N_COUNTERS = 10
 class Tally(NamedTuple):
     """Energy deposited in each cell of a geometry [quanta].
 
-    Threads that add to one tally wait for each other's cache lines, so there may be several copies of the cells,
-    one behind the other: `part_of` gives a thread its own, `merge` sums them up.
+    Threads that add to one tally wait for each other's cache lines, so there may be several copies of the
+    cells, one behind the other: `part_of` gives a thread its own, `merge` sums them up.
 
     medium : (copies * cells,) int64
     water : (copies * cells,) int64

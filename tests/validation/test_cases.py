@@ -11,12 +11,11 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.cases.curves import Curve, deviation
 from validation.cases.judge import Pair, family_allowance, judge, pair_doses
-from validation.cases.noise import correlation, inflation, sigma_scale
+from validation.cases.noise import inflation, mirror_noise, sigma_scale
 from validation.cases.r50 import find_r50, moments, r50_sigma
 from validation.cases.stored import load_dose, save_dose
 from validation.cases.sums import Sums
 from validation.cases.verdict import Check, Options, Verdict
-from validation.statistics import _unit_noise
 
 GRID = Grid((60, 21, 21), (0.2, 0.5, 0.5), (0.1, -5.0, -5.0))
 NOISE = 0.01  # of the local dose, at the maximum
@@ -39,9 +38,11 @@ def truth():
 def noise(seed, along=1):
     """Noise of the dose's sigma, correlated over `along` voxels of depth, and that sigma."""
     random = np.random.default_rng(seed)
-    lags = np.maximum(0.0, 1.0 - np.arange(along) / along)[:, None, None]
+    nz, ny, nx = GRID.shape
+    white = random.standard_normal((nz + along - 1, ny, nx))
+    shared = sum(white[k : k + nz] for k in range(along)) / np.sqrt(along)
     sigma = NOISE * np.sqrt(truth() + 1e-3)
-    return sigma * _unit_noise(GRID.shape, lags, random), sigma
+    return sigma * shared, sigma
 
 
 def judged(change=lambda dose: dose, along=1, quick=False, seed=0, stated=1.0):
@@ -118,10 +119,11 @@ def test_scale_and_correlation_of_noise_are_read_from_a_dose():
     # variance of the mean of five: 1 + 2 (4/5 4/5 + 3/5 3/5 + 2/5 2/5 + 1/5 1/5) = 3.4
     assert inflation(truth() + values, sigma, region, (5, 1, 1)) == pytest.approx(3.4, rel=0.15)
     assert inflation(truth() + noise(8)[0], sigma, region, (5, 1, 1)) == pytest.approx(1.0, abs=0.15)
-    found = correlation(truth() + values, sigma, region, (6, 1, 0))
-    assert found.shape == (7, 2, 1)
-    np.testing.assert_allclose(found[:, 0, 0], [1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0], atol=0.08)
-    np.testing.assert_allclose(found[:, 1, 0], 0.0, atol=0.08)
+    for drawn, where in mirror_noise(truth() + values):
+        assert not drawn[~where].any()
+        t = (drawn / sigma)[:, where[0]]
+        for lag, expected in enumerate([1.0, 0.8, 0.6, 0.4, 0.2, 0.0]):
+            assert np.mean(t[: len(t) - lag] * t[lag:]) == pytest.approx(expected, abs=0.08)
 
 
 def test_the_worst_of_many_is_allowed_what_noise_makes_of_it():

@@ -64,38 +64,18 @@ def inflation(
     return max(1.0, float(found / expected)) if expected > 0 else 1.0
 
 
-def correlation(
-    dose: np.ndarray, sigma: np.ndarray, region: np.ndarray, lags: tuple[int, int, int]
-) -> np.ndarray:
-    """Correlation of a dose's noise between voxels 0 to `lags` apart along z, y, x, (lags + 1).
+def mirror_noise(dose: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Noise such as the dose holds, of its own size and correlation, drawn in three ways, (nz, ny, nx) each.
 
-    Parameters
-    ----------
-    dose, sigma : (nz, ny, nx) array
-    region : (nz, ny, nx) bool
-        Both voxels of a pair lie in it.
-    lags : (int, int, int)
+    It is the dose less one of its mirror images, over sqrt 2; the second array is False where a voxel is its
+    own image and so has none.
     """
-    products, counts = np.zeros([n + 1 for n in lags]), np.zeros([n + 1 for n in lags])
-    size = tuple(2 * n + 1 for n in lags)  # pairs must not meet their own mirror image
-    for anti, variance, part in _halves(dose, sigma, region, size):
-        if not part.any():
-            continue
-        t = np.divide(anti, np.sqrt(variance), out=np.zeros_like(anti), where=part & (variance > 0))
-        box = tuple(
-            slice(max(0, found.min() - n), found.max() + n + 1)
-            for found, n in zip(np.nonzero(part), lags, strict=True)
-        )
-        t, part = t[box], part[box].astype(float)
-        for lag in np.ndindex(products.shape):
-            there = tuple(slice(k, None) for k in lag)
-            here = tuple(slice(None, n - k) for k, n in zip(lag, t.shape, strict=True))
-            products[lag] += np.sum(t[here] * t[there])  # t is 0 outside
-            counts[lag] += np.sum(part[here] * part[there])
-    covariance = products / np.maximum(counts, 1)
-    if not covariance[0, 0, 0] > 0:
-        covariance[0, 0, 0] = 1.0  # in a region of a few columns neighbours cannot be told from mirror images
-    return covariance / covariance[0, 0, 0]
+    for axes in ((1,), (2,), LATERAL):
+        own = np.ones(dose.shape, bool)
+        for axis in axes:
+            n = dose.shape[axis]
+            own &= (2 * np.arange(n) == n - 1).reshape([-1 if a == axis else 1 for a in range(3)])
+        yield (dose - np.flip(dose, axes)) * np.sqrt(0.5), ~own
 
 
 def _halves(
