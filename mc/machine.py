@@ -17,11 +17,13 @@ from pathlib import Path
 from platformdirs import user_config_dir
 
 import phantoms
+from mc.collimators import Collimators, read_collimators
 from mc.schema import Table
 from phantoms.errors import InputError
 
 SHIPPED = Path(phantoms.__file__).parent / "data" / "machines"
 FLUENCE_MODES = ("STANDARD", "FFF")
+BELOW, ABOVE = "below_jaws", "above_jaws"
 FIELD_TOLERANCE = 0.05  # between a plan's jaws and the field of a phase space [cm]
 
 
@@ -30,9 +32,9 @@ class PhaseSpaceFile:
     """A phase space and the field it was scored for."""
 
     file: Path  # header, data file or stem, resolved against the machine file
-    plane: str  # "below_jaws": scored below the jaws, so for one field only
+    plane: str  # "below_jaws": scored below the jaws, so for one field only; "above_jaws": for any
     target_z_cm: float  # z of the target in the coordinates of the phase space
-    field_cm: tuple[float, float, float, float]  # x1, x2, y1, y2 in the isocentre plane, IEC X_b and Y_b
+    field_cm: tuple[float, float, float, float]  # x1, x2, y1, y2, at isocentre, IEC X_b and Y_b; the largest
     mirror: tuple[bool, bool] = (False, False)  # axes about which head and field are symmetric
 
 
@@ -86,6 +88,7 @@ class Machine:
     sad_cm: float
     path: Path
     energies: tuple[BeamQuality, ...]
+    collimators: Collimators | None = None  # None: only fields that phase spaces were scored for
 
     @cached_property
     def sha256(self) -> str:
@@ -116,8 +119,12 @@ def read_machine(path: str | Path) -> Machine:
         sad_cm=table.number("sad_cm", above=0.0),
         path=path.resolve(),
         energies=tuple(_beam_quality(entry, path) for entry in table.tables("energies")),
+        collimators=read_collimators(table.table("collimators")) if "collimators" in table else None,
     )
     table.finish()
+    above = any(space.plane == ABOVE for quality in machine.energies for space in quality.phase_spaces)
+    if above and machine.collimators is None:
+        raise table.error("collimators", "is missing, but a phase space lies above the jaws", "describe them")
     labels = [quality.label for quality in machine.energies]
     for label in labels:
         if labels.count(label) > 1:
@@ -165,15 +172,31 @@ def user_folder() -> Path:
 def phase_space_for(
     quality: BeamQuality, jaws: tuple[float, float, float, float], tolerance: float = FIELD_TOLERANCE
 ) -> PhaseSpaceFile:
-    """The phase space scored below jaws at `jaws` (x1, x2, y1, y2) [cm, isocentre plane]."""
-    for phase_space in quality.phase_spaces:
-        if all(abs(a - b) <= tolerance for a, b in zip(jaws, phase_space.field_cm, strict=True)):
-            return phase_space
-    known = "; ".join(_field_text(phase_space.field_cm) for phase_space in quality.phase_spaces)
+    """The phase space for jaws at `jaws` (x1, x2, y1, y2) [cm, isocentre plane].
+
+    One scored below jaws that stand just there, or else one above the jaws that reaches so far.
+    """
+    if not quality.phase_spaces:
+        raise InputError(
+            f"the {quality.label} beam",
+            "its machine file names no phase space",
+            "make or fetch one scored above the jaws and name it under [[energies.phase_spaces]]",
+        )
+    below = [space for space in quality.phase_spaces if space.plane == BELOW]
+    above = [space for space in quality.phase_spaces if space.plane == ABOVE]
+    for space in below:
+        if all(abs(a - b) <= tolerance for a, b in zip(jaws, space.field_cm, strict=True)):
+            return space
+    for space in above:
+        x1, x2, y1, y2 = space.field_cm
+        if min(jaws[0] - x1, x2 - jaws[1], jaws[2] - y1, y2 - jaws[3]) >= -tolerance:
+            return space
+    known = [_field_text(space.field_cm) for space in below]
+    known += [f"any within {_field_text(space.field_cm)}" for space in above]
     raise InputError(
         f"field {_field_text(jaws)}",
         f"no phase space of the {quality.label} beam was scored for it",
-        f"it has {known}; other fields come with the collimator model",
+        f"it has {'; '.join(known)}; a phase space above the jaws serves all fields",
     )
 
 
@@ -205,7 +228,10 @@ def _beam_quality(table: Table, path: Path) -> BeamQuality:
     quality = BeamQuality(
         nominal_mv=table.number("nominal_mv", above=0.0),
         fluence_mode=table.choice("fluence_mode", FLUENCE_MODES),
-        phase_spaces=tuple(_phase_space_file(entry, path) for entry in table.tables("phase_spaces")),
+        phase_spaces=tuple(
+            _phase_space_file(entry, path)
+            for entry in (table.tables("phase_spaces") if "phase_spaces" in table else ())
+        ),
         reference=_reference(table.table("reference")),
         calibration=_calibration(table.table("calibration")) if "calibration" in table else None,
     )
@@ -219,9 +245,7 @@ def _phase_space_file(table: Table, path: Path) -> PhaseSpaceFile:
     beside = file.parent.glob("*") if file.parent.is_dir() else ()
     if not any(p.stem == stem and p.suffix.lower() == ".iaeaheader" for p in beside):
         raise table.error("file", f"no phase space {file}", "the path counts from the machine file")
-    plane = table.choice("plane", ("below_jaws", "above_jaws"))
-    if plane == "above_jaws":
-        raise table.error("plane", "phase spaces above the jaws come with the collimator model", "below_jaws")
+    plane = table.choice("plane", (BELOW, ABOVE))
     field = table.numbers("field_cm", 4)
     if not (field[0] < field[1] and field[2] < field[3]):
         raise table.error("field_cm", f"{list(field)} is not x1 < x2, y1 < y2")

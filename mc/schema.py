@@ -77,11 +77,21 @@ class Table:
             raise self.error(key, f"must be greater than {above:g}, found {value:g}")
         return float(value)
 
-    def numbers(self, key: str, length: int, *, above: float = -math.inf) -> tuple[float, ...]:
-        """`length` finite numbers, each greater than `above`."""
+    def numbers(self, key: str, length: int = 0, *, above: float = -math.inf) -> tuple[float, ...]:
+        """`length` finite numbers, each greater than `above`; one or more if no length is given."""
+        return self._row(key, self._get(key, _REQUIRED), length, above)
+
+    def rows(self, key: str, length: int, *, above: float = -math.inf) -> tuple[tuple[float, ...], ...]:
+        """One or more lists of `length` numbers."""
         value = self._get(key, _REQUIRED)
-        if not isinstance(value, list) or len(value) != length:
-            raise self.error(key, f"must be a list of {length} numbers, found {value!r}")
+        if not isinstance(value, list) or not value:
+            raise self.error(key, f"must be a list of lists of {length} numbers, found {value!r}")
+        return tuple(self._row(key, row, length, above) for row in value)
+
+    def _row(self, key: str, value: Any, length: int, above: float) -> tuple[float, ...]:
+        if not isinstance(value, list) or not value or (length and len(value) != length):
+            count = f"{length} numbers" if length else "numbers"
+            raise self.error(key, f"must be a list of {count}, found {value!r}")
         return tuple(self._number(key, item, above) for item in value)
 
     def table(self, key: str) -> Table:

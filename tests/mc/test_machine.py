@@ -153,7 +153,7 @@ MISTAKES = {
     "no energies": (r"(?s)\[\[energies.*", "", "energies: is missing"),
     "energies a table": (r"\[\[energies\]\]", "[energies]", "energies: must be one or more tables"),
     "no phase space file": ("beams/small", "beams/large", r"phase_spaces\[0\]\.file: no phase space"),
-    "above the jaws": ("below_jaws", "above_jaws", "come with the collimator model"),
+    "above the jaws": ("below_jaws", "above_jaws", "collimators: is missing, but"),
     "plane": ("below_jaws", "below_jaw", "did you mean 'below_jaws'"),
     "field of three": (r"\[-2.5, 2.5, -1.5, 2.5\]", "[1, 2, 3]", "must be a list of 4 numbers"),
     "field reversed": (r"\[-2.5, 2.5,", "[2.5, -2.5,", "is not x1 < x2"),
