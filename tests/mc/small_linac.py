@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from dicom_factory import GRID, body_box, rectangle, write_case
 from dicom_factory import Contours as Structure
 
@@ -86,3 +89,15 @@ def plan(*options: str) -> list[str]:
     """Arguments of `mcverify plan` for the `bench` of conftest; by default one pass, the least work."""
     options = options or ("--histories", "3000")
     return ["plan", "case", "--machine", "machine/linac.toml", "--out", "out", *options]
+
+
+def mpiexec(ranks: int) -> list[str]:
+    """The command that runs another on so many ranks, nothing for one; skips the test without MPI."""
+    if ranks == 1:
+        return []
+    beside = Path(sys.executable).with_name("mpiexec")
+    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if launcher is None:
+        pytest.skip("no mpiexec")
+    pytest.importorskip("mpi4py")
+    return [launcher, "-n", str(ranks)]

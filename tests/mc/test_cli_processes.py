@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_linac import plan
+from small_linac import mpiexec, plan
 
 from mc.dose import Dose
 
@@ -75,21 +75,12 @@ def test_second_start_is_quick(bench):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3.0
 
 
-def mpiexec(ranks: int) -> list[str]:
-    beside = Path(sys.executable).with_name("mpiexec")
-    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if launcher is None:
-        pytest.skip("no mpiexec")
-    pytest.importorskip("mpi4py")
-    return [launcher, "-n", str(ranks)]
-
-
 @pytest.mark.slow
 def test_ranks_and_threads_give_the_same_bits(bench):
     doses = {}
     for ranks, threads in ((1, 1), (1, 2), (2, 1), (2, 2)):
         argv = plan("--histories", "6000", "--threads", threads)
-        done = run(*argv, launcher=mpiexec(ranks) if ranks > 1 else ())
+        done = run(*argv, launcher=mpiexec(ranks))
         assert done.returncode in (0, 1), done.stderr
         assert done.stdout.count("verdict:") == 1  # told by one rank
         dose = Dose.load("out/dose.h5")

@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from small_linac import RESULT, plan, small_case, write_machine
+from small_linac import RESULT, mpiexec, plan, small_case, write_machine
 
 from mc.dose import Dose
 
@@ -40,7 +40,7 @@ class Run:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(prefixes)}
         argv = plan("--histories", histories, "--threads", str(threads), "--checkpoint-every", OFTEN)
         self.process = subprocess.Popen(
-            [*_launcher(ranks), sys.executable, "-m", "mc", *argv],
+            [*mpiexec(ranks), sys.executable, "-m", "mc", *argv],
             env={**clean, "PYTHONPATH": str(ROOT), "MCVERIFY_TEST_RUN": self.name},
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -76,17 +76,6 @@ class Run:
         """Until the transport has written its first checkpoint, or the run is over."""
         while self.process.poll() is None and not (self.folder / "out" / "checkpoint.h5").exists():
             time.sleep(0.01)
-
-
-def _launcher(ranks: int) -> list[str]:
-    if ranks == 1:
-        return []
-    beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if found is None:
-        pytest.skip("no mpiexec")
-    pytest.importorskip("mpi4py")
-    return [found, "-n", str(ranks)]
 
 
 def fingerprint(folder: Path) -> str:
