@@ -74,6 +74,21 @@ examples:
   mcverify calibrate linac.toml
   mcverify calibrate linac.toml --uncertainty 0.2% --out calibration.toml"""
 
+COMMISSION = """\
+Compute by Monte Carlo what was measured of a machine in the water tank, and compare.
+
+SCANS_DIR holds the scans: PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns, and
+output factors as CSV. What the files do not tell stands in scans.toml beside them (docs/commissioning.md).
+Each field is one run; the result folder receives commissioning.html and commissioning.json."""
+
+COMMISSION_EPILOG = """\
+examples:
+  mcverify commission linac.toml scans/
+  mcverify commission linac.toml scans/ --uncertainty 0.3% --out commissioning/
+  mcverify commission linac.toml scans/ --criteria own.toml --max-time 10min
+
+exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted, too noisy)"""
+
 GAMMA = """\
 Compare two doses by gamma (Low et al. 1998), with the exact minimum over the interpolated dose.
 
@@ -144,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
             help="dose per source history of a machine's beams",
             description=CALIBRATE,
             epilog=CALIBRATE_EPILOG,
+        )
+    )
+    _commission(
+        commands.add_parser(
+            "commission",
+            help="compare a machine's beams with measured scans",
+            description=COMMISSION,
+            epilog=COMMISSION_EPILOG,
         )
     )
     _gamma(commands.add_parser("gamma", help="compare two doses", description=GAMMA, epilog=GAMMA_EPILOG))
@@ -221,6 +244,39 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-time", metavar="TIME", type=units.duration, help="such as 90s, 10min")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the TOML blocks to this file")
+    _computing(parser)
+
+
+def _commission(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    parser.add_argument("scans", metavar="SCANS_DIR", type=Path, help="folder with the measured scans")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("mcverify-commissioning"), help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--criteria",
+        metavar="NAME|FILE",
+        help="limits to judge by: default (1 %%/1 mm beyond the build-up), or a TOML file",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        metavar="PERCENT",
+        type=units.percentage,
+        default=0.004,
+        help="transport sigma of the curves at which to stop (default: 0.4%%)",
+    )
+    parser.add_argument(
+        "--max-time",
+        metavar="TIME",
+        type=units.duration,
+        help="for each field, such as 90s, 10min; two passes over its particles are completed anyway",
+    )
+    parser.add_argument(
+        "--voxel",
+        metavar="SIDE",
+        type=units.voxel_side,
+        help="side of the tank's voxels (default: 2, 1 or 0.5 mm, by the width of the field)",
+    )
     _computing(parser)
 
 

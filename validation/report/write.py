@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from phantoms.files import replacing
 from validation.comparison import Comparison
@@ -38,20 +39,32 @@ def write_result(comparison: Comparison, path: str | Path) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def render(comparison: Comparison) -> str:
-    """The report as HTML text."""
-    # only a report needs the template engine and matplotlib, and both are slow to import
-    from jinja2 import Environment, StrictUndefined
+def fill(template: str, **values: Any) -> str:
+    """A template of this package as HTML text, with these values."""
+    # only a report needs the template engine, which is slow to import
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    from validation.report import facts, tables
-    from validation.report.figures import draw_all
+    def load(name: str) -> str:
+        return (files("validation.report") / name).read_text("utf-8")
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(load),
     )
-    template = environment.from_string((files("validation.report") / TEMPLATE).read_text("utf-8"))
+    return environment.get_template(template).render(**values)
+
+
+def render(comparison: Comparison) -> str:
+    """The report as HTML text."""
+    from validation.report import facts, tables
+    from validation.report.figures import draw_all  # matplotlib is slow to import
+
     verdict = comparison.verdict
-    return template.render(
+    return fill(
+        TEMPLATE,
         profile=comparison.profile,
         status=verdict.status,
         status_word=tables.VERDICT[verdict.status],

@@ -1,0 +1,88 @@
+"""`mcverify commission`: measured scans of a machine against Monte Carlo."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from mc.cli import output
+from mc.cli.kernels import load_kernels
+from mc.cli.screen import Screen, clock
+from mc.machine import read_machine
+from mc.parallel import World
+from phantoms.errors import InputError
+
+if TYPE_CHECKING:
+    from validation.commission.run import Commissioning
+
+PASSED, FAILED, NO_VERDICT = 0, 1, 2
+REPORT, RESULT = "commissioning.html", "commissioning.json"
+
+
+def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
+    """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
+    from validation.commission.criteria import DEFAULT, load_criteria
+    from validation.commission.run import Effort, commission
+    from validation.report.commission import write_commission_report, write_commission_result
+    from validation.scans import read_folder
+
+    started = time.monotonic()
+    machine = read_machine(arguments.machine)
+    criteria = load_criteria(arguments.criteria or DEFAULT)
+    measured = read_folder(arguments.scans)
+    out = arguments.out
+    if out.resolve().is_relative_to(arguments.scans.resolve()):
+        raise InputError(out, "lies in the folder of the scans", output.OTHER_FOLDER)
+    out.mkdir(parents=True, exist_ok=True)
+    output.check_writable(out)
+    effort = Effort(
+        arguments.uncertainty, arguments.max_time, arguments.voxel, arguments.seed, arguments.threads
+    )
+    with screen.progress() as bar:
+
+        def on_field(label: str) -> None:
+            if not ready:
+                bar.stage("kernels (compiled once, some twenty seconds)")
+                load_kernels(ranks)
+                ready.append(True)
+            bar.stage(label)
+
+        ready: list[bool] = []
+        found = commission(machine, measured, criteria, effort, on_field=on_field, on_progress=bar.update)
+        bar.stage("writing the report")
+        write_commission_report(found, out / REPORT)
+        write_commission_result(found, out / RESULT)
+    show(found, screen)
+    screen.line(f"{clock(time.monotonic() - started)}; report: {out / REPORT}")
+    return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
+
+
+def show(found: Commissioning, screen: Screen) -> None:
+    """Print warnings, the table of scans and the verdict, in the words of the report."""
+    from validation.report.commission import HEADLINES, WORDS, factor_lines, scan_lines
+
+    for warning in found.warnings:
+        screen.warn(warning)
+    columns = (
+        "",
+        "field",
+        "scan",
+        "passing [%]",
+        "largest gamma",
+        "mean diff. [%]",
+        "sigma [%]",
+        "latent [%]",
+    )
+    keys = ("word", "field", "scan", "passing", "largest", "difference", "sigma", "latent")
+    rows = [tuple(line[key] for key in keys) for line in scan_lines(found)]
+    screen.table(
+        f"{found.machine.name}: {found.criteria.title}", columns, rows, right=(3, 4, 5, 6, 7), whole=(0,)
+    )
+    if found.output_factors:
+        columns = ("", "output factor", "condition", "measured", "computed", "diff. [%]")
+        keys = ("word", "label", "condition", "measured", "computed", "difference")
+        rows = [tuple(line[key] for key in keys) for line in factor_lines(found)]
+        screen.table("output factors", columns, rows, right=(3, 4, 5), whole=(0,))
+    screen.line(f"criteria: {found.criteria.criterion}; {found.criteria.status}")
+    screen.line(f"verdict: {WORDS[found.status]}. {HEADLINES[found.status]}")

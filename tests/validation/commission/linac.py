@@ -1,0 +1,82 @@
+"""A linac small enough for whole commissionings within seconds, and scans of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mc.source.phase_space import Particles, write_phase_space
+
+PARTICLES = 4000
+MACHINE = """\
+name = "TESTLINAC"
+sad_cm = 100.0
+
+[[energies]]
+nominal_mv = 6.0
+fluence_mode = "FFF"
+
+[energies.reference]
+ssd_cm = 90.0
+depth_cm = 10.0
+field_cm = [5.0, 5.0]
+dose_per_mu_gy = 0.01
+"""
+PHASE_SPACE = """
+[[energies.phase_spaces]]
+file = "{name}"
+plane = "below_jaws"
+field_cm = [{x1}, {x2}, {y1}, {y2}]
+mirror = "{mirror}"
+"""
+
+
+def write_linac(folder: Path, fields: dict[str, tuple[float, float, float, float]], mirror: str = "") -> Path:
+    """Write a machine of point sources of 0.5 to 4 MeV, one phase space a field (x1, x2, y1, y2 [cm])."""
+    text = MACHINE
+    for number, (name, jaws) in enumerate(fields.items()):
+        rng = np.random.default_rng(number)
+        x = 0.5 * rng.uniform(*jaws[:2], PARTICLES)
+        y = -0.5 * rng.uniform(*jaws[2:], PARTICLES)  # phase spaces have y opposite to the jaws'
+        path = np.sqrt(x**2 + y**2 + 50.0**2)
+        write_phase_space(
+            folder / name,
+            Particles(
+                kind=np.ones(PARTICLES, np.int8),
+                energy=rng.uniform(0.5, 4.0, PARTICLES),
+                x=x,
+                y=y,
+                z=np.full(PARTICLES, 50.0),
+                u=x / path,
+                v=y / path,
+                w=50.0 / path,
+                weight=np.ones(PARTICLES),
+                new_history=np.arange(PARTICLES) % 2 == 0,
+            ),
+            orig_histories=PARTICLES,
+        )
+        x1, x2, y1, y2 = jaws
+        text += PHASE_SPACE.format(name=name, x1=x1, x2=x2, y1=y1, y2=y2, mirror=mirror)
+    (folder / "linac.toml").write_text(text)
+    return folder / "linac.toml"
+
+
+HEADER = "scan,x_cm,y_cm,z_cm,value,field_x_cm,field_y_cm,ssd_cm,nominal_mv,fluence_mode\n"
+
+
+def csv_lines(name, points, field=(5, 5), ssd=90, mode="FFF"):
+    """Lines of a CSV file of scans for points (x, y, z, value)."""
+    facts = f"{field[0]},{field[1]},{ssd},6,{mode}"
+    return "".join(f"{name}," + ",".join(f"{c:.5g}" for c in point) + f",{facts}\n" for point in points)
+
+
+def write_scans(folder: Path, field=(5, 5)) -> Path:
+    """Write a depth dose and a crossline profile such as a linac of 6 MV might have."""
+    z, x = np.arange(0, 15.1, 0.5), np.arange(-4, 4.01, 0.2)
+    deep = [(0, 0, d, 100 * (np.exp(-0.06 * d) - 0.5 * np.exp(-d / 0.4))) for d in z]
+    across = [(p, 0, 5, 100 / (1 + np.exp((abs(p) - 0.475 * field[0]) / 0.1))) for p in x]
+    folder.mkdir(parents=True, exist_ok=True)
+    text = HEADER + csv_lines("deep", deep, field) + csv_lines("across", across, field)
+    (folder / "scans.csv").write_text(text)
+    return folder

@@ -1,0 +1,1 @@
+"""Commissioning: measured scans of a machine against Monte Carlo, and tuning of its source."""

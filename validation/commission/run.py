@@ -1,0 +1,225 @@
+"""Commissioning as a whole: measured scans in, computed ones beside them, a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mc.config import Physics
+from mc.machine import Machine
+from mc.provenance import provenance
+from mc.run import Progress
+from validation.commission.compute import ComputedField, compute_field
+from validation.commission.criteria import Criteria
+from validation.commission.fields import Field, sort_by_field
+from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, judge_fields
+from validation.commission.source import place_beam
+from validation.numbers import plain
+from validation.scans import ScanSet
+
+SCHEMA = "mcverify commissioning"
+SCHEMA_VERSION = 1
+UNCERTAINTY = 0.004  # relative transport sigma asked of the curves
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How well to compute, and with what.
+
+    Parameters
+    ----------
+    uncertainty : float
+        Relative transport sigma of the curves.
+    max_time : float or None
+        For each field [s].
+    voxel_cm : float or None
+        Side of the voxels; None: chosen by the width of the field.
+    seed : int
+    threads : int or None
+    """
+
+    uncertainty: float = UNCERTAINTY
+    max_time: float | None = None
+    voxel_cm: float | None = None
+    seed: int = 1
+    threads: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Commissioning:
+    """What came of it.
+
+    Parameters
+    ----------
+    machine : Machine
+    criteria : Criteria
+    fields : tuple of JudgedField
+    output_factors : tuple of JudgedFactor
+    warnings : tuple of str
+    made : dict
+        How and when it was computed (`mc.provenance`).
+    """
+
+    machine: Machine
+    criteria: Criteria
+    fields: tuple[JudgedField, ...]
+    output_factors: tuple[JudgedFactor, ...]
+    warnings: tuple[str, ...]
+    made: dict
+
+    @property
+    def status(self) -> str:
+        """'pass', 'fail', or 'too noisy' where nothing fails but something could not be judged for noise."""
+        found = [scan.status for field in self.fields for scan in field.scans]
+        found += [factor.status for factor in self.output_factors]
+        return next((status for status in (FAIL, NOISY) if status in found), PASS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result for programs: see docs/formats.md."""
+        return plain(
+            {
+                "schema": SCHEMA,
+                "schema_version": SCHEMA_VERSION,
+                "machine": {"name": self.machine.name, "sha256": self.machine.sha256},
+                "criteria": self.criteria,
+                "status": self.status,
+                "fields": [_field(field) for field in self.fields],
+                "output_factors": [
+                    {
+                        "field_cm": judged.factor.field_cm,
+                        "ssd_cm": judged.factor.ssd_cm,
+                        "depth_cm": judged.factor.depth_cm,
+                        "measured": judged.factor.value,
+                        "computed": judged.computed,
+                        "sigma": judged.sigma,
+                        "status": judged.status,
+                    }
+                    for judged in self.output_factors
+                ],
+                "warnings": self.warnings,
+                "provenance": self.made,
+            }
+        )
+
+
+def _field(judged: JudgedField) -> dict[str, Any]:
+    field = judged.field
+    return {
+        "quality": field.quality.label,
+        "jaws_cm": field.jaws,
+        "ssd_cm": field.ssd_cm,
+        "voxel_cm": judged.computed.voxel_cm,
+        "run": judged.computed.quality,
+        "scans": [
+            {
+                "kind": scan.comparison.scan.kind,
+                "depth_cm": scan.comparison.scan.depth_cm,
+                "file": scan.comparison.scan.file,
+                "line": scan.comparison.scan.line,
+                "detector": scan.comparison.scan.detector,
+                "notes": scan.comparison.scan.notes,
+                "status": scan.status,
+                "passing_percent": scan.comparison.passing_percent,
+                "max_gamma": scan.comparison.max_gamma,
+                "judged_points": int(scan.comparison.judged.sum()),
+                "sigma_percent": scan.comparison.sigma_percent,
+                "latent_percent": scan.comparison.latent_percent,
+                "figures": scan.figures,
+                "positions_cm": scan.comparison.positions,
+                "measured_percent": scan.comparison.measured,
+                "computed_percent": scan.comparison.computed,
+                "sigma_percent_by_point": scan.comparison.sigma,
+                "latent_percent_by_point": scan.comparison.latent,
+                "gamma": scan.comparison.gamma,
+                "judged": scan.comparison.judged,
+            }
+            for scan in judged.scans
+        ],
+    }
+
+
+def compute_fields(
+    machine: Machine,
+    fields: tuple[Field, ...],
+    physics: Physics,
+    effort: Effort,
+    *,
+    on_field: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> list[ComputedField]:
+    """Compute every field, telling `on_field` what begins.
+
+    Raises
+    ------
+    InputError
+        If the machine cannot make a field; found out before any is computed.
+    """
+    placed = [place_beam(field) for field in fields]
+    computed = []
+    for number, (field, beam) in enumerate(zip(fields, placed, strict=True), 1):
+        on_field(f"{field.label} ({number} of {len(fields)})")
+        computed.append(
+            compute_field(
+                field,
+                beam,
+                machine.sad_cm,
+                physics,
+                uncertainty=effort.uncertainty,
+                max_time=effort.max_time,
+                voxel_cm=effort.voxel_cm,
+                seed=effort.seed,
+                threads=effort.threads,
+                on_progress=on_progress,
+            )
+        )
+    return computed
+
+
+def commission(
+    machine: Machine,
+    measured: ScanSet,
+    criteria: Criteria,
+    effort: Effort,
+    *,
+    physics: Physics | None = None,
+    on_field: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Commissioning:
+    """Compute what was measured, and judge it.
+
+    Raises
+    ------
+    InputError
+        If scans, machine and criteria do not go together.
+    """
+    fields, warnings = sort_by_field(machine, measured)
+    computed = compute_fields(
+        machine, fields, physics or Physics(), effort, on_field=on_field, on_progress=on_progress
+    )
+    judged, factors = judge_fields(computed, criteria)
+    warnings = (*measured.warnings, *warnings, *_doubts(judged))
+    return Commissioning(machine, criteria, judged, factors, warnings, provenance())
+
+
+WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]
+
+
+def _doubts(fields: tuple[JudgedField, ...]) -> list[str]:
+    """What makes a comparison doubtful without making it wrong."""
+    found = []
+    for field in fields:
+        wide = sorted(
+            {
+                f"{scan.comparison.scan.detector} (radius {10 * radius:g} mm)"
+                for scan in field.scans
+                if scan.comparison.scan.depth_cm is not None
+                and (radius := scan.comparison.scan.detector_radius_cm or 0.0) > WIDE_DETECTOR
+            }
+        )
+        if wide:
+            found.append(
+                f"{field.field.label}: profiles measured with {', '.join(wide)}, whose blurring of the "
+                "penumbra is not in the computed curves"
+            )
+    return found

@@ -1,0 +1,195 @@
+"""The report of a commissioning: one HTML file, and its twin for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from phantoms.files import replacing
+from validation.commission.judge import FAIL, NOISY, NOT_JUDGED, PASS, Figure, JudgedField
+from validation.commission.run import Commissioning
+from validation.commission.tank import ACROSS, IN_DEPTH, IN_SHALLOW, SHALLOW
+from validation.report.facts import PROVENANCE, QUALITY, Pair
+from validation.report.text import PLUS_MINUS, signed
+from validation.report.write import fill
+from validation.scans import Scan
+from validation.scans.compare import ScanComparison
+
+TEMPLATE = "commission.html.j2"
+WORDS = {PASS: "PASS", FAIL: "FAIL", NOISY: "TOO NOISY", NOT_JUDGED: "NOT JUDGED"}
+CLASSES = {PASS: "pass", FAIL: "fail", NOISY: "warn", NOT_JUDGED: "shown"}
+HEADLINES = {
+    PASS: "Every scan and output factor that was measured agrees within the criteria.",
+    FAIL: "The computed beam differs from the measured one by more than the criteria allow.",
+    NOISY: "Nothing disagrees, but some curves are too noisy to be judged: compute longer.",
+}
+NAMES = {  # of figures, their unit, factor to it, digits
+    "dmax_cm": ("dmax", "mm", 10.0, 1),
+    "D10_percent": ("D(10 cm) / Dmax", "%", 1.0, 2),
+    "D20_percent": ("D(20 cm) / Dmax", "%", 1.0, 2),
+    "D20_D10": ("D(20 cm) / D(10 cm)", "", 1.0, 4),
+    "TPR20_10": ("TPR20,10, estimated", "", 1.0, 4),
+    "field_cm": ("field size, 50 %", "mm", 10.0, 2),
+    "centre_cm": ("centre of the field", "mm", 10.0, 2),
+    "inflection_field_cm": ("field size, inflection points", "mm", 10.0, 2),
+    "penumbra_cm": ("penumbra, 80 to 20 %", "mm", 10.0, 2),
+    "flatness_percent": ("flatness", "%", 1.0, 2),
+    "symmetry_percent": ("symmetry", "%", 1.0, 2),
+}
+
+
+def write_commission_report(found: Commissioning, path: str | Path) -> None:
+    """Write the report as one HTML file that needs nothing else.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; one already there stays as it was.
+    """
+    text = render(found)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_commission_result(found: Commissioning, path: str | Path) -> None:
+    """Write the result as strict JSON (`Commissioning.to_dict`).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; one already there stays as it was.
+    """
+    text = json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def render(found: Commissioning) -> str:
+    """The report as HTML text."""
+    from validation.report.commission_figures import draw_field  # matplotlib is slow to import
+
+    return fill(
+        TEMPLATE,
+        title=found.machine.name,
+        status=CLASSES[found.status],
+        status_word=WORDS[found.status],
+        headline=HEADLINES[found.status],
+        criteria=found.criteria,
+        header=header(found),
+        scans=scan_lines(found),
+        factors=factor_lines(found),
+        fields=[
+            {"label": field.field.label, "figures": draw_field(field), "tables": figure_tables(field)}
+            for field in found.fields
+        ],
+        averaging=averaging_text(),
+        quality=[(field.field.label, _quality(field)) for field in found.fields],
+        provenance=[Pair(label, str(found.made[key])) for key, label in PROVENANCE if found.made.get(key)],
+        warnings=found.warnings,
+    )
+
+
+def header(found: Commissioning) -> list[Pair]:
+    """Which machine, which scans, which software."""
+    scans = [scan.comparison.scan for field in found.fields for scan in field.scans]
+    detectors = dict.fromkeys(scan.detector for scan in scans)
+    return [
+        Pair("Machine", found.machine.name),
+        Pair("Machine file, SHA-256", found.machine.sha256),
+        Pair("Fields", "; ".join(field.field.label for field in found.fields)),
+        Pair("Scans", f"{len(scans)}, of {', '.join(dict.fromkeys(scan.file.name for scan in scans))}"),
+        Pair("Detectors", ", ".join(detectors)),
+        Pair("mcverify", found.made["mcverify"]),
+    ]
+
+
+def scan_lines(found: Commissioning) -> list[dict[str, str]]:
+    """A line of the table of scans for each of them."""
+    lines = []
+    for field in found.fields:
+        for judged in field.scans:
+            comparison = judged.comparison
+            lines.append(
+                {
+                    "status": CLASSES[judged.status],
+                    "word": WORDS[judged.status],
+                    "field": field.field.label,
+                    "scan": scan_name(judged.comparison.scan),
+                    "passing": _or_dash(comparison.passing_percent, 1),
+                    "largest": _or_dash(comparison.max_gamma, 2),
+                    "difference": _mean_difference(judged.comparison),
+                    "sigma": _or_dash(comparison.sigma_percent, 2),
+                    "latent": _or_dash(comparison.latent_percent, 2),
+                    "points": f"{int(comparison.judged.sum())} of {len(comparison.positions)}",
+                    "place": f"{comparison.scan.file.name}, line {comparison.scan.line}",
+                }
+            )
+    return lines
+
+
+def scan_name(scan: Scan) -> str:
+    """Kind and depth of a scan."""
+    return scan.kind if scan.depth_cm is None else f"{scan.kind}, depth {scan.depth_cm:.4g} cm"
+
+
+def factor_lines(found: Commissioning) -> list[dict[str, str]]:
+    """A line for each output factor."""
+    return [
+        {
+            "status": CLASSES[judged.status],
+            "word": WORDS[judged.status],
+            "label": judged.factor.label,
+            "condition": f"SSD {judged.factor.ssd_cm:g} cm, depth {judged.factor.depth_cm:g} cm",
+            "measured": f"{judged.factor.value:.4f}",
+            "computed": f"{judged.computed:.4f} {PLUS_MINUS} {judged.sigma:.4f}",
+            "difference": signed(judged.difference_percent, 2),
+        }
+        for judged in found.output_factors
+    ]
+
+
+def figure_tables(field: JudgedField) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Figures of every scan of a field: name, measured, computed with sigma, difference."""
+    return [
+        (scan_name(judged.comparison.scan), [_figure_line(figure) for figure in judged.figures])
+        for judged in field.scans
+        if judged.figures
+    ]
+
+
+def averaging_text() -> str:
+    """Over what the computed curves are averaged."""
+    return (
+        f"across the scan over {ACROSS:g} cm (a fifth of the field at most), a profile's in depth "
+        f"over {IN_DEPTH:g} cm (above {SHALLOW:g} cm over {IN_SHALLOW:g} cm)"
+    )
+
+
+def _figure_line(figure: Figure) -> tuple[str, ...]:
+    name, unit, factor, digits = NAMES[figure.name]
+    if math.isnan(figure.measured) or math.isnan(figure.computed):
+        return f"{name} [{unit}]" if unit else name, "-", "-", "-"
+    measured, computed, sigma = (factor * value for value in (figure.measured, figure.computed, figure.sigma))
+    return (
+        f"{name} [{unit}]" if unit else name,
+        f"{measured:.{digits}f}",
+        f"{computed:.{digits}f} {PLUS_MINUS} {sigma:.{digits}f}",
+        signed(computed - measured, digits),
+    )
+
+
+def _mean_difference(comparison: ScanComparison) -> str:
+    high = comparison.difference[comparison.high]
+    return signed(float(high.mean()), 2) if high.size else "-"
+
+
+def _or_dash(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _quality(field: JudgedField) -> list[Pair]:
+    run = field.computed.quality
+    shown = ("transport_uncertainty", "latent_uncertainty")  # of the whole tank, not of the curves
+    pairs = [Pair(label, text(run[key])) for key, label, text in QUALITY if key in run and key not in shown]
+    return [Pair("Side of the voxels [mm]", f"{10 * field.computed.voxel_cm:g}"), *pairs]

@@ -1,0 +1,89 @@
+"""Figures of a commissioning: measured and computed curves over each other, and what parts them."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from validation.commission.judge import JudgedField, JudgedScan
+from validation.report.drawing import PLUS_MINUS, STYLE, WIDTH, Drawing, finish
+from validation.scans import PDD
+
+MEASURED, COMPUTED, FAILED = "#12355b", "#c23b22", "#b00020"
+LEFT, RIGHT, BELOW, ABOVE = 0.48, 0.12, 0.42, 0.24  # about a pair of panels [inch]
+CURVE, DIFFERENCE = 1.55, 0.62  # heights [inch]
+DIFFERENCES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0)  # ends of the scale of differences [%]
+
+
+def draw_field(field: JudgedField) -> list[Drawing]:
+    """Figures of a field: its depth doses, then its profiles by kind."""
+    drawings = []
+    with matplotlib.rc_context(STYLE):
+        for kind in dict.fromkeys(judged.comparison.scan.kind for judged in field.scans):
+            scans = [judged for judged in field.scans if judged.comparison.scan.kind == kind]
+            drawings.append(_draw_kind(field, kind, scans))
+    drawings.sort(key=lambda drawing: not drawing.title.startswith(PDD))
+    return drawings
+
+
+def _draw_kind(field: JudgedField, kind: str, scans: list[JudgedScan]) -> Drawing:
+    columns = 1 if kind == PDD and len(scans) == 1 else 2
+    lines = -(-len(scans) // columns)
+    height = lines * (ABOVE + CURVE + DIFFERENCE + BELOW)
+    figure = Figure(figsize=(WIDTH, height))
+    for number, judged in enumerate(scans):
+        line, column = divmod(number, columns)
+        width = WIDTH / columns - LEFT - RIGHT
+        left, bottom = column * WIDTH / columns + LEFT, height - line * height / lines - ABOVE - CURVE
+        above = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, CURVE / height))
+        below = figure.add_axes(
+            (left / WIDTH, (bottom - DIFFERENCE) / height, width / WIDTH, DIFFERENCE / height), sharex=above
+        )
+        _draw_scan(above, below, judged)
+    what = "depth dose" if kind == PDD else f"{kind} profiles"
+    text = (
+        f"{field.field.label}: measured (dots) and computed (line, its transport sigma as a band), below "
+        "computed less measured, in percent of the "
+        + ("measured maximum" if kind == PDD else "measured dose on the axis")
+        + f". Red: gamma above 1. Grey: not judged. Dashed: {PLUS_MINUS}1 %."
+    )
+    return finish(figure, f"{kind if kind == PDD else what.capitalize()}: {field.field.label}", text)
+
+
+def _draw_scan(above: Axes, below: Axes, judged: JudgedScan) -> None:
+    found = judged.comparison
+    scan = found.scan
+    noise = np.interp(found.curve_positions, found.positions, found.sigma)
+    above.fill_between(
+        found.curve_positions, found.curve - noise, found.curve + noise, color=COMPUTED, alpha=0.25, lw=0
+    )
+    above.plot(found.curve_positions, found.curve, color=COMPUTED, lw=1.0, label="computed")
+    above.plot(found.positions, found.measured, ".", color=MEASURED, ms=2.2, label="measured")
+    failed = found.judged & (found.gamma > 1.0)
+    for chosen, colour in (
+        (found.judged & ~failed, MEASURED),
+        (~found.judged, "0.65"),
+        (failed, FAILED),
+    ):
+        if chosen.any():
+            below.errorbar(
+                found.positions[chosen], found.difference[chosen], found.sigma[chosen], fmt=".", ms=2.0,
+                lw=0.4, color=colour,
+            )  # fmt: skip
+    for level in (-1.0, 1.0):
+        below.axhline(level, color="0.4", lw=0.6, ls=(0, (4, 3)))
+    below.axhline(0.0, color="0.4", lw=0.5)
+    most = float(np.abs(found.difference[found.judged]).max(initial=1.0))
+    limit = next((end for end in DIFFERENCES if most <= end), 100.0)
+    place = "depth [cm]" if scan.kind == PDD else "distance from the axis [cm]"
+    below.set(xlabel=place, ylabel="diff. [%]", ylim=(-limit, limit))
+    above.set(ylabel="dose [%]", ylim=(0.0, None))
+    above.tick_params(labelbottom=False)
+    depth = "" if scan.depth_cm is None else f"depth {scan.depth_cm:.4g} cm: "
+    title = f"{depth}{found.passing_percent:.1f} % pass, largest gamma {found.max_gamma:.2f}"
+    above.set_title(title, fontsize=7.5, loc="left")
+    for axis in (above, below):
+        axis.grid(color="0.92", lw=0.5)
+    above.legend(frameon=False, loc="upper right" if scan.kind == PDD else "lower center", fontsize=6.5)

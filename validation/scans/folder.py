@@ -1,0 +1,164 @@
+"""All scans of a folder, and what `scans.toml` in it says where the files do not.
+
+Some formats leave out what must be known: W2CAD the energy, most whether the beam is flattened, RFA300
+which of its axes is inline. `scans.toml` states it (docs/formats.md), for all files or by name. A statement
+that contradicts a file is refused.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mc.schema import Table
+from phantoms.errors import InputError
+from validation.scans import mcc, rfa, w2cad
+from validation.scans.lines import Lines
+from validation.scans.output_factors import COLUMN, OutputFactor, read_output_factors
+from validation.scans.plain_csv import header, read_csv
+from validation.scans.scan import FLUENCE_MODES, PDD, Scan
+
+STATEMENT = "scans.toml"
+SUFFIXES = (".mcc", ".asc", ".csv", ".txt", ".dat")  # of files that must be understood
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the user says of files; None where nothing.
+
+    Parameters
+    ----------
+    match : str
+        Shell pattern for the files' names.
+    nominal_mv, fluence_mode, rfa_x, detector_radius_cm
+        See `Scan` and `validation.scans.rfa`.
+    depth_shift_cm : float
+        Added to the depths of depth doses: the shift to the effective point of measurement (upstream, so
+        below 0) where the export does not hold it already.
+    """
+
+    match: str = "*"
+    nominal_mv: float | None = None
+    fluence_mode: str | None = None
+    rfa_x: str | None = None
+    detector_radius_cm: float | None = None
+    depth_shift_cm: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ScanSet:
+    """All that was measured of a machine: scans, output factors, and what to know before reading on."""
+
+    scans: tuple[Scan, ...]
+    output_factors: tuple[OutputFactor, ...]
+    warnings: tuple[str, ...]
+
+
+def read_folder(folder: Path) -> ScanSet:
+    """Read every file of scans and output factors in `folder`.
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or a file is broken or not understood.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, "is no folder", "name the folder that holds the measured scans")
+    stated = _read_statement(folder / STATEMENT) if (folder / STATEMENT).is_file() else (Stated(),)
+    scans, factors, ignored = [], [], []
+    for path in sorted(folder.iterdir()):
+        if path.name == STATEMENT or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix.lower() not in SUFFIXES:
+            ignored.append(path.name)
+        elif _is_output_factors(path):
+            factors += read_output_factors(path)
+        else:
+            scans += read_scans(path, _for_file(stated, path))
+    if not scans:
+        raise InputError(
+            folder, "holds no scan", f"files ending in {', '.join(SUFFIXES)} are read, of this folder alone"
+        )
+    warnings = [f"{folder.name}: not read: {', '.join(ignored)}"] if ignored else []
+    return ScanSet(tuple(scans), tuple(factors), tuple(warnings))
+
+
+def read_scans(path: Path, stated: Stated | None = None) -> list[Scan]:
+    """The scans of one file, whatever its format, with what the user states of it.
+
+    Raises
+    ------
+    InputError
+        If the file is broken, not understood, or contradicts what is stated.
+    """
+    stated = stated or Stated()
+    first = Lines(path).first_text
+    if first == mcc.SIGNATURE:
+        scans = mcc.read_mcc(path)
+    elif first.startswith(rfa.SIGNATURE):
+        scans = rfa.read_rfa(path, stated.rfa_x)
+    elif first.startswith(w2cad.SIGNATURES):
+        scans = w2cad.read_w2cad(path)
+    elif path.suffix.lower() == ".csv":
+        scans = read_csv(path)
+    else:
+        raise InputError(
+            path,
+            "is of no format that is understood",
+            "MEPHYSTO .mcc, RFA300 ASCII, W2CAD, or CSV with named columns; other files belong elsewhere",
+        )
+    return [_complete(scan, stated) for scan in scans]
+
+
+def _complete(scan: Scan, stated: Stated) -> Scan:
+    """The scan with what the user states of it."""
+    for name in ("nominal_mv", "fluence_mode", "detector_radius_cm"):
+        own, said = getattr(scan, name), getattr(stated, name)
+        if said is None:
+            continue
+        if own is not None and own != said:
+            raise InputError(scan.source, f"{name} is {own}, but {STATEMENT} states {said}")
+        scan = replace(scan, **{name: said})
+    if scan.kind == PDD and stated.depth_shift_cm:
+        note = f"depths shifted by {stated.depth_shift_cm:g} cm, as {STATEMENT} states"
+        scan = replace(scan, z=scan.z + stated.depth_shift_cm, notes=(*scan.notes, note))
+    return scan
+
+
+def _is_output_factors(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and COLUMN in header(path)
+
+
+def _read_statement(path: Path) -> tuple[Stated, ...]:
+    """Statements, the general one last."""
+    try:
+        table = Table(path, tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(path, f"not a TOML file: {error}") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None
+    by_name = table.tables("files") if "files" in table else []
+    general = _stated(table, "*")
+    return (*(_stated(entry, entry.text("match")) for entry in by_name), general)
+
+
+def _stated(table: Table, match: str) -> Stated:
+    stated = Stated(
+        match=match,
+        nominal_mv=table.number("nominal_mv", above=0.0) if "nominal_mv" in table else None,
+        fluence_mode=table.choice("fluence_mode", FLUENCE_MODES) if "fluence_mode" in table else None,
+        rfa_x=table.choice("rfa_x", rfa.X_AXES) if "rfa_x" in table else None,
+        detector_radius_cm=(
+            table.number("detector_radius_cm", above=0.0) if "detector_radius_cm" in table else None
+        ),
+        depth_shift_cm=table.number("depth_shift_cm", default=0.0),
+    )
+    table.finish()
+    return stated
+
+
+def _for_file(stated: tuple[Stated, ...], path: Path) -> Stated:
+    """The first statement whose pattern the name of a file fits."""
+    return next((s for s in stated if fnmatchcase(path.name.lower(), s.match.lower())), Stated())
