@@ -20,6 +20,7 @@ from mc.config import Physics
 from mc.geometry.voxels import build_voxels
 from mc.parallel import World
 from mc.sharing import Sharing
+from mc.source.delivery import Delivery, positions
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS, merge
@@ -44,21 +45,23 @@ class PlacedBeam:
     number : int
         Names the beam in the random streams and in messages.
     phase_space : PhaseSpace
-    rotation, origin : (3, 3), (3,) float64
-        From phase-space to patient coordinates, x, y, z [cm].
+    delivery : Delivery
+        Where the phase space stands in the patient, and how it moves while the beam irradiates.
     weight : float
         Dose of the beam is `weight` times the dose per original history.
     mirror : (bool, bool)
         Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
         which lowers its latent sigma.
+    target_z : float
+        z of the target in the coordinates of the phase space [cm].
     """
 
     number: int
     phase_space: PhaseSpace
-    rotation: np.ndarray
-    origin: np.ndarray
+    delivery: Delivery
     weight: float
     mirror: tuple[bool, bool] = (False, False)
+    target_z: float = 0.0
 
     @property
     def images(self) -> int:
@@ -197,7 +200,7 @@ class BatchTransport:
         beam = self._beams[b]
         particles, starts = self._records.load(beam.phase_space, first, last)
         cpu.run_phase_space(
-            particles, starts, first, beam.rotation, beam.origin, beam.signs(image), self._scales[b],
+            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), self._scales[b],
             beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
             self._tallies, self._rows,
         )  # fmt: skip
@@ -235,14 +238,14 @@ def _cut(particles: int, uses: int) -> int:
 
 
 def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
-    """How far the sources lie outside the grid along any axis [cm]: the rim of air must hold the way."""
+    """How far the sources ever lie outside the grid along any axis [cm]: the rim of air must hold the way."""
     lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     farthest = 0.0
     for beam in beams:
         some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
-        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean()])
-        source = beam.origin + beam.rotation @ centre
-        farthest = max(farthest, float(np.max(np.maximum(lower - source, source - upper))))
+        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean() - beam.target_z])
+        sources = positions(beam.delivery, centre)
+        farthest = max(farthest, float(np.max(np.maximum(lower - sources, sources - upper))))
     return farthest
 
 

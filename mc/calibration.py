@@ -23,6 +23,7 @@ from mc.batch import PlacedBeam, group_count, open_on_all_ranks
 from mc.config import Physics
 from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
 from mc.run import Progress, StopRule, count_variance, simulate
+from mc.source.delivery import fixed
 from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
@@ -140,8 +141,8 @@ def calibrate(
     file = reference_phase_space(quality)
     space = open_on_all_ranks(file.file, parallel.world())
     phantom = reference_phantom(quality)
-    origin = np.array([0.0, 0.0, -reference.ssd_cm - file.target_z_cm])
-    beam = PlacedBeam(0, space, np.eye(3), origin, 1.0, file.mirror)
+    still = fixed(np.eye(3), np.array([0.0, 0.0, -reference.ssd_cm]))
+    beam = PlacedBeam(0, space, still, 1.0, file.mirror, file.target_z_cm)
     reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
 
     def on_batch(batch: np.ndarray) -> bool:

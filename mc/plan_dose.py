@@ -17,8 +17,10 @@ from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine import Machine, find_machine, phase_space_for
 from mc.provenance import provenance
 from mc.run import Progress, StopRule, simulate
+from mc.source.aperture import shaped_by
+from mc.source.delivery import deliver
 from mc.source.phase_space import PhaseSpace
-from mc.source.plan import Beam, Plan, beam_to_patient
+from mc.source.plan import Beam, Plan
 from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
 from phantoms.ct import CT
 from phantoms.errors import InputError
@@ -218,7 +220,15 @@ def _phase_space_file(machine: Machine, beam: Beam):
             machine.path,
             f"has the isocentre at {machine.sad_cm} cm, beam {beam.number} of the plan at {beam.sad} cm",
         )
-    return phase_space_for(machine.quality(beam.energy, beam.fluence_mode), beam.jaws)
+    quality = machine.quality(beam.energy, beam.fluence_mode)
+    shaping = shaped_by(beam)
+    if shaping:
+        raise InputError(
+            f"beam {beam.number} ({beam.name})",
+            f"its field is not that of jaws alone, standing still: {shaping}",
+            f"the {quality.label} beam of machine {machine.name} has phase spaces of such fields only",
+        )
+    return phase_space_for(quality, beam.jaws)
 
 
 def _place(
@@ -230,12 +240,11 @@ def _place(
     calibrations: dict[str, Calibrated],
 ) -> PlacedBeam:
     """Aim a phase space as the plan says, weighted to the course's dose."""
-    rotation, target = beam_to_patient(beam, plan.patient_position)
     quality = machine.quality(beam.energy, beam.fluence_mode)
     per_history = calibrations[quality.label].calibration.gy_per_history
     weight = beam.mu * plan.fractions * quality.reference.dose_per_mu_gy / per_history
-    origin = target - file.target_z_cm * rotation[:, 2]
-    return PlacedBeam(beam.number, space, rotation, origin, weight, file.mirror)
+    delivery = deliver(beam, plan.patient_position, shaped=False)
+    return PlacedBeam(beam.number, space, delivery, weight, file.mirror, file.target_z_cm)
 
 
 def _calibration_record(found: Calibrated) -> dict:

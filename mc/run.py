@@ -329,13 +329,13 @@ def _key(
     patient.update(b"all" if scored is None else np.packbits(scored))
     aimed = sha256()
     for beam in beams:
-        aimed.update(repr((beam.number, beam.weight, beam.mirror)).encode())
-        aimed.update(np.ascontiguousarray(beam.rotation, np.float64))
-        aimed.update(np.ascontiguousarray(beam.origin, np.float64))
+        aimed.update(repr((beam.number, beam.weight, beam.mirror, beam.target_z)).encode())
+        for part in beam.delivery:
+            aimed.update(np.ascontiguousarray(part, np.float64))
     files = sha256("".join(beam.phase_space.sha256 for beam in beams).encode())
     return {
         "patient or voxel size": patient.hexdigest(),
-        "beams, their weight or calibration": aimed.hexdigest(),
+        "beams, their control points, weight or calibration": aimed.hexdigest(),
         "phase spaces": files.hexdigest(),
         "physics options": repr(physics),
         "cross sections": tables_hash(phantom.materials, physics),

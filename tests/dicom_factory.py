@@ -57,8 +57,22 @@ class Contours:
 
 
 @dataclass
+class Stop:
+    """A further control point of a field; None leaves an attribute out. Lengths in cm at the isocentre."""
+
+    weight: float
+    gantry: float | None = None
+    turns: str | None = None  # Gantry Rotation Direction from here on
+    collimator: float | None = None
+    couch: float | None = None
+    isocentre: tuple[float, float, float] | None = None
+    jaws: tuple[float, float, float, float] | None = None
+    leaves: Sequence[float] | None = None  # bank 1, then bank 2
+
+
+@dataclass
 class Field:
-    """A static jaws-only field; lengths in cm at the isocentre."""
+    """A field of jaws, perhaps an MLC; static, or moving by its `stops`. Lengths in cm at the isocentre."""
 
     gantry: float = 0.0
     collimator: float = 0.0
@@ -67,6 +81,12 @@ class Field:
     jaws: tuple[float, float, float, float] = (-2.5, 2.5, -2.5, 2.5)
     mu: float = 100.0
     fluence_mode: str = "FFF"
+    turns: str = "NONE"  # Gantry Rotation Direction from the first control point on
+    leaves: Sequence[float] | None = None  # bank 1, then bank 2
+    boundaries: Sequence[float] = ()
+    mlc: str = "MLCX"
+    stops: Sequence[Stop] = ()  # in place of the one that repeats the first control point
+    kind: str = ""  # Beam Type; by default DYNAMIC with stops
 
 
 def circle(radius: float, z: float, centre: tuple[float, float] = (0.0, 0.0), n: int = 360) -> np.ndarray:
@@ -221,7 +241,7 @@ def write_plan(
     edit: Edit | None = None,
     name: str = "RTPLAN.dcm",
 ) -> Path:
-    """Write an RTPLAN of static fields on machine TESTLINAC."""
+    """Write an RTPLAN on machine TESTLINAC."""
     uids = uids or Uids()
     data = _common(RTPlanStorage, "RTPLAN", uids, uids.plan)
     data.FrameOfReferenceUID = uids.frame
@@ -262,27 +282,55 @@ def _beam(number: int, item: Field) -> Dataset:
     beam.PrimaryFluenceModeSequence = [mode]
     beam.TreatmentMachineName, beam.PrimaryDosimeterUnit, beam.SourceAxisDistance = "TESTLINAC", "MU", 1000
     beam.BeamNumber, beam.BeamName = number, f"field {number}"
-    beam.BeamType, beam.RadiationType, beam.TreatmentDeliveryType = "STATIC", "PHOTON", "TREATMENT"
+    beam.BeamType = item.kind or ("DYNAMIC" if item.stops else "STATIC")
+    beam.RadiationType, beam.TreatmentDeliveryType = "PHOTON", "TREATMENT"
     beam.NumberOfWedges = beam.NumberOfCompensators = beam.NumberOfBoli = beam.NumberOfBlocks = 0
-    beam.FinalCumulativeMetersetWeight, beam.NumberOfControlPoints = 1, 2
+    stops = item.stops or [Stop(1.0)]
+    beam.FinalCumulativeMetersetWeight, beam.NumberOfControlPoints = 1, 1 + len(stops)
     beam.ReferencedPatientSetupNumber = 1
     beam.BeamLimitingDeviceSequence = []
-    first, last = Dataset(), Dataset()
-    first.BeamLimitingDevicePositionSequence = []
-    for kind, (low, high) in (("ASYMX", item.jaws[:2]), ("ASYMY", item.jaws[2:])):
-        device, place = Dataset(), Dataset()
-        device.RTBeamLimitingDeviceType = place.RTBeamLimitingDeviceType = kind
-        device.NumberOfLeafJawPairs = 1
-        place.LeafJawPositions = [10 * low, 10 * high]
+    for kind in ("ASYMX", "ASYMY"):
+        device = Dataset()
+        device.RTBeamLimitingDeviceType, device.NumberOfLeafJawPairs = kind, 1
         beam.BeamLimitingDeviceSequence.append(device)
-        first.BeamLimitingDevicePositionSequence.append(place)
-    first.ControlPointIndex, first.CumulativeMetersetWeight, first.NominalBeamEnergy = 0, 0, 6
-    first.GantryAngle, first.BeamLimitingDeviceAngle = item.gantry, item.collimator
-    first.PatientSupportAngle, first.TableTopEccentricAngle = item.couch, 0
-    first.IsocenterPosition = [f"{10 * c:.4f}" for c in item.isocentre]
-    last.ControlPointIndex, last.CumulativeMetersetWeight = 1, 1
-    beam.ControlPointSequence = [first, last]
+    if item.leaves is not None:
+        device = Dataset()
+        device.RTBeamLimitingDeviceType = item.mlc
+        device.NumberOfLeafJawPairs = len(item.boundaries) - 1
+        device.LeafPositionBoundaries = [10 * b for b in item.boundaries]
+        beam.BeamLimitingDeviceSequence.append(device)
+    first = Stop(
+        0.0, item.gantry, item.turns, item.collimator, item.couch, item.isocentre, item.jaws, item.leaves
+    )
+    beam.ControlPointSequence = [_control_point(k, stop, item.mlc) for k, stop in enumerate([first, *stops])]
+    point = beam.ControlPointSequence[0]
+    point.NominalBeamEnergy, point.TableTopEccentricAngle = 6, 0
     return beam
+
+
+def _control_point(index: int, stop: Stop, mlc: str) -> Dataset:
+    point = Dataset()
+    point.ControlPointIndex, point.CumulativeMetersetWeight = index, stop.weight
+    for keyword, value in (
+        ("GantryAngle", stop.gantry),
+        ("GantryRotationDirection", stop.turns),
+        ("BeamLimitingDeviceAngle", stop.collimator),
+        ("PatientSupportAngle", stop.couch),
+    ):
+        if value is not None:
+            setattr(point, keyword, value)
+    if stop.isocentre is not None:
+        point.IsocenterPosition = [f"{10 * c:.4f}" for c in stop.isocentre]
+    positions = {} if stop.jaws is None else {"ASYMX": stop.jaws[:2], "ASYMY": stop.jaws[2:]}
+    if stop.leaves is not None:
+        positions[mlc] = stop.leaves
+    if positions:
+        point.BeamLimitingDevicePositionSequence = []
+    for kind, places in positions.items():
+        place = Dataset()
+        place.RTBeamLimitingDeviceType, place.LeafJawPositions = kind, [round(10 * p, 6) for p in places]
+        point.BeamLimitingDevicePositionSequence.append(place)
+    return point
 
 
 def add_mlc(data: Dataset, half_gap: float, boundaries: Sequence[float]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mc.dose import Dose
+from mc.source.aperture import mean_opening, technique
 from mc.source.plan import Plan
 from phantoms.ct import CT
 from phantoms.errors import InputError
@@ -133,6 +134,10 @@ class Comparison:
                             "collimator_deg": beam.collimator,
                             "couch_deg": beam.couch,
                             "jaws_mm": [10 * jaw for jaw in beam.jaws],
+                            "technique": technique(beam),
+                            "control_points": len(beam.control_points),
+                            "gantry_last_deg": beam.control_points[-1].gantry,
+                            "mean_open_area_cm2": mean_opening(beam),
                             "isocentre_mm": [10 * c for c in beam.isocentre],
                         }
                         for beam in plan.beams

@@ -14,6 +14,7 @@ from mc.jit import njit
 from mc.rng import stream
 from mc.sampling import ENERGY_MAX
 from mc.source.beams import Beam, sample_beam
+from mc.source.delivery import first_state, fixed, sample_state
 from mc.tables import Tables, build_tables
 from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS, STACK_DEPTH, escape, push
@@ -64,9 +65,23 @@ def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, coun
     return depth
 
 
+@njit
+def _to_patient(state, a, b, c, d, e, f):
+    """Place and direction in the patient of a particle of the phase space, at its target's origin."""
+    rotation, origin = state.rotation, state.origin
+    x = origin[0] + rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
+    y = origin[1] + rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
+    z = origin[2] + rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
+    norm = 1.0 / math.sqrt(d * d + e * e + f * f)
+    u = norm * (rotation[0, 0] * d + rotation[0, 1] * e + rotation[0, 2] * f)
+    v = norm * (rotation[1, 0] * d + rotation[1, 1] * e + rotation[1, 2] * f)
+    w = norm * (rotation[2, 0] * d + rotation[2, 1] * e + rotation[2, 2] * f)
+    return x, y, z, u, v, w
+
+
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
-    particles, starts, first_history, rotation, origin, mirror, scale, beam, replica, seed,
+    particles, starts, first_history, delivery, target_z, mirror, scale, beam, replica, seed,
     geo, tables, cuts, tallies, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
@@ -79,8 +94,10 @@ def run_phase_space(
         Index of the first particle of each original history.
     first_history : int
         Number of the first history in its file: with beam, replica and seed it names the random stream.
-    rotation, origin : (3, 3), (3,) float64
-        From phase-space to patient coordinates [cm].
+    delivery : Delivery
+        What the machine does meanwhile; all particles of a history find it in one state.
+    target_z : float
+        z of the target in the coordinates of the phase space [cm].
     mirror : (2,) float64
         -1 for each axis x, y of the phase space to be mirrored, else 1.
     scale : float
@@ -94,6 +111,7 @@ def run_phase_space(
     turn = np.zeros(1, np.int64)
     for worker in prange(rows.shape[0]):
         stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
+        state, output = first_state(delivery), delivery.output[0]
         counters = np.zeros(N_COUNTERS, np.int64)  # rows of two threads share a cache line
         tally = part_of(tallies, geo.density.shape[0], worker)
         chunk = atomic_add(turn, 0, 1)
@@ -101,18 +119,15 @@ def run_phase_space(
             for history in range(chunk * histories // CHUNKS, (chunk + 1) * histories // CHUNKS):
                 counters[HISTORIES] += 1
                 rng = stream(seed, beam, 0, first_history + history, replica)
+                if delivery.cumulative.shape[0] > 1:
+                    output, rng = sample_state(delivery, state, rng)
                 for p in range(starts[history], starts[history + 1]):
-                    a, b, c = mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4]
-                    x = origin[0] + rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
-                    y = origin[1] + rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
-                    z = origin[2] + rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
-                    a, b, c = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
-                    norm = 1.0 / math.sqrt(a * a + b * b + c * c)
-                    u = norm * (rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c)
-                    v = norm * (rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c)
-                    w = norm * (rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c)
+                    x, y, z, u, v, w = _to_patient(
+                        state, mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4] - target_z,
+                        mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7],
+                    )  # fmt: skip
                     kind = int(particles[p, 0])
-                    weight = scale * particles[p, 8]
+                    weight = output * scale * particles[p, 8]
                     energy = float(particles[p, 1])
                     depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
                     rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
@@ -190,8 +205,8 @@ def warm_up(simple_beams: bool = False, water: bool = False) -> None:
     cuts = cuts_of(physics)
     tally, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
     run_phase_space(
-        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, np.eye(3), np.zeros(3), np.ones(2),
-        1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
+        np.ones(2), 1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)

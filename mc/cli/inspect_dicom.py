@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from mc.cli.screen import Screen, grid_facts
+from mc.source.plan import Beam
 from phantoms.dicom import optional_text, read_dataset
 from phantoms.errors import InputError
 
@@ -66,6 +68,7 @@ def _outline(path: Path, modality: str, header, screen: Screen) -> None:
 
 
 def _plan(path: Path, screen: Screen) -> None:
+    from mc.source.aperture import angle_range, jaw_ranges, mean_opening, technique
     from mc.source.rtplan import read_plan
 
     plan = read_plan(path)
@@ -79,26 +82,46 @@ def _plan(path: Path, screen: Screen) -> None:
         ("UID", plan.uid),
     ]
     screen.facts(f"{path}: RTPLAN {plan.label}", facts)
-    rows = []
-    for beam in plan.beams:
-        x1, x2, y1, y2 = beam.jaws
-        rows.append(
-            (
-                beam.number,
-                beam.name,
-                f"{beam.energy:g} MV {beam.fluence_mode}",
-                f"{beam.mu:g}",
-                f"{beam.gantry:g}",
-                f"{beam.collimator:g}",
-                f"{beam.couch:g}",
-                f"{x1:g} to {x2:g}, {y1:g} to {y2:g}",
-                ", ".join(f"{10 * c:.1f}" for c in beam.isocentre),
-            )
+    columns = ("no.", "beam", "energy", "MU", "technique", "points", "gantry", "coll.", "couch")
+    rows = [
+        (
+            beam.number,
+            beam.name,
+            f"{beam.energy:g} MV {beam.fluence_mode}",
+            f"{beam.mu:g}",
+            technique(beam),
+            len(beam.control_points),
+            angle_range(beam, "gantry"),
+            angle_range(beam, "collimator"),
+            angle_range(beam, "couch"),
         )
-    columns = ("no.", "beam", "energy", "MU", "gantry", "coll.", "couch", "jaws X, Y [cm]", "isocentre [mm]")
-    screen.table("Beams (MU of one fraction, angles IEC 61217)", columns, rows, right=(0, 3, 4, 5, 6))
+        for beam in plan.beams
+    ]
+    title = "Beams (MU of one fraction, angles IEC 61217)"
+    screen.table(title, columns, rows, right=(0, 3, 5, 6, 7, 8))
+    columns = ("no.", "jaws X, Y [cm]", "leaves", "mean open area [cm2]", "isocentre [mm]")
+    rows = [
+        (
+            beam.number,
+            jaw_ranges(beam),
+            _leaves(beam),
+            f"{mean_opening(beam):.1f}",
+            ", ".join(f"{10 * c:.1f}" for c in beam.isocentre),
+        )
+        for beam in plan.beams
+    ]
+    screen.table("Apertures (over the monitor units)", columns, rows, right=(0, 3))
     for warning in plan.warnings:
         screen.warn(warning)
+
+
+def _leaves(beam: Beam) -> str:
+    """Leaf pairs of a beam and their widths."""
+    kinds = []
+    for kind, borders in beam.leaf_boundaries.items():
+        widths = sorted({round(10 * (b - a), 2) for a, b in pairwise(borders)})
+        kinds.append(f"{kind}, {len(borders) - 1} pairs of {' and '.join(f'{w:g}' for w in widths)} mm")
+    return "; ".join(kinds) or "none"
 
 
 def _structures(path: Path, screen: Screen) -> None:

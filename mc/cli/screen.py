@@ -54,7 +54,7 @@ class Screen:
         table = Table(header_style="bold", show_header=any(columns))
         for number, column in enumerate(columns):
             justify = "right" if number in right else "left"
-            table.add_column(column, justify=justify, overflow="fold", no_wrap=number in whole)
+            table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=number in whole)
         for row in rows:
             table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
         self.line(title, "bold")

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-# Patient axes (LPS) of the table top's x, y, z (IEC 61217: y to the gantry, z up), as matrix columns.
-# The head or the feet point to the gantry; up is anterior (supine), posterior (prone), or the side that
-# does not lie on the table (decubitus right: the right side is down), DICOM PS3.3 C.7.3.1.1.2.
-_TO_GANTRY = {"H": (0.0, 0.0, 1.0), "F": (0.0, 0.0, -1.0)}
-_UP = {"S": (0.0, -1.0, 0.0), "P": (0.0, 1.0, 0.0), "DR": (1.0, 0.0, 0.0), "DL": (-1.0, 0.0, 0.0)}
-TABLE_TO_PATIENT = {
-    f"{first}F{side}": np.column_stack([np.cross(to_gantry, up), to_gantry, up])
-    for first, to_gantry in _TO_GANTRY.items()
-    for side, up in _UP.items()
-}
+from mc.source.coordinates import TABLE_TO_PATIENT, cos_sin, orient
+
+__all__ = ["TABLE_TO_PATIENT", "Beam", "ControlPoint", "Plan", "Prescription", "beam_to_patient"]
+
+SAME = 1e-4  # positions closer than this are the same [cm], and angles [degrees]
 
 
 @dataclass(frozen=True)
@@ -28,11 +24,12 @@ class ControlPoint:
     weight : float
         Fraction of the beam's monitor units delivered up to here, 0 to 1.
     gantry, collimator, couch : float
-        IEC 61217 angles [degrees].
+        IEC 61217 angles [degrees]. They run on beyond 0 and 360, so that the machine turns from one control
+        point to the next by their difference.
     isocentre : (float, float, float)
         LPS (x, y, z) [cm].
-    jaws : (x1, x2, y1, y2) or None
-        Beam limiting device coordinates [cm]; None where a direction has no jaws.
+    jaws : (x1, x2, y1, y2)
+        Beam limiting device coordinates [cm]; infinite where a direction has no jaws.
     leaves : mapping of str to tuple of float
         Leaf positions by device (MLCX, MLCY): bank 1, then bank 2 [cm].
     """
@@ -42,13 +39,24 @@ class ControlPoint:
     collimator: float
     couch: float
     isocentre: tuple[float, float, float]
-    jaws: tuple[float, float, float, float] | None
+    jaws: tuple[float, float, float, float]
     leaves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def aim(self) -> np.ndarray:
+        """Gantry, collimator, couch [degrees] and isocentre [cm], (6,)."""
+        return np.array([self.gantry, self.collimator, self.couch, *self.isocentre], float)
+
+    @property
+    def shape(self) -> np.ndarray:
+        """Jaws and leaves [cm], (4 + leaves,)."""
+        leaves = (place for kind in sorted(self.leaves) for place in self.leaves[kind])
+        return np.array([*self.jaws, *leaves], float)
 
 
 @dataclass(frozen=True)
 class Beam:
-    """A static open photon field.
+    """A photon beam: what the machine does from control point to control point, linear in monitor units.
 
     Parameters
     ----------
@@ -78,28 +86,33 @@ class Beam:
 
     @property
     def gantry(self) -> float:
-        """Gantry angle of a static beam [degrees]."""
+        """Gantry angle at the first control point [degrees]."""
         return self.control_points[0].gantry
 
     @property
     def collimator(self) -> float:
-        """Beam limiting device angle of a static beam [degrees]."""
+        """Beam limiting device angle at the first control point [degrees]."""
         return self.control_points[0].collimator
 
     @property
     def couch(self) -> float:
-        """Patient support angle of a static beam [degrees]."""
+        """Patient support angle at the first control point [degrees]."""
         return self.control_points[0].couch
 
     @property
     def isocentre(self) -> tuple[float, float, float]:
-        """Isocentre of a static beam, LPS (x, y, z) [cm]."""
+        """Isocentre at the first control point, LPS (x, y, z) [cm]."""
         return self.control_points[0].isocentre
 
     @property
     def jaws(self) -> tuple[float, float, float, float]:
-        """Jaw positions of a static beam (x1, x2, y1, y2) at the isocentre [cm]."""
+        """Jaw positions at the first control point (x1, x2, y1, y2) at the isocentre [cm]."""
         return self.control_points[0].jaws
+
+    @property
+    def segments(self) -> tuple[tuple[ControlPoint, ControlPoint], ...]:
+        """The pairs of control points between which the beam irradiates."""
+        return tuple((a, b) for a, b in pairwise(self.control_points) if b.weight > a.weight)
 
 
 @dataclass(frozen=True)
@@ -149,21 +162,21 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def beam_to_patient(beam: Beam, patient_position: str) -> tuple[np.ndarray, np.ndarray]:
+def beam_to_patient(
+    beam: Beam, patient_position: str, point: ControlPoint | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rigid motion from phase-space coordinates to the patient's.
 
     A point p = (x, y, z) [cm] in phase-space coordinates (origin at the target, z along the beam, x = X_b,
     y = -Y_b of IEC 61217) lies at `origin + rotation @ p` in patient coordinates LPS (x, y, z) [cm].
-
-    IEC 61217 chain: the beam limiting device turns by the collimator angle about the gantry's Z, the
-    gantry by its angle about the fixed Y, the patient support by the couch angle about the fixed Z; so
-    fixed = Ry(gantry) Rz(collimator) device, and table = Rz(couch)^-1 fixed.
 
     Parameters
     ----------
     beam : Beam
     patient_position : str
         HFS, HFP, FFS, FFP, HFDR, HFDL, FFDR or FFDL.
+    point : ControlPoint, optional
+        Where the machine stands; the first control point of the beam if not given.
 
     Returns
     -------
@@ -171,29 +184,8 @@ def beam_to_patient(beam: Beam, patient_position: str) -> tuple[np.ndarray, np.n
     origin : (3,) float64
         The target, LPS (x, y, z) [cm].
     """
-    phase_space_to_device = np.diag([1.0, -1.0, -1.0])
-    rotation = (
-        TABLE_TO_PATIENT[patient_position]
-        @ _rotate_z(beam.couch).T
-        @ _rotate_y(beam.gantry)
-        @ _rotate_z(beam.collimator)
-        @ phase_space_to_device
-    )
-    return rotation, np.array(beam.isocentre) - beam.sad * rotation[:, 2]
-
-
-def _rotate_y(degrees: float) -> np.ndarray:
-    c, s = _cos_sin(degrees)
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
-
-
-def _rotate_z(degrees: float) -> np.ndarray:
-    c, s = _cos_sin(degrees)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def _cos_sin(degrees: float) -> tuple[float, float]:
-    """Return cosine and sine, exact at multiples of 90 degrees so that beams there stay on axis."""
-    if degrees % 90 == 0:
-        return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(degrees // 90) % 4]
-    return float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
+    point = point or beam.control_points[0]
+    rotation = np.empty((3, 3))
+    angles = (cos_sin(angle) for angle in (point.gantry, point.collimator, point.couch))
+    orient(*angles, TABLE_TO_PATIENT[patient_position], rotation)
+    return rotation, np.array(point.isocentre) - beam.sad * rotation[:, 2]

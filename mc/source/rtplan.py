@@ -1,17 +1,16 @@
-"""RTPLAN -> beams: geometry, energy and monitor units of static open photon fields.
+"""RTPLAN -> beams: geometry, energy and monitor units of photon beams, static or moving.
 
-What this version cannot compute is refused by name: other particles, modifiers, arcs and moving jaws,
-and leaves that shape the field. Control points are read whole, with the inheritance of DICOM PS3.3
-C.8.8.14 (an attribute that a control point leaves out keeps its value).
+What this version cannot compute is refused by name: other particles, and what modifies a beam beside jaws and
+leaves. Control points are read in `mc.source.control_points`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from mc.source.control_points import read_control_points, read_leaf_boundaries
 from mc.source.plan import (
     TABLE_TO_PATIENT,
     Beam,
@@ -30,7 +29,6 @@ from phantoms.dicom import (
     read_dataset,
     require,
     require_float,
-    require_floats,
     require_int,
     require_text,
 )
@@ -38,8 +36,6 @@ from phantoms.errors import InputError
 
 __all__ = ["Beam", "ControlPoint", "Plan", "Prescription", "beam_to_patient", "read_plan"]
 
-JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
-LEAVES = {"MLCX": "x", "MLCY": "y"}
 MODIFIERS = {
     "NumberOfWedges": "wedges",
     "NumberOfCompensators": "compensators",
@@ -54,15 +50,6 @@ MODIFIER_SEQUENCES = {
     "CompensatorSequence": "compensators",
     "ReferencedBolusSequence": "bolus",
 }
-# Rotations beyond those of IEC 61217's main axes; only 0 is understood.
-UNSUPPORTED_ANGLES = {
-    "GantryPitchAngle": "gantry pitch",
-    "TableTopEccentricAngle": "table top eccentric rotation",
-    "TableTopPitchAngle": "couch pitch",
-    "TableTopRollAngle": "couch roll",
-}
-NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
-SAME = 1e-4  # jaw and leaf positions and isocentres closer than this are the same [cm]
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -179,21 +166,6 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
     if unit not in ("", "MU"):
         raise InputError(where, f"is dosed in {unit}, not in MU")
     _refuse_modifiers(item, where)
-    points = _read_control_points(item, where)
-    kind = require_text(item, "BeamType", where)
-    if kind != "STATIC" or _moves(points):
-        raise InputError(
-            where,
-            "is an arc or a dynamic beam: the machine moves while it irradiates",
-            "only static open fields are computed in this version",
-        )
-    boundaries = {
-        kind: tuple(require_floats(device, "LeafPositionBoundaries", None, where) / MM_PER_CM)
-        for device in require(item, "BeamLimitingDeviceSequence", where)
-        if (kind := require_text(device, "RTBeamLimitingDeviceType", where)) in LEAVES
-    }
-    for point in points:
-        _check_aperture(point, boundaries, where)
     sad = require_float(item, "SourceAxisDistance", where) / MM_PER_CM
     if not sad > 0:
         raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm")
@@ -205,8 +177,8 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
         fluence_mode=_fluence_mode(item, where, warnings),
         mu=mu,
         sad=sad,
-        control_points=points,
-        leaf_boundaries=boundaries,
+        control_points=read_control_points(item, where, warnings),
+        leaf_boundaries=read_leaf_boundaries(item, where),
     )
 
 
@@ -242,118 +214,3 @@ def _fluence_mode(item: Dataset, where: str, warnings: list[str]) -> str:
     if mode == "NON_STANDARD" and identifier.upper() == "FFF":
         return "FFF"
     raise InputError(where, f"fluence mode {mode} {identifier} is not known", "known are STANDARD and FFF")
-
-
-def _read_control_points(item: Dataset, where: str) -> tuple[ControlPoint, ...]:
-    sequence = require(item, "ControlPointSequence", where)
-    total = require_float(item, "FinalCumulativeMetersetWeight", where)
-    if not total > 0:
-        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}")
-    current: dict[str, float | np.ndarray] = {}
-    devices: dict[str, np.ndarray] = {}
-    points = []
-    for k, raw in enumerate(sequence):
-        place = f"{where}, control point {k}"
-        for keyword, what in UNSUPPORTED_ANGLES.items():
-            angle = optional_float(raw, keyword, place)
-            if angle is not None and min(angle % 360, -angle % 360) > NO_ANGLE:
-                raise InputError(
-                    place, f"has a {what} of {angle:g} degrees, which this version does not compute"
-                )
-        for wedge in items(raw, "WedgePositionSequence", place):
-            if optional_text(wedge, "WedgePosition", place) == "IN":
-                raise InputError(place, "has a wedge in the beam, which this version does not compute")
-        for keyword in ("GantryAngle", "BeamLimitingDeviceAngle", "PatientSupportAngle"):
-            stated = optional_float(raw, keyword, place)
-            if stated is not None:
-                current[keyword] = stated
-            elif keyword not in current:
-                require_float(raw, keyword, place)  # the first control point must state it: refuses
-        if optional(raw, "IsocenterPosition", place) is not None or "IsocenterPosition" not in current:
-            current["IsocenterPosition"] = require_floats(raw, "IsocenterPosition", 3, place) / MM_PER_CM
-        for device in items(raw, "BeamLimitingDevicePositionSequence", place):
-            kind = require_text(device, "RTBeamLimitingDeviceType", place)
-            if kind not in JAWS and kind not in LEAVES:
-                raise InputError(
-                    place, f"has a beam limiting device {kind}, which this version does not know"
-                )
-            devices[kind] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
-        weight = require_float(raw, "CumulativeMetersetWeight", place) / total
-        points.append(
-            ControlPoint(
-                weight=weight,
-                gantry=current["GantryAngle"],
-                collimator=current["BeamLimitingDeviceAngle"],
-                couch=current["PatientSupportAngle"],
-                isocentre=tuple(float(c) for c in current["IsocenterPosition"]),
-                jaws=_jaws(devices, place),
-                leaves={kind: tuple(devices[kind].tolist()) for kind in LEAVES if kind in devices},
-            )
-        )
-    weights = np.array([point.weight for point in points])
-    if (
-        len(points) < 2
-        or abs(weights[0]) > 1e-6
-        or abs(weights[-1] - 1) > 1e-4
-        or (np.diff(weights) < 0).any()
-    ):
-        raise InputError(
-            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}"
-        )
-    return tuple(points)
-
-
-def _jaws(devices: dict[str, np.ndarray], where: str) -> tuple[float, float, float, float] | None:
-    limits = {}
-    for kind, axis in JAWS.items():
-        if kind not in devices:
-            continue
-        positions = devices[kind]
-        if len(positions) != 2 or not positions[0] < positions[1]:
-            opening = (positions * MM_PER_CM).tolist()
-            raise InputError(where, f"jaws {kind} stand at {opening} mm, not two ascending positions")
-        limits[axis] = (float(positions[0]), float(positions[1]))
-    return (*limits["x"], *limits["y"]) if len(limits) == 2 else None
-
-
-def _moves(points: tuple[ControlPoint, ...]) -> bool:
-    """Whether anything but the dose changes between control points."""
-    first = _state(points[0])
-    return any(
-        state.shape != first.shape or not np.allclose(state, first, rtol=0, atol=SAME)
-        for state in map(_state, points[1:])
-    )
-
-
-def _state(point: ControlPoint) -> np.ndarray:
-    leaves = [position for kind in sorted(point.leaves) for position in point.leaves[kind]]
-    return np.array(
-        [point.gantry, point.collimator, point.couch, *point.isocentre, *(point.jaws or ()), *leaves]
-    )
-
-
-def _check_aperture(point: ControlPoint, boundaries: Mapping[str, tuple[float, ...]], where: str) -> None:
-    """Refuse fields without jaws and fields that leaves shape; leaves outside the jaws shape nothing."""
-    if point.jaws is None:
-        raise InputError(
-            where,
-            "has no jaws in one direction: the field is shaped by the MLC",
-            "only fields shaped by jaws are computed in this version",
-        )
-    x1, x2, y1, y2 = point.jaws
-    for kind, positions in point.leaves.items():
-        along, across = ((x1, x2), (y1, y2)) if LEAVES[kind] == "x" else ((y1, y2), (x1, x2))
-        borders = np.array(boundaries.get(kind, ()))
-        pairs = len(borders) - 1
-        if pairs < 1 or len(positions) != 2 * pairs:
-            raise InputError(where, f"{kind} has {len(positions)} leaf positions for {pairs} leaf pairs")
-        bank1, bank2 = np.array(positions[:pairs]), np.array(positions[pairs:])
-        in_field = (borders[1:] > across[0] + SAME) & (borders[:-1] < across[1] - SAME)
-        shaped = in_field & ((bank1 > along[0] + SAME) | (bank2 < along[1] - SAME))
-        uncovered = borders[0] > across[0] + SAME or borders[-1] < across[1] - SAME
-        if shaped.any() or uncovered:
-            raise InputError(
-                where,
-                f"its field is shaped by the MLC ({int(shaped.sum())} {kind} leaf pairs reach into the jaws)",
-                "only fields shaped by jaws are computed in this version",
-            )

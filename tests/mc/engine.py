@@ -10,6 +10,7 @@ import numpy as np
 from mc.backends import cpu
 from mc.geometry.voxels import build_voxels, without_rim
 from mc.source.beams import Beam
+from mc.source.delivery import Delivery, fixed
 from mc.tables import Tables
 from mc.transport.history import Cuts
 from mc.transport.scoring import (
@@ -69,6 +70,7 @@ def run_particles(
     *,
     rotation: np.ndarray = IDENTITY,
     origin: np.ndarray = ZERO,
+    delivery: Delivery | None = None,
     mirror: tuple[float, float] = (1.0, 1.0),
     seed: int = 1,
     replica: int = 0,
@@ -77,13 +79,17 @@ def run_particles(
     rim: float = 0.0,
     water: bool = False,
 ) -> Result:
-    """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight."""
+    """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight.
+
+    Aimed by `rotation` and `origin`, or by a `delivery`.
+    """
     geometry = build_voxels(phantom, rim)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
-        particles.astype(np.float32), np.arange(len(particles) + 1), first, rotation, origin,
-        np.array(mirror), 1.0, 0, replica, seed, geometry, tables, cuts, tally, rows,
+        particles.astype(np.float32), np.arange(len(particles) + 1), first,
+        delivery or fixed(rotation, origin), 0.0, np.array(mirror), 1.0,
+        0, replica, seed, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return _result(phantom, tally, rows)
 

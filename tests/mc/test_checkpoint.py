@@ -19,6 +19,7 @@ from mc.config import Physics
 from mc.interrupt import Suspended
 from mc.parallel import SerialWorld
 from mc.run import StopRule, simulate
+from mc.source.delivery import fixed
 from mc.source.phase_space import Particles, write_phase_space
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
@@ -58,7 +59,7 @@ def small_batches(monkeypatch):
 def run(space, rule=None, *, seed=1, weight=1.0, water=True, phantom=PHANTOM, physics=None, passes=3):
     """Three and a bit passes of two beams: a pair of batches is open, and the latent sigma known."""
     beams = [
-        PlacedBeam(number, space, np.eye(3), np.array([0.0, 0.0, -1.0]), weight, (number == 1, False))
+        PlacedBeam(number, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), weight, (number == 1, False))
         for number in (1, 2)
     ]
     stop = StopRule(uncertainty=None, histories=int(passes * 4 * ORIGINAL) + 1)

@@ -20,6 +20,7 @@ from mc.config import Physics
 from mc.dose import Dose
 from mc.run import StopRule, simulate
 from mc.source.beams import Beam, spectrum
+from mc.source.delivery import fixed
 from mc.source.phase_space import Particles, write_phase_space
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
@@ -191,7 +192,7 @@ def simulated(folder, phantom, water):
         np.ones(800, np.int8), 2.0 * one, x, y, zero, zero, zero, one, one, np.ones(800, bool)
     )
     space = write_phase_space(folder / "field", particles, 1000)
-    beam = PlacedBeam(1, space, np.eye(3), np.array([0.0, 0.0, -1.0]), 1.0)
+    beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)
     stop = StopRule(uncertainty=None, histories=4000)
     return simulate(phantom, [beam], PLAN, stop, threads=1, water=water)
 

@@ -25,6 +25,7 @@ from large_case import large_grid
 from mc.batch import PlacedBeam
 from mc.config import Physics
 from mc.run import StopRule, simulate
+from mc.source.delivery import fixed
 from mc.source.phase_space import open_phase_space
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
@@ -34,7 +35,7 @@ density[:, :56], material[:, :56] = 0.00121, 0
 phantom = Phantom(grid, density, material, water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5)).materials)
 along_y = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 space = open_phase_space(sys.argv[1])
-beam = PlacedBeam(1, space, along_y, np.array([0.0, -100.0, 0.0]), 1.0)
+beam = PlacedBeam(1, space, fixed(along_y, np.array([0.0, -100.0, 0.0])), 1.0)
 stop = StopRule(uncertainty=None, histories=600)
 found = simulate(phantom, [beam], Physics(), stop, scored=material > 0, threads=int(sys.argv[3]))
 print(json.dumps({"balance": found.quality["energy_balance"], "dose": float(found.dose.mean.sum())}))

@@ -27,9 +27,10 @@ from mc.batch import PlacedBeam, open_on_all_ranks
 from mc.config import Physics
 from mc.parallel import world
 from mc.run import StopRule, simulate
+from mc.source.delivery import fixed
 from phantoms.recipes import water_tank
 space = open_on_all_ranks(sys.argv[1], world())
-beam = PlacedBeam(1, space, np.eye(3), np.array([0.0, 0.0, -1.0]), 1.0)
+beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)
 phantom = water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 1.0))
 result = simulate(phantom, [beam], Physics(), StopRule(uncertainty=None, histories=1), threads=1)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -20,6 +20,7 @@ from mc.geometry.voxels import build_voxels
 from mc.plan_dose import _faults
 from mc.rng import stream
 from mc.sampling import ENERGY_MAX, ENERGY_MIN
+from mc.source.delivery import fixed
 from mc.source.phase_space import _record_dtype, open_phase_space
 from mc.tables import build_tables
 from mc.transport.history import make_cascade
@@ -71,8 +72,8 @@ def follow(phantom, tables, cuts, particles, rim=0.0, water=True):
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((4, N_COUNTERS), np.int64)
     cpu.run_phase_space(
-        particles.astype(np.float32), np.arange(len(particles) + 1), 0, np.eye(3), np.zeros(3), np.ones(2),
-        1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+        particles.astype(np.float32), np.arange(len(particles) + 1), 0,
+        fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), 1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return merge(tally, geometry.density.size), rows.sum(axis=0)
 

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from dicom_factory import Field, Uids, add_mlc, write_plan, write_structures
+from dicom_factory import Field, Stop, Uids, add_mlc, write_plan, write_structures
 from pydicom.dataset import Dataset
 from scipy.spatial.transform import Rotation
 
@@ -174,15 +174,88 @@ def test_an_unstated_fluence_mode_is_said(tmp_path):
 BOUNDARIES = np.arange(-10, 10.1, 0.5)
 
 
-def test_leaves_outside_the_jaws_shape_nothing(tmp_path):
-    def edit(data):
-        add_mlc(data, 2.6, BOUNDARIES)
-        closed = data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[2]
-        closed.LeafJawPositions[0] = closed.LeafJawPositions[40] = 0  # a pair far outside the jaws
-        # the pairs at 2.5-3.0 cm touch the field's border only
-        closed.LeafJawPositions[25] = closed.LeafJawPositions[65] = 0
+@pytest.mark.parametrize(
+    ("start", "turns", "stops", "expected"),
+    [
+        (350, "CW", [(0.3, 355), (0.6, 5), (1, 20)], [350, 355, 365, 380]),
+        (20, "CC", [(0.3, 5), (0.6, 355), (1, 181)], [20, 5, -5, -179]),
+        (181, "CW", [(1, 179)], [181, 539]),
+        (179, "CC", [(1, 181)], [179, -179]),
+        (5, "CW", [(1, 5)], [5, 365]),  # PS3.3 C.8.8.14.8: a whole turn
+        (5, "CC", [(1, 5)], [5, -355]),
+        (0, "CW", [(0.5, 90), (0.5, 80), (1, 100)], [0, 90, 80, 100]),  # back while the beam is off
+        (0, "CW", [(0.5, 40, "CC"), (1, 350)], [0, 40, -10]),
+        (0, "CW", [(0.4, 40, "NONE"), (0.6, None), (0.7, None, "CW"), (1, 50)], [0, 40, 40, 40, 50]),
+        (0, "CW", [(0.4, 40), (0.6, 39.9), (1, 50)], [0, 40, 39.9, 50]),  # rounding
+        (10, "NONE", [(0.4, 10.1), (1, 10.0)], [10, 10.1, 10]),
+    ],
+)
+def test_the_gantry_turns_as_it_is_told(tmp_path, start, turns, stops, expected):
+    field = Field(start, turns=turns, stops=[Stop(*stop) for stop in stops])
+    plan = read_plan(write_plan(tmp_path, [field]))
+    assert [point.gantry for point in plan.beams[0].control_points] == pytest.approx(expected, abs=1e-9)
+    assert bool(plan.warnings) == (39.9 in expected)
 
-    assert len(read_plan(write_plan(tmp_path, edit=edit)).beams) == 1
+
+def test_standing_still_on_an_arc_is_no_whole_turn_and_is_said(tmp_path):
+    field = Field(0, turns="CW", stops=[Stop(0.4, 40), Stop(0.6, 40), Stop(1.0, 50)])
+    plan = read_plan(write_plan(tmp_path, [field]))
+    assert [point.gantry for point in plan.beams[0].control_points] == [0, 40, 40, 50]
+    assert "standing still" in plan.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "name", "growing"),
+    [
+        ("BeamLimitingDevice", "collimator", "CC"),  # seen from the source, against the clock
+        ("PatientSupport", "couch", "CC"),  # PS3.3 C.8.8.14.8, third example
+        ("Gantry", "gantry", "CW"),
+    ],
+)
+@pytest.mark.parametrize("direction", ["CW", "CC"])
+def test_collimator_and_couch_turn_as_they_are_told(tmp_path, keyword, name, growing, direction):
+    def edit(data):
+        first, last = data.BeamSequence[0].ControlPointSequence
+        data.BeamSequence[0].BeamType = "DYNAMIC"
+        setattr(first, f"{keyword}Angle", 170)
+        setattr(first, f"{keyword}RotationDirection", direction)
+        setattr(last, f"{keyword}Angle", 160)
+
+    points = read_plan(write_plan(tmp_path, edit=edit)).beams[0].control_points
+    assert getattr(points[1], name) == pytest.approx(520 if direction == growing else 160)
+
+
+def test_moving_beams_are_read(tmp_path):
+    """Jaws, leaves and isocentre from control point to control point, with what is left out inherited."""
+    boundaries = [-1.0, 0.0, 1.0]
+    stops = [
+        Stop(0.25, jaws=(-3, 3, -1, 2)),
+        Stop(0.5, leaves=(-2, -1, 1, 2)),
+        Stop(1.0, isocentre=(3.0, -1.0, 2.0)),
+    ]
+    field = Field(leaves=(-1, -1, 1, 1), boundaries=boundaries, mlc="MLCY", stops=stops)
+    (beam,) = read_plan(write_plan(tmp_path, [field])).beams
+    points = beam.control_points
+    assert [point.weight for point in points] == [0, 0.25, 0.5, 1]
+    assert [point.jaws for point in points] == [(-2.5, 2.5, -2.5, 2.5)] + 3 * [(-3, 3, -1, 2)]
+    assert [point.leaves["MLCY"] for point in points] == 2 * [(-1, -1, 1, 1)] + 2 * [(-2, -1, 1, 2)]
+    assert [point.isocentre[2] for point in points] == [0, 0, 0, 2]
+    assert beam.leaf_boundaries == {"MLCY": tuple(boundaries)}
+
+
+def test_a_direction_without_jaws_is_open(tmp_path):
+    def edit(data):
+        del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[0]
+
+    plan = read_plan(write_plan(tmp_path, [Field(leaves=(-1, 1), boundaries=(-5, 5))], edit=edit))
+    assert plan.beams[0].jaws == (-np.inf, np.inf, -2.5, 2.5)
+
+
+def test_step_and_shoot_is_static(tmp_path):
+    """DICOM calls a beam static if nothing changes while the meterset does."""
+    stops = [Stop(0.4), Stop(0.4, jaws=(-1, 1, -1, 1)), Stop(1.0)]
+    (beam,) = read_plan(write_plan(tmp_path, [Field(stops=stops, kind="STATIC")])).beams
+    assert beam.control_points[2].jaws == (-1, 1, -1, 1)
 
 
 def beam_edit(**values):
@@ -260,8 +333,37 @@ def _late_mlc(data):
     last.BeamLimitingDevicePositionSequence = [first.BeamLimitingDevicePositionSequence.pop(2)]
 
 
-def _one_jaw(data):
-    del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[1]
+def _arc(direction):
+    def edit(data):
+        beam = data.BeamSequence[0]
+        beam.BeamType = "DYNAMIC"
+        beam.ControlPointSequence[0].GantryRotationDirection = direction
+        beam.ControlPointSequence[1].GantryAngle = 10
+
+    return edit
+
+
+def _two_mlcs(data):
+    add_mlc(data, 9.0, BOUNDARIES)
+    add_mlc(data, 9.0, BOUNDARIES)
+    data.BeamSequence[0].BeamLimitingDeviceSequence[3].RTBeamLimitingDeviceType = "MLCY"
+    first = data.BeamSequence[0].ControlPointSequence[0]
+    first.BeamLimitingDevicePositionSequence[3].RTBeamLimitingDeviceType = "MLCY"
+
+
+def _boundaries_out_of_order(data):
+    add_mlc(data, 9.0, BOUNDARIES)
+    device = data.BeamSequence[0].BeamLimitingDeviceSequence[2]
+    device.LeafPositionBoundaries = list(device.LeafPositionBoundaries)[::-1]
+
+
+def _no_devices(data):
+    del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence
+
+
+def _unknown_device(data):
+    first = data.BeamSequence[0].ControlPointSequence[0]
+    first.BeamLimitingDevicePositionSequence[0].RTBeamLimitingDeviceType = "IRIS"
 
 
 def _crossed_jaws(data):
@@ -274,10 +376,6 @@ def _crossed_jaws(data):
 def _leaf_count(data):
     add_mlc(data, 2.6, BOUNDARIES)
     data.BeamSequence[0].BeamLimitingDeviceSequence[2].LeafPositionBoundaries = [-100, 0, 100]
-
-
-def _short_mlc(data):
-    add_mlc(data, 2.6, BOUNDARIES[18:23])
 
 
 def _fluence(data):
@@ -303,15 +401,21 @@ BROKEN = {
     "compensator": (beam_edit(NumberOfCompensators=1), "has compensators"),
     "bolus": (beam_edit(NumberOfBoli=1), "has bolus"),
     "applicator": (beam_edit(ApplicatorSequence=[Dataset()]), "has an applicator"),
-    "dynamic": (beam_edit(BeamType="DYNAMIC"), "arc or a dynamic beam"),
-    "arc": (point_edit(1, GantryAngle=10), "arc or a dynamic beam"),
-    "moving couch": (point_edit(1, PatientSupportAngle=10), "arc or a dynamic beam"),
-    "moving jaws": (_moving_jaws, "arc or a dynamic beam"),
-    "leaves appear late": (_late_mlc, "arc or a dynamic beam"),
-    "mlc": (lambda d: add_mlc(d, 1.0, BOUNDARIES), "shaped by the MLC .10 MLCX leaf pairs"),
-    "mlc too short": (_short_mlc, "shaped by the MLC"),
+    "beam type": (beam_edit(BeamType="ROTATING"), "neither STATIC nor DYNAMIC"),
+    "static arc": (point_edit(1, GantryAngle=10), "control point 1: is of a beam of type STATIC"),
+    "static with moving jaws": (_moving_jaws, "of type STATIC, but the machine moved"),
+    "arc without direction": (
+        _arc("NONE"),
+        "turned by 10 degrees to here, but its rotation direction is NONE",
+    ),
+    "direction unknown": (_arc("CCW"), "is CCW, which is not CW, CC or NONE"),
+    "leaves appear late": (_late_mlc, "positions the MLCX, which control point 0 does not"),
+    "two mlcs": (_two_mlcs, "two multileaf collimators"),
+    "leaf boundaries": (_boundaries_out_of_order, "do not ascend"),
+    "crossed leaves": (lambda d: add_mlc(d, -1.0, BOUNDARIES), "leaves of MLCX pair 1 are crossed"),
     "mlc miscounted": (_leaf_count, "80 leaf positions for 2 leaf pairs"),
-    "one pair of jaws": (_one_jaw, "no jaws in one direction"),
+    "no jaws, no leaves": (_no_devices, "neither jaws nor leaves"),
+    "unknown device": (_unknown_device, "beam limiting device IRIS"),
     "crossed jaws": (_crossed_jaws, "not two ascending"),
     "couch pitch": (point_edit(TableTopPitchAngle=2), "couch pitch of 2"),
     "couch roll": (point_edit(TableTopRollAngle=359), "couch roll of 359"),
@@ -372,14 +476,22 @@ def test_a_truncated_plan_is_refused(tmp_path):
             read_plan(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("vmat_example.dcm", "arc or a dynamic beam"),
-        ("FFF_example.dcm", "shaped by the MLC"),
-        ("24mm_x_20mm_rectangle.dcm", "shaped by the MLC"),
-    ],
-)
-def test_real_mlc_plans_are_refused(shared, name, message):
-    with pytest.raises(InputError, match=message):
-        read_plan(shared / "data" / "plans" / "agility-6mv" / name)
+def test_agility_plans_without_preamble(shared):
+    """Real exports of a planning system, read as they are."""
+    folder = shared / "data" / "plans" / "agility-6mv"
+    plan = read_plan(folder / "vmat_example.dcm")
+    first, second = plan.beams
+    assert [len(beam.control_points) for beam in plan.beams] == [32, 31]
+    assert [beam.mu for beam in plan.beams] == pytest.approx([157.238693, 158.782211])
+    assert (first.gantry, first.control_points[-1].gantry) == (90, 150)
+    assert (second.gantry, second.control_points[-1].gantry) == (270, 210)
+    assert np.diff([point.gantry for point in second.control_points]).max() < 0
+    for beam in plan.beams:
+        assert beam.leaf_boundaries["MLCX"] == tuple(np.arange(-20, 20.1, 0.5))
+        assert all(point.jaws[:2] == (-np.inf, np.inf) for point in beam.control_points)
+    assert first.jaws[2:] == (-0.5, 0.8) and first.control_points[1].jaws[2:] == (-0.8, 0.8)
+    (beam,) = read_plan(folder / "FFF_example.dcm").beams
+    assert beam.fluence_mode == "FFF" and beam.jaws[2:] == (-1.2, 1.2)
+    assert beam.control_points[1].leaves == beam.control_points[0].leaves
+    (beam,) = read_plan(folder / "24mm_x_20mm_rectangle.dcm").beams
+    assert beam.jaws[2:] == (-1.3, 1.3)

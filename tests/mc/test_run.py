@@ -7,6 +7,7 @@ from mc import batch
 from mc.batch import PlacedBeam
 from mc.config import Physics
 from mc.run import StopRule, simulate
+from mc.source.delivery import fixed
 from mc.source.phase_space import Particles, write_phase_space
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
@@ -37,7 +38,7 @@ def phase_space(folder, number=0, recorded=800, weights=(1.0, 1.0)):
 
 
 def placed(space, weight=1.0, number=1, mirror=(False, False)):
-    return PlacedBeam(number, space, np.eye(3), np.array([0.0, 0.0, -1.0]), weight, mirror)
+    return PlacedBeam(number, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), weight, mirror)
 
 
 def dose_of(*beams, phantom=PHANTOM, seed=1, passes=2, **more):
@@ -116,6 +117,6 @@ def test_voxels_not_scored_stay_empty(tmp_path):
 
 
 def test_beam_that_misses_is_refused(tmp_path):
-    astray = PlacedBeam(1, phase_space(tmp_path), np.eye(3), np.array([50.0, 0.0, 0.0]), 1.0)
+    astray = PlacedBeam(1, phase_space(tmp_path), fixed(np.eye(3), np.array([50.0, 0.0, 0.0])), 1.0)
     with pytest.raises(InputError, match="no dose in the patient"):
         dose_of(astray)

@@ -23,6 +23,7 @@ from mc.config import Physics
 from mc.dose import Dose
 from mc.run import Progress, StopRule, simulate
 from mc.schema import Table
+from mc.source.delivery import fixed
 from mc.source.phase_space import PhaseSpace
 from phantoms.recipes import water_tank
 from validation.cases.case import Case, read_physics
@@ -197,7 +198,7 @@ def _beams(study: Study, space: PhaseSpace, depth: float) -> list[PlacedBeam]:
         c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         rotation = np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
         origin = np.array([0.0, 0.0, 0.5 * depth]) - (0.5 * depth + GAP) * rotation[:, 2]
-        beams.append(PlacedBeam(number, space, rotation, origin, 1.0 / number, (study.mirror,) * 2))
+        beams.append(PlacedBeam(number, space, fixed(rotation, origin), 1.0 / number, (study.mirror,) * 2))
     return beams
 
 

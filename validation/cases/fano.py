@@ -26,6 +26,7 @@ from mc.beam_dose import Account
 from mc.config import Physics
 from mc.geometry.voxels import build_voxels, without_rim
 from mc.schema import Table
+from mc.source.delivery import fixed
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
 from mc.transport.particle import ELECTRON
@@ -148,7 +149,8 @@ class FanoSource:
         tally = cpu.empty_tally(self._geometry, self._tables, self._cuts)
         rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
         cpu.run_phase_space(
-            particles, np.arange(electrons + 1), number * electrons, np.eye(3), np.zeros(3), np.ones(2), 1.0,
+            particles, np.arange(electrons + 1), number * electrons,
+            fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), 1.0,
             0, 0, 1, self._geometry, self._tables, self._cuts, tally, rows,
         )  # fmt: skip
         self.account.add(tally.medium, rows)

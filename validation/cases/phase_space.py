@@ -13,6 +13,7 @@ from mc.beam_dose import Account
 from mc.config import Physics
 from mc.run import Progress, StopRule, simulate
 from mc.schema import Table
+from mc.source.delivery import fixed
 from mc.source.phase_space import open_phase_space
 from mc.spread import REPEATS, Spread
 from phantoms.phantom import Phantom
@@ -66,7 +67,7 @@ def phase_space_dose(
     """Dose per original history [Gy] of a phase space on the axis; rounds differ in their seeds."""
     space = open_phase_space(source.path)
     mirror = "x" in source.mirror, "y" in source.mirror
-    beam = PlacedBeam(1, space, np.eye(3), np.array([0.0, 0.0, -source.ssd]), 1.0, mirror)
+    beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -source.ssd])), 1.0, mirror)
     rounds = source.quick_rounds if options.quick else source.full_rounds
     groups = group_count([beam])
     per_round = REPEATS * beam.images * space.header.orig_histories

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mc.source.aperture import angle_range, jaw_ranges, mean_opening, technique
 from validation.comparison import Comparison
 from validation.report.choices import gamma_text, scale
-from validation.report.text import angle, dose, signed, small, with_sigma
+from validation.report.text import dose, signed, small, with_sigma
 from validation.verdict import Row, Test
 
 STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
@@ -192,14 +193,13 @@ def beams(comparison: Comparison) -> list[tuple[str, ...]]:
     lines = []
     for beam in comparison.plan.beams:
         factor = factors[tuple(10 * c for c in beam.isocentre)]
-        x1, x2, y1, y2 = (f"{10 * jaw:.1f}" for jaw in beam.jaws)
         lines.append(
             (
                 f"{beam.number} {beam.name}",
-                angle(beam.gantry),
-                angle(beam.collimator),
-                angle(beam.couch),
-                f"X {x1} to {x2}, Y {y1} to {y2}",
+                technique(beam),
+                *(angle_range(beam, name) for name in ("gantry", "collimator", "couch")),
+                jaw_ranges(beam),
+                f"{mean_opening(beam):.1f}",
                 f"{beam.mu:.2f}",
                 "-" if factor is None else f"{beam.mu * factor:.2f}",
             )

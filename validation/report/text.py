@@ -41,11 +41,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
-def angle(degrees: float) -> str:
-    """An angle to a tenth of a degree, without needless zeros."""
-    return f"{round(degrees, 1):g}"
-
-
 def duration(seconds: float) -> str:
     """A time in the units one would say it in."""
     if seconds < 60:

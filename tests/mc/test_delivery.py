@@ -1,0 +1,231 @@
+"""The machine at a random instant of a delivery, and what the kernels make of it."""
+
+import numpy as np
+import pytest
+from engine import pencil, run_particles
+from scipy.spatial.transform import Rotation
+
+from mc.backends import cpu
+from mc.backends.cpu import cuts_of
+from mc.config import Physics
+from mc.geometry.voxels import build_voxels, without_rim
+from mc.jit import njit
+from mc.rng import stream
+from mc.source.delivery import deliver, first_state, fixed, positions, sample_state
+from mc.source.plan import TABLE_TO_PATIENT, Beam, ControlPoint, beam_to_patient
+from mc.tables import build_tables
+from mc.transport.history import Cuts
+from mc.transport.particle import PHOTON
+from mc.transport.scoring import N_COUNTERS
+from phantoms.recipes import water_tank
+
+SAD = 100.0
+JAWS = (-5.0, 5.0, -4.0, 3.0)
+
+
+def point(weight, gantry=0.0, collimator=0.0, couch=0.0, isocentre=(1.0, -2.0, 3.0), jaws=JAWS, leaves=()):
+    return ControlPoint(
+        weight, gantry, collimator, couch, isocentre, jaws, {"MLCX": tuple(leaves)} if leaves else {}
+    )
+
+
+def beam(*points, sad=SAD):
+    return Beam(1, "b", "M", 6.0, "FFF", 100.0, sad, points)
+
+
+def instants(delivery, n, seed=1):
+    """States at n random instants: rotations, origins, jaws, leaves."""
+    found = [np.empty((n, 3, 3)), np.empty((n, 3)), np.empty((n, 4)), np.empty((n, delivery.leaves.shape[1]))]
+    _sample(delivery, seed, *found)
+    return found
+
+
+@njit(_nrt=True)
+def _sample(delivery, seed, rotations, origins, jaws, leaves):
+    state = first_state(delivery)
+    for history in range(len(origins)):
+        sample_state(delivery, state, stream(seed, 0, 0, history, 0))
+        rotations[history], origins[history] = state.rotation, state.origin
+        jaws[history], leaves[history] = state.jaws, state.leaves
+
+
+def by_definition(position, gantry, collimator, couch):
+    """Matrix from phase-space to patient axes, one axis of IEC 61217 after the other.
+
+    Written apart from `mc.source.coordinates`: each system turns about an axis of its mother system, the
+    table comes back from the fixed system, and the patient lies on it as the words of DICOM say.
+    """
+    device_to_gantry = Rotation.from_rotvec(np.radians(collimator) * np.array([0, 0, 1]))
+    gantry_to_fixed = Rotation.from_rotvec(np.radians(gantry) * np.array([0, 1, 0]))
+    support_to_fixed = Rotation.from_rotvec(np.radians(couch) * np.array([0, 0, 1]))
+    # LPS axes of a patient head first supine: x and y of the table are left and superior, z is anterior
+    supine_to_table = Rotation.from_matrix([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
+    about_its_length = {"S": 0, "P": 180, "DR": -90, "DL": 90}[position[2:]]
+    rolled = Rotation.from_euler("z", about_its_length, degrees=True)  # of the patient about superior
+    turned = Rotation.from_euler("z", 180 if position[0] == "F" else 0, degrees=True)  # on the table
+    patient_to_table = turned * supine_to_table * rolled
+    phase_space_to_device = Rotation.from_euler("x", 180, degrees=True)  # y and z point the other way
+    chain = (
+        patient_to_table.inv()
+        * support_to_fixed.inv()
+        * gantry_to_fixed
+        * device_to_gantry
+        * phase_space_to_device
+    )
+    return chain.as_matrix()
+
+
+def sixty():
+    """Patient positions with right and odd angles, each gantry, collimator and couch in turn."""
+    random = np.random.default_rng(61217)
+    table = []
+    for k in range(60):
+        position = list(TABLE_TO_PATIENT)[k % 8]
+        odd, right = random.uniform(0, 360, 3), 90.0 * random.integers(0, 4, 3)
+        kept = (np.arange(3) == k % 3) if k < 24 else np.ones(3, bool)  # one axis alone, then all together
+        table.append((position, *np.where(kept, odd if k % 4 else right, 0.0)))
+    return table
+
+
+@pytest.mark.parametrize(("position", "gantry", "collimator", "couch"), sixty())
+def test_sixty_setups_against_independent_matrices(position, gantry, collimator, couch):
+    """Points of the beam to 0.1 mm, standing still and as an instant of a turning machine alike."""
+    isocentre = np.array([3.0, -12.0, 41.0])
+    points = np.array([[0, 0, 0], [0, 0, 100], [20, 0, 100], [0, 20, 100], [-20, 15, 50], [0, 0, 150.0]])
+    expected = isocentre + (points - [0, 0, SAD]) @ by_definition(position, gantry, collimator, couch).T
+    still = beam(*(point(w, gantry, collimator, couch, tuple(isocentre)) for w in (0, 1)))
+    rotation, origin = beam_to_patient(still, position)
+    np.testing.assert_allclose(origin + points @ rotation.T, expected, rtol=0, atol=0.01)
+    # angles that pass through these halfway; the instant is read off a jaw
+    ends = [
+        point(w, gantry + 40 * s, collimator - 30 * s, couch + 20 * s, tuple(isocentre), (s, 9, -9, 9))
+        for w, s in ((0, -1), (1, 1))
+    ]
+    rotations, origins, jaws, _ = instants(deliver(beam(*ends), position), 3)
+    for rotation, origin, (s, *_) in zip(rotations, origins, jaws, strict=True):
+        there = by_definition(position, gantry + 40 * s, collimator - 30 * s, couch + 20 * s)
+        expected = isocentre + (points - [0, 0, SAD]) @ there.T
+        np.testing.assert_allclose(origin + points @ rotation.T, expected, rtol=0, atol=0.01)
+
+
+def test_instants_are_uniform_in_the_meterset():
+    """Kolmogorov-Smirnov, at a false-alarm rate of 1 in 1000; all that moves tells the same instant."""
+    leaves = [(-s, -s, s, s) for s in (1.0, 3.0)]
+    ends = [
+        point(0, 10, 0, 0, (0, 0, 0), (-1, 1, -1, 1), leaves[0]),
+        point(1, 370, 0, 0, (0, 0, 10), (-5, 1, -1, 1), leaves[1]),
+    ]
+    delivery = deliver(beam(*ends), "HFS")
+    n = 4000
+    rotations, origins, jaws, leaves = instants(delivery, n)
+    instant = (-jaws[:, 0] - 1) / 4
+    ordered = np.sort(instant)
+    assert np.abs(ordered - (np.arange(n) + 0.5) / n).max() < 1.95 / np.sqrt(n)
+    np.testing.assert_allclose(leaves[:, 2], 1 + 2 * instant, atol=1e-12)
+    np.testing.assert_allclose(origins[:, 2], 10 * instant, atol=1e-9)  # the couch moves in
+    angle = np.degrees(np.arctan2(-rotations[:, 0, 2], rotations[:, 1, 2])) % 360
+    turn = (angle - 10 - 360 * instant + 180) % 360 - 180
+    assert np.abs(turn).max() < 1e-9
+
+
+def test_step_and_shoot_is_never_between_its_segments():
+    """Ways without meterset are skipped; segments come as often as their monitor units, at 4 sigma."""
+    openings = (1.0, 2.0, 3.0)
+    edges = (0.0, 0.2, 0.3, 1.0)
+    points = [point(0.0, jaws=(-9, 9, -9, 9)), point(0.0, jaws=(-7, 7, -7, 7))]  # before the first
+    for k, opening in enumerate(openings):
+        points += [point(w, jaws=(-opening, opening, -5, 5)) for w in edges[k : k + 2]]
+    points.append(point(1.0, jaws=(-8, 8, -8, 8)))
+    n = 3000
+    _, _, jaws, _ = instants(deliver(beam(*points), "HFS"), n)
+    assert set(jaws[:, 1]) == set(openings)
+    for opening, share in zip(openings, np.diff(edges), strict=True):
+        assert np.mean(jaws[:, 1] == opening) == pytest.approx(
+            share, abs=4 * np.sqrt(share * (1 - share) / n)
+        )
+
+
+def test_what_stands_still_has_one_state():
+    """Also where it moves before or after its monitor units only, or below the phase space only the jaws."""
+    aim = point(0.0, 30, 5, 10)
+    moving = point(0.0, 20, 5, 10)
+    alike = [aim, point(0.5, 30, 5, 10), point(1.0, 30, 5, 10)]
+    for points in (alike, [moving, *alike], [*alike, point(1.0, 90)]):
+        delivery = deliver(beam(*points), "HFS")
+        assert len(delivery.cumulative) == 1
+        rotation, origin = beam_to_patient(beam(aim), "HFS")
+        np.testing.assert_array_equal(delivery.rotation, rotation)
+        np.testing.assert_array_equal(delivery.origin, origin)
+    tracking = [point(0.0), point(1.0, jaws=(-1, 1, -1, 1))]
+    assert len(deliver(beam(*tracking), "HFS").cumulative) == 2
+    assert len(deliver(beam(*tracking), "HFS", shaped=False).cumulative) == 1
+
+
+def test_positions_cover_the_whole_way():
+    delivery = deliver(beam(point(0, 0), point(0.5, 180), point(1, 350)), "HFS")
+    found = positions(delivery, np.array([0.0, 0.0, 0.0])) - (1, -2, 3)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), SAD)
+    angle = np.sort(np.degrees(np.arctan2(found[:, 0], -found[:, 1])) % 360)
+    assert np.diff(angle).max() < 2.1 and angle[0] == 0 and angle[-1] == pytest.approx(350)
+
+
+FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+PHANTOM = water_tank((6.0, 6.0, 6.0), (0.5, 0.5, 0.5))
+
+
+def test_particles_of_a_history_share_the_state():
+    """Ten photons of one history on an arc about a cube interact along one ray, those of ten on many."""
+    ends = (point(w, 90 * w, isocentre=(0, 0, 3)) for w in (0, 1))
+    arc = deliver(beam(*ends), "HFS")
+    tables = build_tables(PHANTOM.materials, Physics())
+    geometry, particles = build_voxels(PHANTOM), pencil(PHOTON, 2.0, (0, 0, 50), (0, 0, 1), 10)
+
+    def ray(starts):
+        """Voxels (z, y, x) about the isocentre in which energy was deposited, and their spread off a line."""
+        tally = cpu.empty_tally(geometry, tables, FIRST_COLLISIONS)
+        rows = np.zeros((1, N_COUNTERS), np.int64)
+        cpu.run_phase_space(
+            particles.astype(np.float32), np.array(starts), 0, arc, 0.0, np.ones(2), 1.0, 1, 0, 1,
+            geometry, tables, FIRST_COLLISIONS, tally, rows,
+        )  # fmt: skip
+        places = np.argwhere(without_rim(tally.medium, PHANTOM)) * 0.5 - 2.75
+        assert len(places) > 8
+        return np.linalg.svd(places, full_matrices=False)[1][1] / np.sqrt(len(places))
+
+    assert ray([0, 10]) < 0.3  # half a voxel's diagonal
+    assert ray(range(11)) > 0.6
+
+
+def test_an_arc_is_the_mean_of_its_instants():
+    """A pencil arc over 360 degrees about a cube against 400 static ones: dose by voxel within its noise.
+
+    The static ones are aimed by scipy alone. Differences are judged by the spread of 20 parts of each.
+    """
+    isocentre = np.array([0.3, -0.2, 3.0])
+    tables = build_tables(PHANTOM.materials, Physics())
+    cuts = cuts_of(Physics())
+    particles = pencil(PHOTON, 2.0, (0.4, -0.3, 60.0), (0, 0, 1), 4000)
+    arc = deliver(
+        beam(point(0, 200, 30, isocentre=tuple(isocentre)), point(1, 560, 30, isocentre=tuple(isocentre))),
+        "HFS",
+    )
+    parts = 20
+    turned, still = np.zeros((2, parts, *PHANTOM.grid.shape))
+    for k in range(parts):
+        turned[k] = run_particles(PHANTOM, tables, cuts, particles, delivery=arc, replica=k).voxels
+        for j in range(20):
+            gantry = 200 + 360 * (j + k / parts + 0.5 / parts) / 20
+            rotation = by_definition("HFS", gantry, 30, 0)
+            origin = isocentre - SAD * rotation[:, 2]
+            each = particles[j * 200 : (j + 1) * 200]
+            still[k] += run_particles(
+                PHANTOM, tables, cuts, each, delivery=fixed(rotation, origin), first=200 * j, replica=100 + k
+            ).voxels
+    a, b = turned.mean(axis=0), still.mean(axis=0)
+    sigma = np.sqrt((turned.var(axis=0, ddof=1) + still.var(axis=0, ddof=1)) / parts)
+    high = a > 0.2 * a.max()
+    deviation = ((a - b) / np.where(sigma > 0, sigma, 1))[high]
+    assert high.sum() > 100
+    # Student's t of about 38 degrees of freedom: variance 38/36; voxels are nearly independent
+    assert np.mean(deviation**2) == pytest.approx(38 / 36, abs=5 * np.sqrt(2.3 / high.sum()))
+    assert a[high].sum() == pytest.approx(b[high].sum(), rel=0.005)
