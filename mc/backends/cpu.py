@@ -123,7 +123,8 @@ def run_phase_space(
                     output, rng = sample_state(delivery, state, rng)
                 for p in range(starts[history], starts[history + 1]):
                     x, y, z, u, v, w = _to_patient(
-                        state, mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4] - target_z,
+                        state,
+                        mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4] - target_z,
                         mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7],
                     )  # fmt: skip
                     kind = int(particles[p, 0])

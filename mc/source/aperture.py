@@ -42,9 +42,9 @@ def shaped_by(beam: Beam) -> str:
     """
     for point in (point for pair in beam.segments for point in pair):
         if not np.isfinite(point.jaws).all():
-            return "it has no jaws in one direction"
+            return "no jaws in one direction"
         if not _same(point.jaws, beam.segments[0][0].jaws):
-            return "its jaws move"
+            return "the jaws move"
         for kind, (borders, bank1, bank2) in _leaves(point, beam.leaf_boundaries).items():
             along, across = _along_across(point.jaws, kind)
             in_field = (borders[1:] > across[0] + SAME) & (borders[:-1] < across[1] - SAME)
@@ -87,12 +87,14 @@ def angle_range(beam: Beam, name: str) -> str:
     name : {"gantry", "collimator", "couch"}
     """
     angles = [getattr(point, name) for pair in beam.segments for point in pair]
-    kept = [angles[0]]
-    for before, angle, after in zip([*angles[:1], *angles], angles, [*angles[1:], angles[-1]], strict=False):
-        if (angle - before) * (after - angle) < 0.0:
+    kept = angles[:1]
+    for angle in angles:
+        if abs(angle - kept[-1]) <= SAME:
+            continue
+        if len(kept) > 1 and (angle > kept[-1]) == (kept[-1] > kept[-2]):
+            kept[-1] = angle
+        else:
             kept.append(angle)
-    if abs(angles[-1] - kept[-1]) > SAME or len(kept) > 1:
-        kept.append(angles[-1])
     text = f"{kept[0] % 360.0:.5g}"
     for before, angle in pairwise(kept):
         grows = angle > before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,19 +76,21 @@ def run_particles(
     seed: int = 1,
     replica: int = 0,
     first: int = 0,
+    starts: Sequence[int] | None = None,
     workers: int | None = None,
     rim: float = 0.0,
     water: bool = False,
 ) -> Result:
-    """Transport particles (n, 9), each a history: kind, energy, x, y, z, u, v, w, weight.
+    """Transport particles (n, 9): kind, energy, x, y, z, u, v, w, weight.
 
-    Aimed by `rotation` and `origin`, or by a `delivery`.
+    Each is a history, unless `starts` tells where histories begin, and where the last one ends. Aimed by
+    `rotation` and `origin`, or by a `delivery`.
     """
     geometry = build_voxels(phantom, rim)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
-        particles.astype(np.float32), np.arange(len(particles) + 1), first,
+        particles.astype(np.float32), np.array(starts or range(len(particles) + 1)), first,
         delivery or fixed(rotation, origin), 0.0, np.array(mirror), 1.0,
         0, replica, seed, geometry, tables, cuts, tally, rows,
     )  # fmt: skip

@@ -161,7 +161,7 @@ CASES = {
     "wrong energy": (lambda b: b.edit_beam(NominalBeamEnergy=10), "10 MV"),
     "electron beam": (lambda b: b.edit_beam(RadiationType="ELECTRON"), "beam 1.*ELECTRON"),
     "wedge": (wedge, "beam 1.*wedge"),
-    "arc": (lambda b: b.edit(b.plan, arc), "beam 1.*arc"),
+    "arc": (lambda b: b.edit(b.plan, arc), "beam 1.*gantry turned by 90 degrees.*direction is NONE"),
     "MLC shape": (lambda b: b.edit(b.plan, lambda d: add_mlc(d, 1.0, np.arange(-5, 6))), "beam 1.*MLC"),
     "field without a phase space": (lambda b: b.edit(b.plan, jaws), "field X -3 to 3.*no phase space"),
     "no monitor units": (lambda b: b.edit(b.plan, without_mu), "beam 1.*monitor units"),
