@@ -48,7 +48,10 @@ def plan_of(isocentres=((0.0, 0.0, 0.0),), prescriptions=(PRESCRIPTION,)) -> Pla
             "FFF",
             100.0,
             100.0,
-            (ControlPoint(0.0, 40.0 * number, 0.0, 0.0, isocentre, (-1.0, 1.0, -1.0, 1.0)),),
+            tuple(
+                ControlPoint(weight, 40.0 * number, 0.0, 0.0, isocentre, (-1.0, 1.0, -1.0, 1.0))
+                for weight in (0.0, 1.0)
+            ),
         )
         for number, isocentre in enumerate(isocentres, start=1)
     )
