@@ -7,6 +7,7 @@ import numpy as np
 from mc import parallel
 from mc.batch import PlacedBeam, open_on_all_ranks
 from mc.machine import ABOVE, phase_space_for
+from mc.source.delivery import fixed
 from phantoms.errors import InputError
 from validation.commission.fields import Field
 
@@ -25,5 +26,5 @@ def place_beam(field: Field) -> PlacedBeam:
             file.file, "lies above the jaws, which commissioning does not place yet", "use one below the jaws"
         )
     space = open_on_all_ranks(file.file, parallel.world())
-    origin = np.array([0.0, 0.0, -field.ssd_cm - file.target_z_cm])
-    return PlacedBeam(0, space, np.eye(3), origin, 1.0, file.mirror)
+    still = fixed(np.eye(3), np.array([0.0, 0.0, -field.ssd_cm]))
+    return PlacedBeam(0, space, still, 1.0, file.mirror, file.target_z_cm)
