@@ -35,7 +35,7 @@ from mc.transport.scoring import (
 from phantoms.recipes import water_tank
 
 CHUNKS = 256  # parts of a call's histories, taken by threads as they come free
-COPIES_LIMIT = 1 << 28  # bytes that copies of the tally, one for each thread, may take
+COPY_LIMIT = 1 << 25  # bytes of a tally of which every thread may have a copy
 
 _cascade = make_cascade(voxels)
 
@@ -170,10 +170,10 @@ def cuts_of(physics: Physics) -> Cuts:
 def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tally:
     """A tally of nothing yet, of dose to medium, or with `water` of dose to medium and to water.
 
-    It has a copy for each thread in use, where these take less than `COPIES_LIMIT`.
+    It has a copy for each thread in use, unless one takes more than `COPY_LIMIT`.
     """
-    cells, threads = geometry.density.size, numba.get_num_threads()
-    copies = threads if 8 * cells * threads * (1 + water) <= COPIES_LIMIT else 1
+    cells = geometry.density.size
+    copies = numba.get_num_threads() if 8 * cells * (1 + water) <= COPY_LIMIT else 1
     if not water:
         return medium_tally(copies * cells)
     ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]

@@ -43,9 +43,9 @@ def whole(tables, particles):
     return run_particles(PHANTOM, tables, CUTS, particles)
 
 
-@pytest.mark.parametrize("limit", [0, cpu.COPIES_LIMIT], ids=["one tally", "a tally each"])
+@pytest.mark.parametrize("limit", [0, cpu.COPY_LIMIT], ids=["one tally", "a tally each"])
 def test_threads(tables, particles, whole, limit, monkeypatch):
-    monkeypatch.setattr(cpu, "COPIES_LIMIT", limit)
+    monkeypatch.setattr(cpu, "COPY_LIMIT", limit)
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("one core")
     before = numba.get_num_threads()
