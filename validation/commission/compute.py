@@ -9,6 +9,7 @@ import numpy as np
 
 from mc.batch import PlacedBeam, group_count
 from mc.config import Physics
+from mc.interrupt import INTERRUPTED
 from mc.run import Progress, StopRule, count_variance, simulate
 from mc.spread import REPEATS, Spread
 from phantoms.errors import InputError
@@ -172,7 +173,7 @@ def compute_field(
     InputError
         If no dose arises.
     KeyboardInterrupt
-        If the run was interrupted before its first round was complete.
+        If the run was interrupted.
     """
     side = voxel_cm or voxel_side(field.jaws)
     scans = list(field.scans)
@@ -181,7 +182,7 @@ def compute_field(
     phantom = tank_for(scans, field.jaws, field.ssd_cm, sad_cm, side)
     positions = [fine_positions(scan) for scan in scans]
     weights = [
-        sampling(phantom.grid, scan, at, field.jaws, beam.mirror)
+        sampling(phantom.grid, scan, at, field.jaws, _symmetric(field, beam))
         for scan, at in zip(scans, positions, strict=True)
     ]
     batches = CurveBatches(weights, group_count([beam]))
@@ -204,7 +205,7 @@ def compute_field(
         phantom, [beam], physics, StopRule(uncertainty=None), seed=seed, threads=threads,
         on_progress=report, on_batch=on_batch,
     )  # fmt: skip
-    if not batches.complete:
+    if run.quality["stopped_by"] == INTERRUPTED:
         raise KeyboardInterrupt
     curves = batches.curves(scans, positions, count_variance([beam]))
     for curve in curves:
@@ -212,6 +213,12 @@ def compute_field(
             raise InputError(field.label, f"no dose on {curve.scan.label}", "check its SSD, field and axes")
     axis = curves.pop() if field.output_factors else None
     return ComputedField(field, tuple(curves), axis, side, run.quality)
+
+
+def _symmetric(field: Field, beam: PlacedBeam) -> tuple[bool, bool]:
+    """Axes x, y about which source and field are symmetric."""
+    x1, x2, y1, y2 = field.jaws
+    return beam.mirror[0] and abs(x1 + x2) < 1e-6, beam.mirror[1] and abs(y1 + y2) < 1e-6
 
 
 def _axis_scan(field: Field) -> Scan:

@@ -19,19 +19,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from validation.commission.compute import ComputedField, Curve
+from validation.commission.criteria import Criteria
+from validation.commission.judge import build_up_of
 from validation.gamma import Criterion
 from validation.scans.compare import compare, norms
 
 GROUPS = 16  # that the groups of a run are folded into, so that runs of any size go together
 
 
-def residuals(computed: Sequence[ComputedField], criterion: Criterion, build_up_cm: float) -> np.ndarray:
+def residuals(computed: Sequence[ComputedField], criteria: Criteria) -> np.ndarray:
     """Residuals of all judged points, one set for each group of histories, (GROUPS, n).
 
     The dot product of two mean sets is a cost. Sets are pseudo-values of the jackknife, so that their mean
     is the residual of the whole curve although its scale is found from itself.
     """
-    parts = [_of_curve(curve, criterion, build_up_cm) for field in computed for curve in field.curves]
+    scans = [scan for each in computed for scan in each.field.scans]
+    parts = []
+    for each in computed:
+        build_up = build_up_of(each.field, scans, criteria)
+        parts += [_of_curve(curve, criteria.criterion, build_up) for curve in each.curves]
     parts = [part for part in parts if part.size]
     return np.concatenate([part / np.sqrt(len(parts) * part.shape[1]) for part in parts], axis=1)
 

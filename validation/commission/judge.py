@@ -80,17 +80,21 @@ def judge_fields(
     fields = []
     for each in computed:
         flattened = each.field.quality.fluence_mode != "FFF"
-        build_up = criteria.build_up_cm
-        if build_up is None:
-            build_up = measured_build_up(each.field, scans)
+        build_up = build_up_of(each.field, scans, criteria)
         fields.append(
             JudgedField(each, tuple(_judged(curve, criteria, build_up, flattened) for curve in each.curves))
         )
     return tuple(fields), tuple(_judge_factors(computed, criteria))
 
 
-def measured_build_up(field: Field, scans: Sequence[Scan]) -> float:
-    """Depth of maximum [cm] of a field's measured depth dose, or of another one of the same energy."""
+def build_up_of(field: Field, scans: Sequence[Scan], criteria: Criteria) -> float:
+    """Depth from which points of a field are judged [cm].
+
+    That of the criteria, or the depth of maximum of the field's measured depth dose, or of another one of
+    the same energy.
+    """
+    if criteria.build_up_cm is not None:
+        return criteria.build_up_cm
     of_field = [scan for scan in field.scans if scan.kind == PDD]
     alike = [scan for scan in scans if scan.kind == PDD and scan.nominal_mv == field.quality.nominal_mv]
     for scan in of_field + alike:

@@ -142,7 +142,7 @@ def tune(
         ]
         if not any(farther):
             break
-        centre = centre + best * steps
+        centre = centre + np.where(farther, best, 0.0) * steps
     moved = np.array([_minimum(each, [best]) for each in without])
     weights = _weights(best)
     evaluations = []

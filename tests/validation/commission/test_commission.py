@@ -35,7 +35,7 @@ def test_scans_sorted_by_field(linac, tmp_path):
     fields, warnings = sort_by_field(read_machine(linac), read_folder(tmp_path))
     assert [len(field.scans) for field in fields] == [1, 1, 2] and warnings == ()
     assert fields[2].jaws == FIVE and fields[2].ssd_cm == 90.0
-    assert place_beam(fields[1]).origin[2] == -100.0
+    assert place_beam(fields[1]).delivery.origin[2] == -100.0
 
 
 def test_beam_that_no_file_tells(linac, tmp_path):

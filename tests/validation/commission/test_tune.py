@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from linac import HEADER, csv_lines
 
-from validation.commission.cost import GROUPS, products
+from validation.commission.compute import ComputedField, Curve
+from validation.commission.cost import GROUPS, products, residuals
+from validation.commission.criteria import load_criteria
+from validation.commission.fields import Field
 from validation.commission.tune import Parameter, tune
+from validation.scans import read_scans
 
 POINTS = 60
 X = np.linspace(-1, 1, POINTS)
@@ -23,6 +28,12 @@ def source(truth, noise, seed, bend=0.05, offset=0.0):
         return mean + noise * random.standard_normal((GROUPS, POINTS)) / np.sqrt(POINTS)
 
     return residuals_at
+
+
+class Quality:
+    """As much of a beam quality as a cost needs."""
+
+    nominal_mv = 6.0
 
 
 def energy(start=6.0, step=0.4, least=4.0, most=8.0):
@@ -105,3 +116,32 @@ def test_parameter_that_scans_do_not_determine():
 
     found = tune([energy(), spot()], residuals_at)
     assert found.determined(0) and not found.determined(1)
+
+
+def test_residuals_of_a_curve(tmp_path):
+    """A depth dose that is 1 % too low at depth costs what its differences say, noise or no noise."""
+    z = np.arange(0, 25, 0.5)
+    dose = 100 * (np.exp(-0.05 * z) - 0.6 * np.exp(-z / 0.31))
+    (tmp_path / "a.csv").write_text(
+        HEADER + csv_lines("a", [(0, 0, d, v) for d, v in zip(z, dose, strict=True)])
+    )
+    (scan,) = read_scans(tmp_path / "a.csv")
+    criteria, random = load_criteria(), np.random.default_rng(8)
+
+    def cost(tilt, noise):
+        curve = 2e-16 * dose * (1 - tilt * (z - 10))
+        by_group = curve + noise * curve * random.standard_normal((32, z.size))
+        mean = by_group.mean(axis=0)
+        sigma = by_group.std(axis=0) / np.sqrt(32)
+        field = Field(Quality(), scan.field_cm, scan.ssd_cm, (scan,))
+        computed = ComputedField(field, (Curve(scan, z, mean, sigma, 0 * sigma, by_group),), None, 0.2, {})
+        return products([residuals([computed], criteria)])[0][0, 0]
+
+    assert cost(0.0, 0.0) == pytest.approx(0.0, abs=1e-6)
+    judged = z >= 1.0  # where this coarse curve is highest
+    measured = 100 * dose / dose.max()
+    slope = np.gradient(measured, z)
+    expected = np.mean(((0.002 * (z - 10) * measured)[judged] / np.hypot(1.0, 0.1 * slope)[judged]) ** 2)
+    assert cost(0.002, 0.0) == pytest.approx(expected, rel=0.02)
+    noisy = [cost(0.002, 0.05) for _ in range(60)]
+    assert np.mean(noisy) == pytest.approx(expected, abs=4 * np.std(noisy) / np.sqrt(60))
