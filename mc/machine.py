@@ -18,6 +18,7 @@ from platformdirs import user_config_dir
 
 import phantoms
 from mc.collimators import Collimators, read_collimators
+from mc.head_model import Head, read_head
 from mc.schema import Table
 from phantoms.errors import InputError
 
@@ -71,6 +72,7 @@ class BeamQuality:
     phase_spaces: tuple[PhaseSpaceFile, ...]
     reference: Reference
     calibration: Calibration | None
+    head: Head | None = None  # what the phase space above the jaws can be made of
 
     @property
     def label(self) -> str:
@@ -112,13 +114,14 @@ def read_machine(path: str | Path) -> Machine:
     """Read a machine file; every unknown, missing or impossible entry is an InputError."""
     path = Path(path)
     table = Table(path, _read_toml(path))
+    sad = table.number("sad_cm", above=0.0)
     machine = Machine(
         name=table.text("name"),
         manufacturer=table.text("manufacturer", default=""),
         notes=table.text("notes", default=""),
-        sad_cm=table.number("sad_cm", above=0.0),
+        sad_cm=sad,
         path=path.resolve(),
-        energies=tuple(_beam_quality(entry, path) for entry in table.tables("energies")),
+        energies=tuple(_beam_quality(entry, path, sad) for entry in table.tables("energies")),
         collimators=read_collimators(table.table("collimators")) if "collimators" in table else None,
     )
     table.finish()
@@ -224,7 +227,7 @@ def _machine_name(path: Path) -> str:
     return Table(path, _read_toml(path)).text("name")
 
 
-def _beam_quality(table: Table, path: Path) -> BeamQuality:
+def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
     quality = BeamQuality(
         nominal_mv=table.number("nominal_mv", above=0.0),
         fluence_mode=table.choice("fluence_mode", FLUENCE_MODES),
@@ -234,6 +237,7 @@ def _beam_quality(table: Table, path: Path) -> BeamQuality:
         ),
         reference=_reference(table.table("reference")),
         calibration=_calibration(table.table("calibration")) if "calibration" in table else None,
+        head=read_head(table.table("head"), sad_cm) if "head" in table else None,
     )
     table.finish()
     return quality

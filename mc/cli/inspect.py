@@ -33,7 +33,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     elif looks_like_dicom(path):
         show_dicom(path, screen)
     elif _is_phase_space(path):
-        _phase_space(path, screen)
+        show_phase_space(path, screen)
     elif output.is_hdf5(path):
         _dose(path, screen)
     elif path.suffix == ".toml":
@@ -122,7 +122,8 @@ def _dose(path: Path, screen: Screen) -> None:
     screen.facts(f"{path}: dose of mcverify", facts)
 
 
-def _phase_space(path: Path, screen: Screen) -> None:
+def show_phase_space(path: Path, screen: Screen) -> None:
+    """An IAEA phase space."""
     from mc.source.iaea_header import KINDS
     from mc.source.phase_space import open_phase_space
     from mc.source.phase_space_summary import summarise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -89,6 +90,30 @@ examples:
 
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted, too noisy)"""
 
+HEAD = """\
+Simulate the head of a linac: electrons on the target, and all they set free down to the plane above the jaws,
+as an IAEA phase space (NAME.IAEAheader and NAME.IAEAphsp). The machine file describes target, collimator,
+filter and chamber under [energies.head]; docs/formats.md tells how."""
+
+HEAD_EPILOG = """\
+Ctrl-C ends the file early and keeps what is done. The file depends on the seed, not on the threads.
+
+examples:
+  mcverify head linac.toml --electrons 1e6
+  mcverify head linac.toml --beam "6 MV FFF" --electrons 2e5 --out beams/6fff"""
+
+PHSP = """\
+Look at IAEA phase spaces, and make others of them. What is written counts the original histories of what it
+was made from, so doses per history stay what they were."""
+
+PHSP_EPILOG = """\
+examples:
+  mcverify phsp info head.IAEAheader               what it holds, and the sigma its histories leave
+  mcverify phsp merge a b c --out all              independent parts of one beam
+  mcverify phsp filter head --kind photon --radius 5cm --out narrow
+  mcverify phsp rotate head --copies 3 --out more  above the jaws, where the head is symmetric
+  mcverify phsp plot head --out head.png"""
+
 GAMMA = """\
 Compare two doses by gamma (Low et al. 1998), with the exact minimum over the interpolated dose.
 
@@ -169,6 +194,12 @@ def _parser() -> argparse.ArgumentParser:
             epilog=COMMISSION_EPILOG,
         )
     )
+    _head(
+        commands.add_parser(
+            "head", help="phase space of a machine's head", description=HEAD, epilog=HEAD_EPILOG
+        )
+    )
+    _phsp(commands.add_parser("phsp", help="tools for phase spaces", description=PHSP, epilog=PHSP_EPILOG))
     _gamma(commands.add_parser("gamma", help="compare two doses", description=GAMMA, epilog=GAMMA_EPILOG))
     inspect = commands.add_parser("inspect", help="what is this file or folder?", description=INSPECT)
     inspect.add_argument("path", metavar="FILE_OR_DIR", type=Path)
@@ -278,6 +309,81 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         help="side of the tank's voxels (default: 2, 1 or 0.5 mm, by the width of the field)",
     )
     _computing(parser)
+
+
+def _head(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    parser.add_argument(
+        "--electrons",
+        metavar="N",
+        type=units.count,
+        help="on the target, such as 1e6 (default: as the machine file says)",
+    )
+    parser.add_argument(
+        "--beam", metavar="LABEL", help='such as "6 MV FFF" (default: all whose head is described)'
+    )
+    parser.add_argument(
+        "--out",
+        metavar="STEM",
+        type=Path,
+        help="path of the files without extension (default: MACHINE_BEAM in the working folder)",
+    )
+    parser.add_argument(
+        "--keep-wide",
+        action="store_true",
+        help="record photons past the splitting field too; they carry the full weight, and much noise",
+    )
+    _computing(parser)
+
+
+def _phsp(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    one = {"metavar": "PHASE_SPACE", "type": Path, "help": "header, data file or their common stem"}
+
+    def plane(action: argparse.ArgumentParser) -> None:
+        action.add_argument(
+            "--plane",
+            metavar="Z",
+            type=units.length,
+            default=100.0,
+            help="height of the plane that is looked at (default: 100cm)",
+        )
+
+    info = actions.add_parser("info", help="contents and latent sigma")
+    info.add_argument("path", **one)
+    plane(info)
+    info.add_argument(
+        "--square",
+        metavar="SIDE",
+        type=units.length,
+        default=1.5,
+        help="of the latent sigma (default: 1.5cm)",
+    )
+    together = actions.add_parser("merge", help="put independent parts of one beam together")
+    together.add_argument("paths", nargs="+", **one)
+    thin = actions.add_parser("filter", help="keep some of the particles")
+    thin.add_argument("path", **one)
+    thin.add_argument(
+        "--kind", action="append", choices=("photon", "electron", "positron"), help="may be repeated"
+    )
+    thin.add_argument("--above", metavar="ENERGY", type=units.energy, default=0.0, help="such as 0.5MeV")
+    thin.add_argument("--below", metavar="ENERGY", type=units.energy, default=math.inf, help="such as 2MeV")
+    thin.add_argument(
+        "--radius", metavar="R", type=units.length, help="that cross --plane within it, flying straight"
+    )
+    plane(thin)
+    turned = actions.add_parser("rotate", help="turn every particle about the axis by a random angle")
+    turned.add_argument("path", **one)
+    turned.add_argument(
+        "--copies", metavar="K", type=units.count, default=1, help="of each, sharing its weight"
+    )
+    turned.add_argument("--seed", type=units.seed, default=1, help="names the random angles (default: 1)")
+    picture = actions.add_parser("plot", help="spectrum, directions and fluence in a picture")
+    picture.add_argument("path", **one)
+    plane(picture)
+    for action in (together, thin, turned):
+        action.add_argument("--out", metavar="STEM", type=Path, required=True, help="path without extension")
+    picture.add_argument("--out", metavar="FILE", type=Path, required=True, help="such as head.png, head.pdf")
 
 
 def _gamma(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ import re
 from argparse import ArgumentTypeError
 
 CENTIMETRES = {"mm": 0.1, "cm": 1.0}
+MEV = {"MeV": 1.0, "keV": 1e-3}
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 VOXELS = (0.05, 2.0)  # least and greatest voxel side [cm]
 
@@ -32,6 +33,22 @@ def voxel_side(text: str) -> float:
     value = _quantity(text, CENTIMETRES, "a length such as 2.5mm or 0.25cm")
     if not VOXELS[0] <= value <= VOXELS[1]:
         raise ArgumentTypeError(f"{text!r} is not from {10 * VOXELS[0]:g}mm to {10 * VOXELS[1]:g}mm")
+    return value
+
+
+def length(text: str) -> float:
+    """Length above 0 [cm]: "5cm"."""
+    value = _quantity(text, CENTIMETRES, "a length such as 5cm or 50mm")
+    if value <= 0.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def energy(text: str) -> float:
+    """Energy [MeV], not negative: "0.5MeV"."""
+    value = _quantity(text, MEV, "an energy such as 0.5MeV or 500keV")
+    if value < 0.0:
+        raise ArgumentTypeError(f"{text!r} is negative")
     return value
 
 

@@ -1,7 +1,8 @@
 """Voxel geometry: where a particle is, and how far to the next face.
 
 Every geometry the transport is compiled over offers the same functions: `locate`, `index`, `medium`,
-`inverse`, `boundary`, `ahead`, `clearance` and `cross`. A cell is a tuple that only the geometry reads.
+`inverse`, `boundary`, `ahead`, `clearance`, `longest_step` and `cross`. A cell is a tuple that only the
+geometry reads.
 
 The grid is wrapped in a rim of air cells, as thick as the way from the source, so that what the air
 scatters and sets free on that way comes along. A particle that leaves the grid for the rim has escaped.
@@ -153,6 +154,12 @@ def clearance(geometry, cell, x, y, z):
     b = y - geometry.y0 - (cell[1] - 1) * geometry.dy
     c = z - geometry.z0 - (cell[2] - 1) * geometry.dz
     return min(a, geometry.dx - a, b, geometry.dy - b, c, geometry.dz - c)
+
+
+@njit
+def longest_step(geometry, x, y, z):
+    """Longest step of a charged particle in narrow voxels [cm]."""
+    return geometry.narrow_length
 
 
 @njit

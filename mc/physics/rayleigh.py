@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mc.constants import HC
 from mc.jit import njit
 from mc.rng import uniform
@@ -9,11 +11,39 @@ from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 
 
 @njit
-def _node_square(i):
+def node_square(i):
     """x^2 at node `i` of the momentum-transfer grid [1/Angstrom^2]."""
     octave, step = i // X_PER_OCTAVE, i % X_PER_OCTAVE
     x = 2.0 ** (X_MIN_EXP + octave) * (1.0 + step / X_PER_OCTAVE)
     return x * x
+
+
+@njit
+def cumulative(square, coherent, material):
+    """A(x^2), the integral of F^2 up to x^2 = `square` [1/Angstrom^2]."""
+    if square <= node_square(0):
+        return coherent[material, 0] * square / node_square(0)
+    i, _ = octave_position(math.sqrt(square), X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
+    low, high = node_square(i), node_square(i + 1)
+    slope = (coherent[material, i + 1] - coherent[material, i]) / (high - low)
+    return coherent[material, i] + slope * (min(square, high) - low)
+
+
+@njit
+def square_at(target, coherent, material, beyond):
+    """The x^2 [1/Angstrom^2] where A(x^2) is `target`; it lies below node `beyond` of the grid."""
+    if target < coherent[material, 0]:
+        return node_square(0) * target / coherent[material, 0]
+    first, last = 0, beyond
+    while last - first > 1:
+        middle = (first + last) // 2
+        if coherent[material, middle] <= target:
+            first = middle
+        else:
+            last = middle
+    step = coherent[material, first + 1] - coherent[material, first]
+    base = node_square(first)
+    return base + (target - coherent[material, first]) * (node_square(first + 1) - base) / step
 
 
 @njit
@@ -39,29 +69,16 @@ def sample_rayleigh(energy, coherent, material, rng):
     """
     most = energy / HC
     top, _ = octave_position(most, X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
-    low, high = _node_square(top), _node_square(top + 1)
+    low, high = node_square(top), node_square(top + 1)
     most2 = min(most * most, high)
     slope = (coherent[material, top + 1] - coherent[material, top]) / (high - low)
     total = coherent[material, top] + slope * (most2 - low)
-    if most2 <= _node_square(0) or total <= 0.0:  # below the table F is constant: pure Thomson
+    if most2 <= node_square(0) or total <= 0.0:  # below the table F is constant: pure Thomson
         total = 0.0
     while True:
         a, rng = uniform(rng)
         if total > 0.0:
-            target = a * total
-            if target < coherent[material, 0]:
-                square = _node_square(0) * target / coherent[material, 0]
-            else:
-                first, last = 0, top + 1
-                while last - first > 1:
-                    middle = (first + last) // 2
-                    if coherent[material, middle] <= target:
-                        first = middle
-                    else:
-                        last = middle
-                step = coherent[material, first + 1] - coherent[material, first]
-                base = _node_square(first)
-                square = base + (target - coherent[material, first]) * (_node_square(first + 1) - base) / step
+            square = square_at(a * total, coherent, material, top + 1)
         else:
             square = a * most2
         cos_theta = 1.0 - 2.0 * min(1.0, square / (most * most))

@@ -237,20 +237,33 @@ def write_phase_space(
         counts=tuple(int(np.count_nonzero(particles.kind == code)) for code in (1, 2, 3)),
         info=dict(info or {}),
     )
-    records = np.empty(n, dtype=_record_dtype(header))
-    records["kind"] = np.where(particles.w < 0, -particles.kind, particles.kind)
-    records["energy"] = np.where(particles.new_history, -particles.energy, particles.energy)
-    for name in stored:
-        if name != "w":
-            records[name] = getattr(particles, name)
-    for i, (_, column) in enumerate(extra_floats):
-        records[f"float{i}"] = column
-    for i, (_, column) in enumerate(extra_longs):
-        records[f"long{i}"] = column
+    records = pack(
+        particles, header, [column for _, column in extra_floats], [column for _, column in extra_longs]
+    )
     _write(stem.with_name(stem.name + ".IAEAphsp"), records.tobytes())
     header_path = stem.with_name(stem.name + ".IAEAheader")
     _write(header_path, format_header(header).encode("latin-1", errors="replace"))
     return open_phase_space(header_path)
+
+
+def pack(
+    particles: Particles,
+    header: Header,
+    extra_floats: Sequence[np.ndarray] = (),
+    extra_longs: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """Records of particles as the file holds them, in the layout of a header."""
+    records = np.empty(len(particles.kind), dtype=_record_dtype(header))
+    records["kind"] = np.where(particles.w < 0, -particles.kind, particles.kind)
+    records["energy"] = np.where(particles.new_history, -particles.energy, particles.energy)
+    for name in header.stored:
+        if name != "w":
+            records[name] = getattr(particles, name)
+    for i, column in enumerate(extra_floats):
+        records[f"float{i}"] = column
+    for i, column in enumerate(extra_longs):
+        records[f"long{i}"] = column
+    return records
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -40,7 +40,7 @@ from phantoms.materials import Material, load_materials
 BARN = 1e-24  # [cm2]
 WATER = "water"  # the material that dose to water is in
 BREMS_QUANTILES = 64  # intervals of the bremsstrahlung quantiles
-SPECTRUM_POINTS = 513  # of ln k, from which those are read
+SPECTRUM_STEPS = 8  # of ln k for each of them, from which those are read
 PAIR_Z_ENERGY = 6.0  # where the pair sampler's effective Z is taken [MeV]
 ABOVE_EDGE = 1.0 + 1e-9
 MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
@@ -89,7 +89,7 @@ class Tables(NamedTuple):
         The row of `slowing` at each node.
     gs_quantiles, gs_widths : (n_spin, n_eta, n_k1, nq), (n_spin, n_eta, n_k1) float32
         Universal Goudsmit-Saunderson table.
-    brems : (nm, nb, 65) float32
+    brems : (nm, nb, 64 + 1) float32
         Equally probable x of hard photons, k = kc (E/kc)^x.
     z_pair : (nm,) float32
         Atomic number averaged over pair production in the field of nuclei at 6 MeV.
@@ -123,7 +123,9 @@ def energy_nodes() -> np.ndarray:
     return octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, ENERGY_PER_OCTAVE)
 
 
-def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
+def build_tables(
+    materials: Sequence[Material], physics: Physics, brems_quantiles: int = BREMS_QUANTILES
+) -> Tables:
     """Compute the kernels' tables.
 
     Parameters
@@ -131,6 +133,8 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     materials : sequence of Material
     physics : Physics
         Its cut-offs are the thresholds of hard collisions and bremsstrahlung.
+    brems_quantiles : int
+        Intervals of the quantiles of bremsstrahlung: a spectrum is flat in ln k within one.
 
     Raises
     ------
@@ -159,14 +163,14 @@ def build_tables(materials: Sequence[Material], physics: Physics) -> Tables:
     elements = load_elements(z for material in (*materials, water) for z, _ in material.composition)
     energy = _integration_energies()
     atoms = {z: Atom(element, physics, energy) for z, element in elements.items()}
-    photons = {z: _atom_photon_tables(element, physics) for z, element in elements.items()}
+    photons = {z: _atom_photon_tables(element, physics, brems_quantiles) for z, element in elements.items()}
     shells = deep_shells(elements, physics.photon_cut)
     rows = []
     for material in materials:
         medium = Medium(material, atoms)
         charged = [_charged_tables(medium, physics, positron) for positron in POSITRON]
         rows.append(
-            _photon_tables(medium, photons)
+            _photon_tables(medium, photons, brems_quantiles)
             | {"shells": _shell_shares(medium, shells)}
             | {name: np.stack([tables[name] for tables in charged]) for name in charged[0]}
         )
@@ -205,7 +209,7 @@ def tables_hash(materials: Sequence[Material], physics: Physics) -> str:
     return digest.hexdigest()
 
 
-def _atom_photon_tables(element: Element, physics: Physics) -> dict[str, np.ndarray]:
+def _atom_photon_tables(element: Element, physics: Physics, quantiles: int) -> dict[str, np.ndarray]:
     """What an atom does to photons, and the bremsstrahlung photons it makes; see `_photon_tables`."""
     x = octave_nodes(X_MIN_EXP, X_MAX_EXP, X_PER_OCTAVE)
     brems_energy = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE)
@@ -215,11 +219,13 @@ def _atom_photon_tables(element: Element, physics: Physics) -> dict[str, np.ndar
         "pair": photon_cross_sections(element, np.array([PAIR_Z_ENERGY]))[3],
         "scattering": scattering_function(element, x),
         "form": cumulative_form_factor(element, x),
-        "spectrum": spectra.hard(physics.photon_cut, SPECTRUM_POINTS),
+        "spectrum": spectra.hard(physics.photon_cut, SPECTRUM_STEPS * quantiles + 1),
     }
 
 
-def _photon_tables(medium: Medium, photons: dict[int, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _photon_tables(
+    medium: Medium, photons: dict[int, dict[str, np.ndarray]], quantiles: int
+) -> dict[str, np.ndarray]:
     """Attenuation, form factors, scattering functions, bremsstrahlung, effective Z of pair production."""
     atoms, numbers = medium.per_gram, [element.z for element in medium.elements]
     mixed = {
@@ -236,7 +242,7 @@ def _photon_tables(medium: Medium, photons: dict[int, dict[str, np.ndarray]]) ->
         "triplet": _low_and_rise(triplet / np.where(pairs > 0, pairs, 1.0)),
         "incoherent": np.minimum(mixed["scattering"] / medium.electrons, 1.0),  # EPDL exceeds Z by roundings
         "coherent": mixed["form"] / atoms.sum(),
-        "brems": spectrum_quantiles(mixed["spectrum"], BREMS_QUANTILES),
+        "brems": spectrum_quantiles(mixed["spectrum"], quantiles),
         "z_pair": pair_weights @ numbers / pair_weights.sum(),
     }
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
+from typing import Any, NamedTuple
 
 from mc.jit import njit_inlined
 from mc.physics.energy_loss import FREE_PATH, FULL_STEP, energy_of, interval_of_range, range_of, strength_of
@@ -52,6 +53,48 @@ from mc.transport.track import (
 
 DONE, CHANGED, GONE = range(3)  # how a flight ends
 NARROW_K1 = 0.03  # largest strength of a step in narrow voxels
+
+
+@njit_inlined
+def radiate(
+    photon, a, b, c, energy, x, y, z, u, v, w, weight, material,
+    tables, cuts, tally, voxel, stack, depth, counters, rng,
+):  # fmt: skip
+    """Send a bremsstrahlung photon on its way along (a, b, c). Returns stack depth and rng.
+
+    The electron had `energy` before it and flies along (u, v, w).
+    """
+    return release_photon(photon, x, y, z, a, b, c, weight, cuts, tally, voxel, stack, depth, counters, rng)
+
+
+@njit_inlined
+def annihilate_in_flight(energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng):
+    """Send the two photons of an annihilation in flight on their way. Returns stack depth and rng."""
+    first, a, b, c, second, d, e, f, rng = annihilate(energy, u, v, w, rng)
+    depth, rng = release_photon(
+        first, x, y, z, a, b, c, weight, cuts, tally, voxel, stack, depth, counters, rng
+    )
+    return release_photon(second, x, y, z, d, e, f, weight, cuts, tally, voxel, stack, depth, counters, rng)
+
+
+@njit_inlined
+def depart(kind, energy, x, y, z, u, v, w, weight, cuts, tally, stack, depth, counters, rng):
+    """Book a particle that has left. Returns stack depth and rng."""
+    leave(kind, energy, x, y, z, weight, counters)
+    return depth, rng
+
+
+class Fate(NamedTuple):
+    """Kernels for what a charged particle does at a hinge, for its photons, and for when it leaves."""
+
+    deflect: Any
+    radiate: Any
+    annihilate_in_flight: Any
+    annihilate_at_rest: Any
+    depart: Any
+
+
+ANALOGUE = Fate(deflect, radiate, annihilate_in_flight, annihilate_at_rest, depart)
 
 
 def make_flight(geometry: ModuleType):
@@ -109,10 +152,11 @@ def make_flight(geometry: ModuleType):
     return fly
 
 
-def make_electron(geometry: ModuleType, jump: float):
+def make_electron(geometry: ModuleType, jump: float, fate: Fate = ANALOGUE):
     """Compile charged-particle transport over a geometry; `jump` is the density ratio that ends a step."""
     locate, index, medium = geometry.locate, geometry.index, geometry.medium
-    inverse, clearance = geometry.inverse, geometry.clearance
+    inverse, clearance, longest_step = geometry.inverse, geometry.clearance, geometry.longest_step
+    deflect, radiate, annihilate_in_flight, annihilate_at_rest, depart = fate
     fly = make_flight(geometry)
 
     @njit_inlined
@@ -147,7 +191,7 @@ def make_electron(geometry: ModuleType, jump: float):
                     break  # cannot leave this voxel
                 budget = slowing[material, charge, i, FULL_STEP]
                 if narrow:
-                    longest = density * geo.narrow_length / slowing[material, charge, i, FREE_PATH]
+                    longest = density * longest_step(geo, x, y, z) / slowing[material, charge, i, FREE_PATH]
                     budget = min(budget, NARROW_K1, longest)
                 to_hinge, rest, rng = begin_step(budget, rest, amid and not narrow, rng)
                 fresh = amid = False
@@ -164,8 +208,9 @@ def make_electron(geometry: ModuleType, jump: float):
                 residual, thickness, energy, deposit, to_water, geo, tables, tally, counters,
             )  # fmt: skip
             if how == GONE:
-                leave(kind, energy, x, y, z, weight, counters)
-                return depth, rng
+                return depart(
+                    kind, energy, x, y, z, u, v, w, weight, cuts, tally, stack, depth, counters, rng
+                )
             i, residual, strength, to_hinge, to_hard, after = spend(
                 slowing, was_material, charge, residual, strength, to_hinge, to_hard, thickness - left
             )
@@ -198,16 +243,13 @@ def make_electron(geometry: ModuleType, jump: float):
                         stack, depth, ELECTRON, secondary, x, y, z, a, b, c, weight, tally, voxel, counters
                     )
                 elif collision == BREMSSTRAHLUNG:
-                    depth, rng = release_photon(
-                        secondary, x, y, z, a, b, c, weight, cuts, tally, voxel, stack, depth, counters, rng
-                    )
+                    depth, rng = radiate(
+                        secondary, a, b, c, energy, x, y, z, u, v, w, weight, material,
+                        tables, cuts, tally, voxel, stack, depth, counters, rng,
+                    )  # fmt: skip
                 elif collision == ANNIHILATION:
-                    first, a, b, c, second, d, e, f, rng = annihilate(energy, u, v, w, rng)
-                    depth, rng = release_photon(
-                        first, x, y, z, a, b, c, weight, cuts, tally, voxel, stack, depth, counters, rng
-                    )
-                    depth, rng = release_photon(
-                        second, x, y, z, d, e, f, weight, cuts, tally, voxel, stack, depth, counters, rng
+                    depth, rng = annihilate_in_flight(
+                        energy, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng
                     )
                     score_track(tally, voxel, deposit * weight, to_water * weight, counters)
                     return depth, rng

@@ -1,0 +1,109 @@
+"""Phase spaces made from a machine's head when they are first needed, kept in the user's cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import platformdirs
+
+from mc import __version__, parallel
+from mc.head import HEAD_PHYSICS, HeadProgress, lay_out, simulate_head
+from mc.interrupt import INTERRUPTED
+from mc.machine import BeamQuality, Machine, PhaseSpaceFile
+from mc.tables import tables_hash
+from mc.tables.large_angles import SHAPE
+from phantoms.errors import InputError
+
+SEED = 1
+NAME = "head"  # of the files, in a folder named by what they depend on
+
+
+def head_phase_space(
+    machine: Machine,
+    quality: BeamQuality,
+    *,
+    threads: int | None = None,
+    on_progress: Callable[[HeadProgress], None] = lambda _: None,
+) -> Path:
+    """Header of the phase space of a beam's head: from the user's cache, or made and put there.
+
+    It is named by a hash of the head, the options and the cross sections, so what is found is what would be
+    made. Under MPI rank 0 makes it and the others wait; all must call.
+
+    Raises
+    ------
+    InputError
+        If the machine file describes no head of this beam, or one that cannot be simulated.
+    KeyboardInterrupt
+        If interrupted: half a phase space is not kept.
+    """
+    head = quality.head
+    if head is None:
+        raise InputError(
+            machine.path, f"describes no head of {quality.label}", "see [energies.head] in docs/formats.md"
+        )
+    folder = _folder(machine, quality)
+    header = folder / f"{NAME}.IAEAheader"
+    world = parallel.world()
+    if world.rank == 0 and not header.is_file():
+        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
+        try:
+            done = simulate_head(
+                head,
+                machine.sad_cm,
+                partial / NAME,
+                head.electrons,
+                title=f"{machine.name} {quality.label}",
+                seed=SEED,
+                threads=threads,
+                on_progress=on_progress,
+            )
+            if done.quality["stopped_by"] == INTERRUPTED:
+                raise KeyboardInterrupt
+            if not header.is_file():  # another process may have been faster
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    world.barrier()
+    return header
+
+
+def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> BeamQuality:
+    """The beam with the phase space of its head behind those the machine file names.
+
+    Its field is the largest square within the splitting field. `options` are those of `head_phase_space`.
+    """
+    header = head_phase_space(machine, quality, **options)
+    half = quality.head.splitting_radius_cm / 2.0**0.5
+    space = PhaseSpaceFile(
+        file=header,
+        plane="above_jaws",
+        target_z_cm=0.0,
+        field_cm=(-half, half, -half, half),
+        mirror=(quality.head.symmetric,) * 2,
+    )
+    return replace(quality, phase_spaces=(*quality.phase_spaces, space))
+
+
+def _folder(machine: Machine, quality: BeamQuality) -> Path:
+    materials, _ = lay_out(quality.head)
+    facts = (
+        quality.head,
+        machine.sad_cm,
+        SEED,
+        sha256(SHAPE.read_bytes()).hexdigest(),
+        tables_hash(materials, HEAD_PHYSICS),
+        __version__,
+    )
+    key = sha256(repr(facts).encode()).hexdigest()[:32]
+    return Path(platformdirs.user_cache_dir("mcverify")) / "phase-spaces" / key

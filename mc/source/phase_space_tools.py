@@ -1,0 +1,172 @@
+"""Phase spaces put together, thinned out and turned, piece by piece; and how far their histories can be
+trusted.
+
+What is written keeps ORIG_HISTORIES: doses per original history stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mc.source.phase_space import Particles, PhaseSpace
+from mc.source.phase_space_writer import PhaseSpaceWriter
+from phantoms.errors import InputError
+
+SQUARE = 1.5  # side of the square about the axis in which the latent sigma is told [cm]
+
+
+@dataclass(frozen=True)
+class LatentSigma:
+    """Relative sigma that the finite number of original histories leaves, in a square about the axis.
+
+    Parameters
+    ----------
+    fluence, energy_fluence : float
+        Of photons.
+    particles : float
+        Photons a contributing history sends there, on average.
+    """
+
+    fluence: float
+    energy_fluence: float
+    particles: float
+
+
+def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where particles that fly straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        way = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
+    return particles.x + way * particles.u, particles.y + way * particles.v
+
+
+def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> LatentSigma:
+    """Latent sigma of the photon fluence in a square about the axis on a plane.
+
+    By original history (Walters, Kawrakow and Rogers, Med. Phys. 29 (2002) 2745): the variance of a sum over
+    N histories of s_i each is sum s_i^2 - (sum s_i)^2/N. Mirror images and turned copies lower it further.
+    """
+    sums, squares, photons, contributing = np.zeros(2), np.zeros(2), 0, 0
+    tail = np.zeros(3)  # of the history that a chunk may leave open
+    for p in space.chunks():
+        x, y = across(p, plane_z)
+        inside = (p.kind == 1) & (np.abs(x) < 0.5 * square) & (np.abs(y) < 0.5 * square)
+        history = np.cumsum(p.new_history)
+        scores = np.stack([p.weight * inside, p.weight * p.energy * inside, inside])
+        per_history = np.stack([np.bincount(history, row, minlength=history[-1] + 1) for row in scores])
+        per_history[:, 0] += tail
+        closed, tail = per_history[:, :-1], per_history[:, -1]
+        sums += closed[:2].sum(axis=1)
+        squares += (closed[:2] ** 2).sum(axis=1)
+        photons += int(closed[2].sum())
+        contributing += np.count_nonzero(closed[2])
+    sums, squares = sums + tail[:2], squares + tail[:2] ** 2
+    photons, contributing = photons + int(tail[2]), contributing + int(tail[2] > 0)
+    if photons == 0:
+        return LatentSigma(np.inf, np.inf, 0.0)
+    variance = squares / sums**2 - 1.0 / space.header.orig_histories
+    fluence, energy_fluence = np.sqrt(np.maximum(variance, 0.0))
+    return LatentSigma(float(fluence), float(energy_fluence), photons / contributing)
+
+
+def merge(spaces: Sequence[PhaseSpace], stem: str | Path) -> PhaseSpace:
+    """Put independent phase spaces of one beam behind one another; their original histories add up.
+
+    Raises
+    ------
+    InputError
+        If they do not lie on one plane, or two of them are the same.
+    """
+    first = spaces[0]
+    seen: dict[str, PhaseSpace] = {}
+    for space in spaces:
+        twin = seen.get(space.sha256)
+        if twin is not None:
+            raise InputError(
+                space.data_path, f"is the same as {twin.data_path}", "histories may not count twice"
+            )
+        if space.header.constants.get("z") != first.header.constants.get("z"):
+            raise InputError(space.data_path, f"lies on another plane than {first.data_path}")
+        seen[space.sha256] = space
+    constants = {
+        name: value
+        for name, value in first.header.constants.items()
+        if name != "w" and all(space.header.constants.get(name) == value for space in spaces)
+    }
+    info = dict(first.header.info)
+    names = ", ".join(space.data_path.name for space in spaces)
+    info["ADDITIONAL_NOTES"] = f"merged from {names}\n{info.get('ADDITIONAL_NOTES', '')}"
+    with PhaseSpaceWriter(stem, constants, info) as writer:
+        for space in spaces:
+            for particles in space.chunks():
+                writer.append(particles)
+        return writer.close(sum(space.header.orig_histories for space in spaces))
+
+
+def thin_out(
+    space: PhaseSpace, stem: str | Path, keep: Callable[[Particles], np.ndarray], note: str
+) -> PhaseSpace:
+    """Keep some particles, those for which `keep` is true; what opened a history hands its flag on.
+
+    `note` says in the header what was kept.
+    """
+    pending = False  # a history whose first particles are gone has not been opened yet
+    with PhaseSpaceWriter(stem, _constants(space), _with_note(space, note)) as writer:
+        for particles in space.chunks():
+            kept = np.flatnonzero(keep(particles))
+            opened = np.cumsum(particles.new_history)
+            number = opened[kept]
+            new = np.diff(number, prepend=0) > 0
+            if len(kept) and number[0] == 0:
+                new[0] = pending
+            if opened[-1] > 0:
+                pending = not (len(kept) and number[-1] == opened[-1])
+            elif len(kept):
+                pending = False
+            writer.append(Particles(*(column[kept] for column in particles))._replace(new_history=new))
+        return writer.close(space.header.orig_histories)
+
+
+def turn(space: PhaseSpace, stem: str | Path, copies: int = 1, seed: int = 1) -> PhaseSpace:
+    """Turn every particle about the axis by a random angle of its own, in one or more copies.
+
+    For heads that are symmetric about the axis, above the jaws: no mean changes then, and what the histories
+    leave to chance is spread around the axis. Copies share the weight and stay with their history.
+    """
+    rng = np.random.default_rng(seed)
+    constants = _constants(space)
+    if "weight" in constants:
+        constants["weight"] = float(np.float32(constants["weight"] / copies))
+    note = f"every particle turned about the axis by random angles, {copies} copies, seed {seed}"
+    with PhaseSpaceWriter(stem, constants, _with_note(space, note)) as writer:
+        for p in space.chunks():
+            p = Particles(*(np.repeat(column, copies) for column in p))
+            angle = rng.uniform(0.0, 2.0 * np.pi, len(p.kind))
+            c, s = np.cos(angle), np.sin(angle)
+            weight = constants.get("weight", p.weight / copies)
+            writer.append(
+                p._replace(
+                    x=c * p.x - s * p.y,
+                    y=s * p.x + c * p.y,
+                    u=c * p.u - s * p.v,
+                    v=s * p.u + c * p.v,
+                    weight=np.broadcast_to(weight, len(p.kind)),
+                    new_history=p.new_history & (np.arange(len(p.kind)) % copies == 0),
+                )
+            )
+        return writer.close(space.header.orig_histories)
+
+
+def _constants(space: PhaseSpace) -> dict[str, float]:
+    """Constants that stay so: the plane and a common weight."""
+    return {name: space.header.constants[name] for name in ("z", "weight") if name in space.header.constants}
+
+
+def _with_note(space: PhaseSpace, note: str) -> dict[str, str]:
+    """Header blocks of a phase space made from another."""
+    info = dict(space.header.info)
+    info["ADDITIONAL_NOTES"] = f"{note}; from {space.data_path.name}\n{info.get('ADDITIONAL_NOTES', '')}"
+    return info
