@@ -372,6 +372,11 @@ def _phsp(parser: argparse.ArgumentParser) -> None:
         "--radius", metavar="R", type=units.length, help="that cross --plane within it, flying straight"
     )
     plane(thin)
+    thin.add_argument(
+        "--all-values",
+        action="store_true",
+        help="keep plane and weight in every record, as some readers want it (topas2numpy, for one)",
+    )
     turned = actions.add_parser("rotate", help="turn every particle about the axis by a random angle")
     turned.add_argument("path", **one)
     turned.add_argument(

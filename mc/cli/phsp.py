@@ -68,7 +68,7 @@ def _filter(arguments: Namespace, screen: Screen) -> int:
     note = f"kept: {', '.join(KINDS[kind - 1] for kind in kinds)} of {low:g} to {high:g} MeV"
     if radius is not None:
         note += f" that fly within {radius:g} cm of the axis at z = {plane:g} cm"
-    return _tell(thin_out(space, arguments.out, keep, note), screen)
+    return _tell(thin_out(space, arguments.out, keep, note, all_values=arguments.all_values), screen)
 
 
 def _rotate(arguments: Namespace, screen: Screen) -> int:

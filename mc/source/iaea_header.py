@@ -144,6 +144,7 @@ def format_header(header: Header) -> str:
         if name in header.constants
     ]
     blocks = {
+        "TITLE": header.info.get("TITLE", ""),  # first, by which some readers know the format
         "FILE_TYPE": "0",
         "CHECKSUM": str(header.checksum),
         "RECORD_CONTENTS": "\n".join(flags),

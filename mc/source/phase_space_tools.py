@@ -107,14 +107,21 @@ def merge(spaces: Sequence[PhaseSpace], stem: str | Path) -> PhaseSpace:
 
 
 def thin_out(
-    space: PhaseSpace, stem: str | Path, keep: Callable[[Particles], np.ndarray], note: str
+    space: PhaseSpace,
+    stem: str | Path,
+    keep: Callable[[Particles], np.ndarray],
+    note: str,
+    *,
+    all_values: bool = False,
 ) -> PhaseSpace:
     """Keep some particles, those for which `keep` is true; what opened a history hands its flag on.
 
-    `note` says in the header what was kept.
+    `note` says in the header what was kept. With `all_values` no quantity is a constant of the header, as
+    some readers want it.
     """
     pending = False  # a history whose first particles are gone has not been opened yet
-    with PhaseSpaceWriter(stem, _constants(space), _with_note(space, note)) as writer:
+    constants = {} if all_values else _constants(space)
+    with PhaseSpaceWriter(stem, constants, _with_note(space, note)) as writer:
         for particles in space.chunks():
             kept = np.flatnonzero(keep(particles))
             opened = np.cumsum(particles.new_history)

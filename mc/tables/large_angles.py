@@ -26,6 +26,7 @@ from mc.sampling import (
     BREMS_PER_OCTAVE,
     ENERGY_MAX_EXP,
     ENERGY_MIN_EXP,
+    ENERGY_PER_OCTAVE,
     ETA_MAX_EXP,
     ETA_MIN_EXP,
     ETA_PER_OCTAVE,
@@ -41,7 +42,7 @@ from phantoms.materials import Material
 
 SHAPE = Path(__file__).parents[1] / "data" / "elastic_shape.npz"
 MU = np.concatenate([np.geomspace(1e-3, 0.1, 17), np.linspace(0.1, 1.0, 19)[1:]])
-QUANTILES = 32  # intervals of the quantiles of mu
+QUANTILES = 128  # intervals of the quantiles of mu
 FINE = 400  # points of the integrals over ln mu
 BREMS_QUANTILES = 1024  # finer than for patients: here bremsstrahlung is the source
 
@@ -67,30 +68,24 @@ def shape_energies() -> np.ndarray:
 def head_tables(materials: Sequence[Material], physics: Physics) -> HeadTables:
     """The kernels' tables for a head; see `mc.tables.build_tables`."""
     tables = build_tables(materials, physics, BREMS_QUANTILES)
-    coarse = octave_nodes(ENERGY_MIN_EXP, ENERGY_MAX_EXP, BREMS_PER_OCTAVE)
     energy = energy_nodes()
     numbers = sorted({z for material in materials for z, _ in material.composition})
     atoms = {z: Atom(element, physics, energy) for z, element in load_elements(numbers).items()}
     elastic, large_angles = tables.elastic.copy(), []
     for m, material in enumerate(materials):
         medium = Medium(material, atoms)
-        excess = _excess(medium, energy)
-        strengths = 2.0 * np.trapezoid(excess / _fine(), _fine(), axis=1)  # 1 - cos is 2 mu
-        for charge, positron in enumerate((False, True)):
-            kappa = medium.soft_transport(positron)[0]
-            rest = 1.0 - strengths / kappa
-            elastic[m, charge] = np.stack(_law(rest * kappa / medium.rutherford, energy), axis=-1)
-            if charge == 0:
-                rows = [np.interp(np.log(coarse), np.log(energy), rest)]
-                rate = np.trapezoid(excess / _fine() ** 2, _fine(), axis=1) / kappa
-                rows.append(np.interp(np.log(coarse), np.log(energy), rate))
-        large_angles.append(np.column_stack([*rows, _quantiles(_excess(medium, coarse))]))
+        kappa = [medium.soft_transport(positron)[0] for positron in (False, True)]
+        events, quantiles = _events(medium, energy)
+        rate = events / kappa[0]
+        # a strength is a mean 1 - cos = 2 mu, and mu is uniform between quantiles
+        rest = 1.0 - rate * (quantiles[:, 1:] + quantiles[:, :-1]).mean(axis=1)
+        for charge in (0, 1):
+            elastic[m, charge] = np.stack(_law(rest * kappa[charge] / medium.rutherford, energy), axis=-1)
+        large_angles.append(
+            np.column_stack([rest, rate, quantiles])[:: ENERGY_PER_OCTAVE // BREMS_PER_OCTAVE]
+        )
     stacked = np.ascontiguousarray(large_angles, np.float32)
     return HeadTables(*tables._replace(elastic=elastic), large_angles=stacked)
-
-
-def _fine() -> np.ndarray:
-    return np.geomspace(MU[0], 1.0, FINE)
 
 
 @cache
@@ -109,18 +104,23 @@ def mott_ratio(z: int, energy: np.ndarray) -> np.ndarray:
     return np.array([np.interp(np.log(energy), grid, column) for column in between.T]).T
 
 
-def _excess(medium: Medium, energy: np.ndarray) -> np.ndarray:
-    """mu^2 times the cross section beyond Born's [cm2/g per unit of mu], at `_fine`, (n, FINE)."""
-    total = np.zeros((len(energy), FINE))
+def _events(medium: Medium, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Events beyond Born's cross section: how many [cm2/g], (n,), and quantiles of mu, (n, QUANTILES + 1)."""
+    mu = np.geomspace(MU[0], 1.0, FINE)
+    density = np.zeros((len(energy), FINE))
     born = 1.0 - beta_squared(energy)[:, None] * MU
     for element, number in zip(medium.elements, medium.per_gram, strict=True):
         beyond = np.maximum(0.0, mott_ratio(element.z, energy) - born)
         beyond[:, 0] = 0.0
         prefactor = 0.5 * number * element.z**2 * rutherford_prefactor(energy)
-        total += prefactor[:, None] * np.array(
-            [np.interp(np.log(_fine()), np.log(MU), row) for row in beyond]
-        )
-    return total
+        at = np.array([np.interp(np.log(mu), np.log(MU), row) for row in beyond])
+        density += prefactor[:, None] * at / mu**2
+    steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(mu)
+    cumulative = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
+    u = np.linspace(0.0, 1.0, QUANTILES + 1)
+    total = cumulative[:, -1]
+    shares = cumulative / np.where(total > 0.0, total, 1.0)[:, None]
+    return total, np.array([np.interp(u, row, mu) for row in shares])
 
 
 def _law(strength: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,13 +133,3 @@ def _law(strength: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarr
     row = ETA_PER_OCTAVE * (exponent - 1 - ETA_MIN_EXP + 2.0 * mantissa - 1.0)
     layer = np.interp(spin, SPINS, np.arange(len(SPINS)))
     return np.clip(row, 0.0, ETA_PER_OCTAVE * (ETA_MAX_EXP - ETA_MIN_EXP)), layer
-
-
-def _quantiles(excess: np.ndarray) -> np.ndarray:
-    """Quantiles of mu of the events, (n, QUANTILES + 1)."""
-    mu = _fine()
-    density = excess / mu**2
-    steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(mu)
-    cumulative = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
-    u = np.linspace(0.0, 1.0, QUANTILES + 1)
-    return np.array([np.interp(u, row / max(row[-1], 1e-300), mu) for row in cumulative])
