@@ -8,10 +8,12 @@ describes the entries for the user, `mc.geometry.collimator` what the kernels ma
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from mc.schema import Table
+from phantoms.errors import InputError
 from phantoms.materials import Material, load_materials
 
 AXES = ("X", "Y")
@@ -148,6 +150,35 @@ def read_collimators(table: Table) -> Collimators:
                 "heights along the beam must not overlap",
             )
     return collimators
+
+
+def refuse_other_leaves(
+    collimators: Collimators, boundaries: Mapping[str, Sequence[float]], where: str
+) -> None:
+    """InputError unless the leaves of a beam are the machine's.
+
+    Parameters
+    ----------
+    collimators : Collimators
+    boundaries : mapping of str to (pairs + 1,) sequence of float
+        Leaf boundaries by device, MLCX or MLCY, in the isocentre plane [cm]; empty for a beam without leaves.
+    where : str
+        Names the beam in the message.
+    """
+    own = collimators.leaves
+    for device, found in boundaries.items():
+        if own is None or device != f"MLC{own.axis}":
+            known = "none" if own is None else f"MLC{own.axis}"
+            raise InputError(where, f"has leaves {device}, which the machine has not", f"it has {known}")
+        if len(found) != own.pairs + 1:
+            raise InputError(where, f"has {len(found) - 1} leaf pairs, the machine {own.pairs}")
+        off = max(abs(a - b) for a, b in zip(found, own.boundaries_cm, strict=True))
+        if off > LEAF_TOLERANCE:
+            raise InputError(
+                where,
+                f"has leaf boundaries up to {10 * off:.1f} mm off those of the machine",
+                "correct leaf_widths_cm of the machine file, or name another one",
+            )
 
 
 def _block(table: Table) -> dict[str, object]:

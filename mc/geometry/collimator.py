@@ -21,7 +21,8 @@ from mc.jit import njit
 
 JAWS, LEAVES, CONE = range(3)  # shape of a layer
 FOCUSED, FLAT, ROUNDED = range(3)  # ends of jaws and leaves; of a cone, its bore
-UPPER, LOWER, DENSITY, RADIUS, OFFSET, MEASURES = range(6)  # columns of `measures`
+UPPER, LOWER, DENSITY, RADIUS, OFFSET, THICK, MEASURES = range(7)  # columns of `measures`
+UNCLEAR, OPEN, SHUT = range(3)  # where a ray passes, at a glance
 
 
 class Collimator(NamedTuple):
@@ -42,7 +43,7 @@ class Collimator(NamedTuple):
     material : (nl,) int64
     measures : (nl, MEASURES) float64
         z of upper and lower side; density [g/cm3]; radius of the ends, or of the cone in the isocentre plane;
-        by how much the ends stand back in the isocentre plane.
+        by how much the ends stand back in the isocentre plane; how far behind its tip an end is thick.
     bands : (nb + 1,) float64
         z between which the leaf sides are planes.
     shifts : (nb,) float64
@@ -313,28 +314,35 @@ def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
 
 
 @njit
-def _between(collimator, k, one, two, s_upper, s_lower):
-    """Whether s lies between two stated positions at both sides of a layer, clear of the ends' reach."""
+def _beside_ends(collimator, k, one, two, s_upper, s_lower):
+    """How a ray passes two ends: OPEN between them, SHUT in the thick of one, or UNCLEAR.
+
+    The ray is given by s at both sides of the layer: all between follows, as solids and openings are convex,
+    but for the opening between round ends, which is therefore taken to begin at their tips.
+    """
     upper, lower = 1.0, 1.0
     if collimator.ends[k] == FOCUSED:
         upper, lower = collimator.measures[k, UPPER], collimator.measures[k, LOWER]
     radius = collimator.measures[k, RADIUS] if collimator.ends[k] == ROUNDED else 0.0
     first = place_of(collimator, k, one) + radius  # as far as the end protrudes
     second = -place_of(collimator, k, -two) - radius
-    return (
-        first * upper
-        < s_upper
-        < second * upper  # an end's reach is convex, so both sides answer for all between
-        and first * lower < s_lower < second * lower
-    )
+    if first * upper < s_upper < second * upper and first * lower < s_lower < second * lower:
+        return OPEN
+    thick = collimator.measures[k, THICK]
+    if s_upper < first * upper - thick and s_lower < first * lower - thick:
+        return SHUT
+    if s_upper > second * upper + thick and s_lower > second * lower + thick:
+        return SHUT
+    return UNCLEAR
 
 
 @njit
-def is_open(collimator, jaws, leaves, x, y, z, u, v, w):
-    """Whether a ray passes beside all solids, told at a glance; False where it would take a closer look.
+def glance(collimator, jaws, leaves, x, y, z, u, v, w):
+    """How a ray fares: OPEN beside all solids, SHUT in the thick of one, UNCLEAR if neither is plain.
 
-    `w` is above 0 and `z` above the first layer.
+    `w` is above 0 and `z` above the first layer. Returns that and the layer it is shut by, -1 if by none.
     """
+    seen = OPEN
     for k in range(collimator.shape.size):
         shape = collimator.shape[k]
         if shape == LEAVES and leaves.size == 0:
@@ -344,27 +352,31 @@ def is_open(collimator, jaws, leaves, x, y, z, u, v, w):
         x1, x2, y1, y2 = x + u * a, x + u * b, y + v * a, y + v * b
         if shape == CONE:
             slope = collimator.measures[k, RADIUS] / collimator.sad
-            z1 = lower if collimator.ends[k] == FLAT else upper
-            inside = x1 * x1 + y1 * y1 < (slope * z1) ** 2 and x2 * x2 + y2 * y2 < (slope * lower) ** 2
-            if not inside:
-                return False
+            r1 = slope * (lower if collimator.ends[k] == FLAT else upper)
+            if x1 * x1 + y1 * y1 >= r1 * r1 or x2 * x2 + y2 * y2 >= (slope * lower) ** 2:
+                seen = UNCLEAR
             continue
         s1, s2, q1, q2 = (x1, x2, y1, y2) if collimator.axis[k] == 0 else (y1, y2, x1, x2)
         if shape == JAWS:
             first = 2 * collimator.axis[k]
-            if not _between(collimator, k, jaws[first], jaws[first + 1], s1, s2):
-                return False
+            there = _beside_ends(collimator, k, jaws[first], jaws[first + 1], s1, s2)
+            if there == SHUT:
+                return SHUT, k
+            seen = min(seen, there)
             continue
         pairs = collimator.boundaries.size - 1
-        reach = collimator.reach
         low, high = min(q1 / upper, q2 / lower), max(q1 / upper, q2 / lower)
-        for j in range(
-            leaf_of(collimator, low * upper - reach, upper),
-            leaf_of(collimator, high * upper + reach, upper) + 1,
-        ):
-            if not _between(collimator, k, leaves[j], leaves[pairs + j], s1, s2):
-                return False
-    return True
+        leaf = leaf_of(collimator, low * upper - collimator.reach, upper)
+        last = leaf_of(collimator, high * upper + collimator.reach, upper)
+        there = _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2)
+        while leaf < last and there != UNCLEAR:
+            leaf += 1
+            if _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2) != there:
+                there = UNCLEAR
+        if there == SHUT:
+            return SHUT, k
+        seen = min(seen, there)
+    return seen, -1
 
 
 @njit

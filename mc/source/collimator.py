@@ -3,9 +3,9 @@
 A photon is traced through the solids (`mc.geometry.collimator`): it passes with the probability of its
 attenuation, its weight unchanged. Where it interacts, the photons that come of it are followed likewise, to
 any order, until they emerge below, fall under the cut-off or turn back: Compton and Rayleigh scattering and
-the annihilation of a pair's positron, at rest where it was born. Deep inside a solid, from where little
-returns, photons play Russian roulette, which changes no mean. Left out are what electrons radiate in the
-solids, fluorescence, and photons that turn back up.
+the annihilation of a pair's positron, at rest where it was born. Photons deep inside a solid, from where
+little returns, and those that meet one squarely play Russian roulette, which changes no mean. Left out are
+what electrons radiate in the solids, fluorescence, and photons that turn back up.
 
 The air around and between the solids scatters as well. Charged particles of the phase space, and the Compton
 electrons of the air, are slowed down and deflected by it; a solid stops them. Those that photons set free in
@@ -28,13 +28,18 @@ from mc.geometry.collimator import (
     FOCUSED,
     JAWS,
     LEAVES,
+    LOWER,
     MEASURES,
     OFFSET,
+    OPEN,
     RADIUS,
     ROUNDED,
+    SHUT,
+    THICK,
+    UPPER,
     Collimator,
     depth_in,
-    is_open,
+    glance,
     march,
 )
 from mc.jit import njit, njit_inlined
@@ -55,6 +60,9 @@ __all__ = ["OUT_COLUMNS", "OUT_ROWS", "Collimator", "build_collimator", "collima
 OUT_ROWS, OUT_COLUMNS = 32, 9  # of `out`: room for all that one particle can send out
 NEAR = 2.0  # mean free paths to the way out within which every interaction is followed
 LEAST_CHANCE = 0.05  # of surviving roulette anywhere
+SHUT_DEPTH = 3.0  # mean free paths of a solid that shuts photons out
+SHUT_CHANCE = 0.125  # of surviving roulette before such a solid
+BEHIND = 0.5  # from where on an end is thick, behind all of its curve [cm]
 ENDS = {"focused": FOCUSED, "flat": FLAT, "rounded": ROUNDED, "cylindrical": FLAT}
 AIR = 0  # material of every phantom's first place
 
@@ -99,7 +107,9 @@ def build_collimator(
         elif isinstance(block, Jaws | Leaves):
             shape, axis = JAWS if isinstance(block, Jaws) else LEAVES, block.axis
             ends, at_tip = block.ends.kind, block.ends.position == "tip"
-            row[RADIUS], row[OFFSET] = block.ends.radius_cm, block.ends.offset_cm
+            radius, half = block.ends.radius_cm, 0.5 * (block.bottom_cm - block.top_cm)
+            row[RADIUS], row[OFFSET] = radius, block.ends.offset_cm
+            row[THICK] = BEHIND + (radius - math.sqrt(radius**2 - half**2) if radius else 0.0)
         facts = shape, "XY".index(axis), ENDS[ends], at_tip, materials.index(block.material)
         for column, fact in zip(columns.values(), facts, strict=True):
             column.append(int(fact))
@@ -327,12 +337,21 @@ def collimate(
             collimator, jaws, leaves, tables, cuts.electron, out, 0, rng,
         )  # fmt: skip
     airy, rng = uniform(rng)
-    if is_open(collimator, jaws, leaves, x, -y, z, u, -v, w):
-        i, f = energy_position(energy)
+    seen, k = glance(collimator, jaws, leaves, x, -y, z, u, -v, w)
+    i, f = energy_position(energy)
+    if seen == OPEN:
         per_cm = collimator.air_density * (tables.photon[AIR, i, 0, 0] + f * tables.photon[AIR, i, 0, 1])
         if airy >= per_cm * end:
             _emit(out, 0, kind, energy, x + u * end, -y - v * end, z + w * end, u, -v, w, weight)
             return 1, rng
+    elif seen == SHUT:
+        m, measures = collimator.material[k], collimator.measures[k]
+        per_cm = measures[DENSITY] * (tables.photon[m, i, 0, 0] + f * tables.photon[m, i, 0, 1])
+        if (measures[LOWER] - measures[UPPER]) * per_cm > SHUT_DEPTH:
+            a, rng = uniform(rng)
+            if a >= SHUT_CHANCE:
+                return 0, rng
+            weight /= SHUT_CHANCE
     return _through(
         energy, x, -y, z, u, -v, w, weight, airy, collimator, jaws, leaves, tables, cuts, counters, out, rng
     )

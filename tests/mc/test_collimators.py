@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mc.collimators import Ends, read_collimators
+from mc.collimators import Ends, read_collimators, refuse_other_leaves
 from mc.schema import Table
 from phantoms.errors import InputError
 
@@ -80,6 +80,22 @@ def test_entries():
 def test_plain_sides_need_no_tongue():
     leaves = read(re.sub("tongue.*\n", "", GOOD)).leaves
     assert (leaves.tongue_cm, leaves.tongue_top_cm, leaves.tongue_bottom_cm) == (0, 48, 54)
+
+
+@pytest.mark.parametrize(
+    "device, boundaries, message",
+    [
+        ("MLCY", [0.0] * 9, "which the machine has not"),
+        ("MLCX", [0.0] * 8, "has 7 leaf pairs, the machine 8"),
+        ("MLCX", [-3, -2, -1, -0.5, 0, 0.5, 1, 2.02, 3], "up to 0.2 mm off"),
+    ],
+)
+def test_leaves_of_another_machine(device, boundaries, message):
+    collimators = read(GOOD)
+    refuse_other_leaves(collimators, {}, "beam 1")
+    refuse_other_leaves(collimators, {"MLCX": collimators.leaves.boundaries_cm}, "beam 1")
+    with pytest.raises(InputError, match=message):
+        refuse_other_leaves(collimators, {device: boundaries}, "beam 1")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -47,6 +47,53 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+GENERIC = {"GEN-M120": 60, "GEN-HD120": 60, "GEN-AGILITY": 80}  # leaf pairs
+
+
+@pytest.mark.parametrize("name", (*GENERIC, "GEN-CONES"))
+def test_generic_machines(name):
+    """They lack phase spaces, and say so."""
+    machine = find_machine(name)
+    assert "generic, from published dimensions" in machine.manufacturer
+    assert "From memory, to be checked" in machine.notes
+    parts = machine.collimators
+    if name == "GEN-CONES":
+        assert machine.sad_cm == 80 and len(parts.cones.diameters_cm) == 12 and not parts.jaws
+    else:
+        assert parts.leaves.pairs == GENERIC[name] and parts.leaves.axis == "X"
+        assert [jaws.axis for jaws in parts.jaws] == (["Y"] if name == "GEN-AGILITY" else ["Y", "X"])
+    for quality in machine.energies:
+        with pytest.raises(InputError, match="names no phase space"):
+            phase_space_for(quality, (-1.0, 1.0, -1.0, 1.0))
+
+
+def test_leaf_boundaries_are_those_of_plans():
+    """Millennium 120 and Agility as in DICOM plans; HD120 is 22 cm wide."""
+    boundaries = {name: find_machine(name).collimators.leaves.boundaries_cm for name in GENERIC}
+    assert boundaries["GEN-M120"] == pytest.approx(
+        [*range(-20, -10), *(0.5 * i for i in range(-20, 21)), *range(11, 21)]
+    )
+    assert boundaries["GEN-AGILITY"] == pytest.approx([0.5 * i for i in range(-40, 41)])
+    hd = boundaries["GEN-HD120"]
+    assert (hd[0], hd[14], hd[30], hd[46], hd[60]) == pytest.approx((-11.0, -4.0, 0.0, 4.0, 11.0))
+
+
+def test_a_phase_space_above_the_jaws_serves_all_fields_within(folder):
+    text = GOOD.replace("below_jaws", "above_jaws").replace("[-2.5, 2.5, -1.5, 2.5]", "[-5, 5, -5, 5]")
+    jaws = """
+[[collimators.jaws]]
+axis = "X"
+top_cm = 30.0
+bottom_cm = 38.0
+material = "tungsten"
+ends = "focused"
+"""
+    quality = read_machine(write(folder, text + jaws)).quality(6.0, "FFF")
+    assert phase_space_for(quality, (-5.0, 2.0, 1.0, 3.0)).plane == "above_jaws"
+    with pytest.raises(InputError, match="any within X -5 to 5, Y -5 to 5 cm"):
+        phase_space_for(quality, (-5.2, 2.0, 1.0, 3.0))
+
+
 def write(folder, text, name="mine.toml"):
     path = folder / name
     path.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from phantoms.materials import read_toml
 
 DEFAULTS = Physics()
 CASES = Path(__file__).parent
-KINDS = ("attenuation", "stopping", "reference", "r50", "fano", "interface", "coverage")
+KINDS = ("attenuation", "stopping", "reference", "r50", "fano", "interface", "coverage", "leaves", "jaws")
 """Each is a module `validation.cases.KIND` with `run(case, options) -> Verdict`."""
 
 

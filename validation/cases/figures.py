@@ -222,3 +222,32 @@ def check_text(check: Check) -> str:
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=DPI)
+
+
+def draw_leaves(path: Path, title: str, edges: np.ndarray, drawn: dict, level: float) -> None:
+    """Profiles of leaf patterns in both ways [% of open]: a row a pattern, along and across the leaves.
+
+    Parameters
+    ----------
+    edges : (n + 1,) float64
+        Of the bins [cm].
+    drawn : dict
+        By pattern the profiles (`leaves.Profile`) by name.
+    """
+    figure = Figure(figsize=(12, 2.4 * len(drawn) + 0.6), layout="constrained")
+    panels = figure.subplots(len(drawn), 2, sharex=True, squeeze=False)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    for row, (pattern, profiles) in zip(panels, drawn.items(), strict=True):
+        for panel, (name, profile) in zip(row, profiles.items(), strict=True):
+            panel.stairs(100 * profile.ours / level, edges, color=OURS, label="ray tracing")
+            panel.errorbar(
+                centres, 100 * profile.explicit / level, 100 * profile.sigma / level,
+                fmt=".", ms=3, color=REFERENCE, elinewidth=0.7, label="explicit",
+            )  # fmt: skip
+            panel.set_title(f"{pattern}, {name}", fontsize=9)
+        row[0].set_ylabel("energy fluence\n[% of open]")
+    panels[0, 0].legend(fontsize=8)
+    for panel in panels[-1]:
+        panel.set_xlabel("isocentre plane [cm]")
+    figure.suptitle(title)
+    _save(figure, path)
