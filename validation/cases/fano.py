@@ -30,7 +30,7 @@ from mc.source.delivery import fixed
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
 from mc.transport.particle import ELECTRON
-from mc.transport.scoring import N_COUNTERS, QUANTUM
+from mc.transport.scoring import QUANTUM, merge
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 from validation.cases import figures
@@ -147,14 +147,15 @@ class FanoSource:
         direction = random.normal(size=(electrons, 3))
         particles[:, 5:8] = direction / np.linalg.norm(direction, axis=1, keepdims=True)
         tally = cpu.empty_tally(self._geometry, self._tables, self._cuts)
-        rows = np.zeros((cpu.CHUNKS, N_COUNTERS), np.int64)
+        rows = cpu.empty_rows()
         cpu.run_phase_space(
             particles, np.arange(electrons + 1), number * electrons,
             fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), 1.0,
             0, 0, 1, self._geometry, self._tables, self._cuts, tally, rows,
         )  # fmt: skip
-        self.account.add(tally.medium, rows)
-        deposit = without_rim(tally.medium, self._phantom).sum(axis=(1, 2)) * QUANTUM  # [MeV]
+        medium = merge(tally, self._geometry.density.size).medium
+        self.account.add(medium, rows)
+        deposit = without_rim(medium, self._phantom).sum(axis=(1, 2)) * QUANTUM  # [MeV]
         expected = electrons * self._energy * np.diff(self._mass) / self._mass[-1]
         groups = [deposit[layers].sum() / expected[layers].sum() for layers in self.groups.values()]
         return np.concatenate([deposit / expected, groups])
