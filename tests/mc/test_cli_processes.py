@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from small_linac import mpiexec, plan
 
@@ -76,20 +75,12 @@ def test_second_start_is_quick(bench):
 
 
 @pytest.mark.slow
-def test_ranks_and_threads_give_the_same_bits(bench):
-    doses = {}
-    for ranks, threads in ((1, 1), (1, 2), (2, 1), (2, 2)):
-        argv = plan("--histories", "6000", "--threads", threads)
-        done = run(*argv, launcher=mpiexec(ranks))
-        assert done.returncode in (0, 1), done.stderr
-        assert done.stdout.count("verdict:") == 1  # told by one rank
-        dose = Dose.load("out/dose.h5")
-        assert dose.provenance["quality"]["ranks"] == ranks
-        doses[ranks, threads] = dose
-        shutil.rmtree("out")
-    first = doses.pop((1, 1))
-    for dose in doses.values():
-        assert np.array_equal(dose.mean, first.mean) and np.array_equal(dose.sigma, first.sigma)
+def test_two_ranks_speak_with_one_voice(bench):
+    """That their dose is that of one rank is told by `test_ranks`."""
+    done = run(*plan("--histories", "6000"), launcher=mpiexec(2))
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout.count("verdict:") == 1
+    assert Dose.load("out/dose.h5").provenance["quality"]["ranks"] == 2
 
 
 @pytest.mark.slow
@@ -111,7 +102,7 @@ def test_killed_rank_ends_the_run(bench):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert not Path("out/result.json").exists()

@@ -27,6 +27,9 @@ KILLS = int(os.environ.get("MCVERIFY_KILLS", "4"))
 HISTORIES = "300000"  # a second or two of one processor: signals must find the transport under way
 SUSPENDED, DONE = 75, (0, 1)
 OFTEN = "0.2s"  # between checkpoints
+PATIENCE = (
+    600.0  # with a run on a busy machine, where ranks that wait take the processor from those that work [s]
+)
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +54,11 @@ class Run:
 
     def end(self) -> str:
         """Wait for the end; what was said on stderr."""
-        _, said = self.process.communicate(timeout=120)
+        try:
+            _, said = self.process.communicate(timeout=PATIENCE)
+        finally:  # a run that hangs must not write into the next one's folder
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
         assert "Traceback" not in said, said
         return said
 

@@ -254,14 +254,14 @@ def test_twenty_times_faster_than_pymedphys(shared):
     plan = read_rtdose(shared / "cases" / "spine_l1" / "RTDOSE.dcm")
     noise = np.random.default_rng(1).standard_normal(plan.dose.shape)
     evaluated = 1.02 * plan.dose * (1 + 0.008 * noise)
-    criterion = Criterion(2, 1, threshold_percent=50)  # spares pymedphys most of four minutes
+    criterion = Criterion(2, 1, threshold_percent=85)  # spares pymedphys most of four minutes
     gamma(plan.dose, plan.grid, plan.dose, plan.grid, criterion)  # compiles
     start = time.perf_counter()
     ours = gamma(plan.dose, plan.grid, evaluated, plan.grid, criterion)
     ours_s = time.perf_counter() - start
     axes = tuple(10 * plan.grid.centres(axis) for axis in range(3))
     start = time.perf_counter()
-    theirs = pymedphys.gamma(axes, plan.dose, axes, evaluated, 2, 1, 50, interp_fraction=30, max_gamma=2)
+    theirs = pymedphys.gamma(axes, plan.dose, axes, evaluated, 2, 1, 85, interp_fraction=30, max_gamma=2)
     theirs_s = time.perf_counter() - start
     print(f"{ours.count()} voxels: {ours_s:.2f} s, pymedphys {theirs_s:.2f} s")
     assert np.nanmin(theirs - ours.gamma) > -1e-4
