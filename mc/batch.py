@@ -18,12 +18,15 @@ import numpy as np
 from mc.backends import cpu
 from mc.config import Physics
 from mc.geometry.voxels import build_voxels
+from mc.machine import Machine
 from mc.parallel import World
 from mc.sharing import Sharing
+from mc.source.collimator import build_collimator, collimator_materials
 from mc.source.delivery import Delivery, positions
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS, merge
+from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
@@ -54,6 +57,10 @@ class PlacedBeam:
         which lowers its latent sigma.
     target_z : float
         z of the target in the coordinates of the phase space [cm].
+    rotate : bool
+        Whether each use of a history is turned about the axis by a random angle.
+    through : Machine, optional
+        The machine whose collimators the particles go through; none for a phase space below the jaws.
     """
 
     number: int
@@ -62,6 +69,8 @@ class PlacedBeam:
     weight: float
     mirror: tuple[bool, bool] = (False, False)
     target_z: float = 0.0
+    rotate: bool = False
+    through: Machine | None = None
 
     @property
     def images(self) -> int:
@@ -76,6 +85,13 @@ class PlacedBeam:
                 signs[axis] = 1.0 - 2.0 * (image & 1)
                 image >>= 1
         return signs
+
+
+@lru_cache(maxsize=4)
+def between_of(machine: Machine, physics: Physics) -> cpu.Between:
+    """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
+    materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+    return cpu.Between(build_collimator(machine, materials), build_tables(materials, physics))
 
 
 def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
@@ -140,6 +156,9 @@ class BatchTransport:
         self._tables = _tables(phantom.materials, physics)
         self._geometry = build_voxels(phantom, _rim(phantom, beams))
         self._cuts = cpu.cuts_of(physics)
+        self._between = [
+            between_of(beam.through, physics) if beam.through else cpu.Between() for beam in beams
+        ]
         self._scales, self.norm = _scales(beams, self.images)
         self._records, self._sharing = _Records(), Sharing(world)
         self._rows = cpu.empty_rows()
@@ -200,7 +219,8 @@ class BatchTransport:
         beam = self._beams[b]
         particles, starts = self._records.load(beam.phase_space, first, last)
         cpu.run_phase_space(
-            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), self._scales[b],
+            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
+            *self._between[b], self._scales[b],
             beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
             self._tallies, self._rows,
         )  # fmt: skip

@@ -21,13 +21,24 @@ import platformdirs
 from mc import __version__, parallel
 from mc.batch import PlacedBeam, group_count, open_on_all_ranks
 from mc.config import Physics
-from mc.machine import BeamQuality, Calibration, Machine, reference_phase_space
+from mc.machine import (
+    ABOVE,
+    BELOW,
+    BeamQuality,
+    Calibration,
+    Machine,
+    phase_space_for,
+    reference_phase_space,
+)
 from mc.run import Progress, StopRule, count_variance, simulate
+from mc.source.collimator import collimator_materials
 from mc.source.delivery import fixed
+from mc.source.field import rectangle
 from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
 
@@ -138,11 +149,10 @@ def calibrate(
     reference = quality.reference
     if reference.medium != "water":
         raise InputError(machine.path, f"reference medium {reference.medium} is not supported", "use water")
-    file = reference_phase_space(quality)
-    space = open_on_all_ranks(file.file, parallel.world())
     phantom = reference_phantom(quality)
-    still = fixed(np.eye(3), np.array([0.0, 0.0, -reference.ssd_cm]))
-    beam = PlacedBeam(0, space, still, 1.0, file.mirror, file.target_z_cm)
+    x, y = reference.field_cm
+    beam = rectangular_beam(machine, quality, (-0.5 * x, 0.5 * x, -0.5 * y, 0.5 * y), reference.ssd_cm)
+    space = beam.phase_space
     reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
 
     def on_batch(batch: np.ndarray) -> bool:
@@ -179,16 +189,57 @@ def calibrate(
         )
     gy, sigma, latent = reference_dose.result()
     if gy <= 0.0:
-        raise InputError(file.file, "gives no dose at the reference point", "check the reference condition")
+        raise InputError(
+            space.data_path, "gives no dose at the reference point", "check the reference condition"
+        )
     result = Calibration(
         gy_per_history=gy,
         sigma=gy * sigma,
         phase_space_sha256=space.sha256,
         version=__version__,
-        table_hash=run.quality["tables_sha256"],
+        table_hash=made_with(machine, quality, physics),
         latent=gy * float(np.hypot(latent, np.sqrt(count_variance([beam])))),
     )
     return Calibrated(result, "computed", run.quality)
+
+
+def rectangular_beam(
+    machine: Machine, quality: BeamQuality, field: tuple[float, float, float, float], ssd: float
+) -> PlacedBeam:
+    """A rectangular field from above onto a tank with its surface at z = 0.
+
+    Its weight is that of the electrons on the target for 1 MU, relative to the reference field.
+
+    Parameters
+    ----------
+    field : (x1, x2, y1, y2)
+        In the isocentre plane [cm]; shaped by what the machine has if its phase space lies above the jaws.
+    ssd : float
+        [cm]
+    """
+    file = phase_space_for(quality, field)
+    space = open_on_all_ranks(file.file, parallel.world())
+    above = file.plane == ABOVE
+    still = fixed(np.eye(3), np.array([0.0, 0.0, -ssd]), *(rectangle(machine, field) if above else ()))
+    return PlacedBeam(
+        number=0,
+        phase_space=space,
+        delivery=still,
+        weight=quality.output(field),
+        mirror=file.mirror,
+        target_z=file.target_z_cm,
+        rotate=file.rotate,
+        through=machine if above else None,
+    )
+
+
+def made_with(machine: Machine, quality: BeamQuality, physics: Physics) -> str:
+    """Hash of the cross sections of a calibration, and of the collimators its particles went through."""
+    tables = tables_hash(reference_phantom(quality).materials, physics)
+    if reference_phase_space(quality).plane == BELOW:
+        return tables
+    through = tables_hash(collimator_materials(machine.collimators, (load_materials()["air"],)), physics)
+    return sha256(repr((tables, through, machine.collimators)).encode()).hexdigest()
 
 
 def reference_phantom(quality: BeamQuality) -> Phantom:
@@ -225,8 +276,7 @@ def find_calibration(
     if found is not None:
         return found
     space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())
-    tables = tables_hash(reference_phantom(quality).materials, physics)
-    path = _cache_file(quality, space.sha256, tables)
+    path = _cache_file(quality, space.sha256, made_with(machine, quality, physics))
     world = parallel.world()
     # One rank looks, for all: they must agree on whether there is work to share.
     cached = world.broadcast(_from_cache(path) if world.rank == 0 else None)
@@ -262,10 +312,10 @@ def stated_calibration(
             "run `mcverify calibrate` on this machine file and enter the new calibration",
         )
     warnings = []
-    if stated.table_hash != tables_hash(reference_phantom(quality).materials, physics):
+    if stated.table_hash != made_with(machine, quality, physics):
         warnings.append(
             f"the machine file's calibration of {quality.label} was made by version {stated.version} "
-            "with other cross-section tables or cut-offs; `mcverify calibrate` makes a new one"
+            "with other cross-section tables, cut-offs or collimators; `mcverify calibrate` makes a new one"
         )
     return Calibrated(stated, "machine file", {}), warnings
 

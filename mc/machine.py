@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from platformdirs import user_config_dir
 
 import phantoms
 from mc.collimators import Collimators, read_collimators
 from mc.head_model import Head, read_head
 from mc.schema import Table
+from phantoms.couch import Couch, Slab
 from phantoms.errors import InputError
+from phantoms.materials import load_materials
 
 SHIPPED = Path(phantoms.__file__).parent / "data" / "machines"
 FLUENCE_MODES = ("STANDARD", "FFF")
@@ -37,6 +40,16 @@ class PhaseSpaceFile:
     target_z_cm: float  # z of the target in the coordinates of the phase space
     field_cm: tuple[float, float, float, float]  # x1, x2, y1, y2, at isocentre, IEC X_b and Y_b; the largest
     mirror: tuple[bool, bool] = (False, False)  # axes about which head and field are symmetric
+    rotate: bool = False  # above the jaws: the head is symmetric about its axis
+
+
+@dataclass(frozen=True)
+class MonitorBackscatter:
+    """Monitor signal per electron on the target, by the opening of a pair of jaws; in any unit."""
+
+    axis: str  # "X" or "Y", along which the jaws move
+    opening_cm: tuple[float, ...]  # full, ascending, in the isocentre plane
+    signal: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,32 @@ class BeamQuality:
     reference: Reference
     calibration: Calibration | None
     head: Head | None = None  # what the phase space above the jaws can be made of
+    monitor_backscatter: tuple[MonitorBackscatter, ...] = ()
+
+    def output(self, jaws: tuple[float, float, float, float]) -> float:
+        """Electrons on the target for 1 MU with jaws at (x1, x2, y1, y2) [cm], 1 in the reference field.
+
+        The more the jaws scatter back into the monitor chamber, the sooner it has counted.
+
+        Raises
+        ------
+        InputError
+            If an opening lies outside the table.
+        """
+        factor, reference = 1.0, {"X": self.reference.field_cm[0], "Y": self.reference.field_cm[1]}
+        for entry in self.monitor_backscatter:
+            opening = jaws[1] - jaws[0] if entry.axis == "X" else jaws[3] - jaws[2]
+            for width in (opening, reference[entry.axis]):
+                if not entry.opening_cm[0] <= width <= entry.opening_cm[-1]:
+                    raise InputError(
+                        f"{entry.axis} jaws {width:g} cm apart",
+                        f"the monitor backscatter of the {self.label} beam is known from "
+                        f"{entry.opening_cm[0]:g} to {entry.opening_cm[-1]:g} cm only",
+                        "extend the table in the machine file",
+                    )
+            here, there = np.interp([opening, reference[entry.axis]], entry.opening_cm, entry.signal)
+            factor *= there / here
+        return float(factor)
 
     @property
     def label(self) -> str:
@@ -91,11 +130,17 @@ class Machine:
     path: Path
     energies: tuple[BeamQuality, ...]
     collimators: Collimators | None = None  # None: only fields that phase spaces were scored for
+    couch: Couch | None = None
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the machine file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @property
+    def has_above(self) -> bool:
+        """Whether a phase space lies above the jaws, so that collimators need kernels of their own."""
+        return any(space.plane == ABOVE for quality in self.energies for space in quality.phase_spaces)
 
     def quality(self, nominal_mv: float, fluence_mode: str) -> BeamQuality:
         """The beam of an energy [MV] and fluence mode ("STANDARD", "FFF"); InputError where there is none."""
@@ -123,10 +168,10 @@ def read_machine(path: str | Path) -> Machine:
         path=path.resolve(),
         energies=tuple(_beam_quality(entry, path, sad) for entry in table.tables("energies")),
         collimators=read_collimators(table.table("collimators")) if "collimators" in table else None,
+        couch=_couch(table.table("couch")) if "couch" in table else None,
     )
     table.finish()
-    above = any(space.plane == ABOVE for quality in machine.energies for space in quality.phase_spaces)
-    if above and machine.collimators is None:
+    if machine.has_above and machine.collimators is None:
         raise table.error("collimators", "is missing, but a phase space lies above the jaws", "describe them")
     labels = [quality.label for quality in machine.energies]
     for label in labels:
@@ -238,6 +283,10 @@ def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
         reference=_reference(table.table("reference")),
         calibration=_calibration(table.table("calibration")) if "calibration" in table else None,
         head=read_head(table.table("head"), sad_cm) if "head" in table else None,
+        monitor_backscatter=tuple(
+            _monitor_backscatter(entry)
+            for entry in (table.tables("monitor_backscatter") if "monitor_backscatter" in table else ())
+        ),
     )
     table.finish()
     return quality
@@ -255,17 +304,50 @@ def _phase_space_file(table: Table, path: Path) -> PhaseSpaceFile:
         raise table.error("field_cm", f"{list(field)} is not x1 < x2, y1 < y2")
     mirror = table.choice("mirror", ("", "x", "y", "xy"), default="")
     for axis, (lower, upper) in (("x", field[:2]), ("y", field[2:])):
-        if axis in mirror and abs(lower + upper) > FIELD_TOLERANCE:
+        if axis in mirror and plane == BELOW and abs(lower + upper) > FIELD_TOLERANCE:
             raise table.error("mirror", f"the field is not symmetric about {axis} = 0", "leave the axis out")
+    rotate = table.flag("rotate", default=False)
+    if rotate and plane == BELOW:
+        raise table.error("rotate", "the jaws above the phase space are not round", "leave it out")
+    if rotate and mirror:
+        raise table.error("rotate", "a head that may be rotated needs no mirror images", "leave mirror out")
     phase_space = PhaseSpaceFile(
         file=file.resolve(),
         plane=plane,
         target_z_cm=table.number("target_z_cm", default=0.0),
         field_cm=field,
         mirror=("x" in mirror, "y" in mirror),
+        rotate=rotate,
     )
     table.finish()
     return phase_space
+
+
+def _monitor_backscatter(table: Table) -> MonitorBackscatter:
+    entry = MonitorBackscatter(
+        axis=table.choice("axis", ("X", "Y")),
+        opening_cm=table.numbers("opening_cm", above=0.0),
+        signal=table.numbers("signal", above=0.0),
+    )
+    table.finish()
+    if len(entry.opening_cm) != len(entry.signal) or len(entry.signal) < 2:
+        raise table.error("signal", "must hold one number for each opening, two at least")
+    if not (np.diff(entry.opening_cm) > 0).all():
+        raise table.error("opening_cm", "does not ascend")
+    return entry
+
+
+def _couch(table: Table) -> Couch:
+    materials = load_materials()
+    slabs = []
+    for entry in table.tables("slabs"):
+        material = materials[entry.choice("material", tuple(materials))]
+        thickness = entry.number("thickness_cm", above=0.0)
+        slabs.append(Slab(thickness, material, entry.number("density", above=0.0, default=material.density)))
+        entry.finish()
+    couch = Couch(table.number("width_cm", above=0.0), tuple(slabs))
+    table.finish()
+    return couch
 
 
 def _reference(table: Table) -> Reference:

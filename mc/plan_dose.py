@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,14 +13,17 @@ from mc.calibration import Calibrated, find_calibration, stated_calibration
 from mc.checkpoint import CheckpointRule
 from mc.config import Physics
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
-from mc.machine import Machine, find_machine, phase_space_for
+from mc.machine import ABOVE, BELOW, BeamQuality, Machine, PhaseSpaceFile, find_machine, phase_space_for
 from mc.provenance import provenance
 from mc.run import Progress, StopRule, simulate
-from mc.source.aperture import shaped_by
+from mc.source.aperture import extent, shaped_by
+from mc.source.couch import place_couch
 from mc.source.delivery import deliver
+from mc.source.field import refuse_unfit
 from mc.source.phase_space import PhaseSpace
 from mc.source.plan import Beam, Plan
 from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
+from phantoms.couch import Placed, add_couch
 from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
@@ -32,6 +34,7 @@ from phantoms.polygons import mask_by_centre
 from phantoms.structures import ROI, StructureSet
 
 DEFAULT_CURVE = "opentps-4"
+GAS = 0.01  # voxels outside the body less dense than this may be filled by a couch [g/cm3]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ def plan_dose(
     structures: StructureSet,
     dose_grid: Grid,
     *,
-    machine_file: Path | None = None,
+    machine: Machine | None = None,
     case_file: CaseFile | None = None,
     voxel: float | None = None,
     water: bool = False,
@@ -87,8 +90,8 @@ def plan_dose(
         Matched already (`phantoms.case.find_case`).
     dose_grid : Grid
         Of the planning system's dose.
-    machine_file : Path, optional
-        Otherwise the file of the plan's machine name is looked for.
+    machine : Machine, optional
+        Otherwise that of the plan's machine name is looked for.
     case_file : CaseFile, optional
         Calibration curve, overrides, body outline.
     voxel : float, optional
@@ -105,76 +108,152 @@ def plan_dose(
     InputError
         If the machine cannot deliver the plan, or anything does not fit together.
     """
-    case_file, physics = case_file or CaseFile(), physics or Physics()
-    stop, world = stop or StopRule(), world or parallel.world()
-    machine = find_machine(plan.machine, machine_file)
-    warnings = [*plan.warnings]
-
+    case_file, physics, world = case_file or CaseFile(), physics or Physics(), world or parallel.world()
+    warnings: list[str] = []
+    machine = machine or find_machine(plan.machine)
     on_stage("phase spaces")
+    sources = _open_sources(plan, machine, physics, world)
+    on_stage("phantom")
+    couch = None
+    if machine.couch is not None and not structures.of_type("SUPPORT"):
+        couch = place_couch(plan, machine.couch, structures.external(case_file.external))
+        if couch is None:
+            warnings.append("the plan does not state the height of the table top: computed without a couch")
+    phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append, couch)
+    if case_file.calibration is None:
+        warnings.append(f"no CT calibration was chosen; the curve {DEFAULT_CURVE} was taken")
+    run = _Run(physics, stop or StopRule(), water, seed, threads, on_stage, on_progress, checkpoint, world)
+    found = _compute(plan, machine, sources, phantom, scored, run)
+    return replace(
+        found,
+        dose=found.dose if voxel is not None else found.dose.crop_to(dose_grid),
+        warnings=tuple(dict.fromkeys([*warnings, *found.warnings])),
+    )
+
+
+def phantom_dose(
+    plan: Plan,
+    phantom: Phantom,
+    machine: Machine,
+    *,
+    water: bool = False,
+    physics: Physics | None = None,
+    stop: StopRule | None = None,
+    seed: int = 1,
+    threads: int | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    checkpoint: CheckpointRule | None = None,
+    world: parallel.World | None = None,
+) -> PlanDose:
+    """Compute the dose of a plan in any phantom that lies in the plan's patient coordinates.
+
+    Parameters, errors and result are those of `plan_dose`; the dose is on the phantom's grid, everywhere.
+    """
+    physics, world = physics or Physics(), world or parallel.world()
+    sources = _open_sources(plan, machine, physics, world)
+    run = _Run(physics, stop or StopRule(), water, seed, threads, on_stage, on_progress, checkpoint, world)
+    return _compute(plan, machine, sources, phantom, None, run)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A beam, and the phase space it starts from."""
+
+    beam: Beam
+    quality: BeamQuality
+    file: PhaseSpaceFile
+    space: PhaseSpace
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """How a plan is computed; see `plan_dose`."""
+
+    physics: Physics
+    stop: StopRule
+    water: bool
+    seed: int
+    threads: int | None
+    on_stage: Callable[[str], None]
+    on_progress: Callable[[Progress], None]
+    checkpoint: CheckpointRule | None
+    world: parallel.World
+
+
+def _open_sources(plan: Plan, machine: Machine, physics: Physics, world: parallel.World) -> list[_Source]:
+    """The phase spaces of a plan's beams, opened together on all ranks; refuses what cannot be computed."""
     files = [_phase_space_file(machine, beam) for beam in plan.beams]
     spaces = {path: open_on_all_ranks(path, world) for path in dict.fromkeys(file.file for file in files)}
-    for space in spaces.values():
-        warnings += space.warnings
-
     qualities = [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams]
     for quality in dict.fromkeys(qualities):  # in one order on all ranks, which open files together
         stated_calibration(machine, quality, physics)  # refused now rather than after compiling
-
-    on_stage("phantom")
-    phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append)
-    if case_file.calibration is None:
-        warnings.append(f"no CT calibration was chosen; the curve {DEFAULT_CURVE} was taken")
-
-    on_stage("calibration")
-    calibrations: dict[str, Calibrated] = {}
-    for beam in plan.beams:
-        quality = machine.quality(beam.energy, beam.fluence_mode)
-        if quality.label not in calibrations:
-            found, told = find_calibration(
-                machine, quality, physics, seed=seed, threads=threads, on_progress=on_progress
-            )
-            calibrations[quality.label] = found
-            warnings += [*told, *(f"calibration: {fault}" for fault in _faults(found.quality))]
-
-    on_stage("transport")
-    placed = [
-        _place(plan, beam, machine, file, spaces[file.file], calibrations)
-        for beam, file in zip(plan.beams, files, strict=True)
+    return [
+        _Source(beam, quality, file, spaces[file.file])
+        for beam, quality, file in zip(plan.beams, qualities, files, strict=True)
     ]
-    run = simulate(
+
+
+def _compute(
+    plan: Plan,
+    machine: Machine,
+    sources: Sequence[_Source],
+    phantom: Phantom,
+    scored: np.ndarray | None,
+    run: _Run,
+) -> PlanDose:
+    """Calibrate and transport; the dose is on the phantom's grid, where it is `scored`."""
+    warnings = [*plan.warnings]
+    for source in sources:
+        warnings += source.space.warnings
+    run.on_stage("calibration")
+    calibrations: dict[str, Calibrated] = {}
+    for quality in dict.fromkeys(source.quality for source in sources):
+        found, told = find_calibration(
+            machine, quality, run.physics, seed=run.seed, threads=run.threads, on_progress=run.on_progress
+        )
+        calibrations[quality.label] = found
+        warnings += [*told, *(f"calibration: {fault}" for fault in _faults(found.quality))]
+
+    run.on_stage("transport")
+    simulated = simulate(
         phantom,
-        placed,
-        physics,
-        stop,
+        [_place(plan, machine, source, calibrations[source.quality.label]) for source in sources],
+        run.physics,
+        run.stop,
         scored=scored,
-        water=water,
-        seed=seed,
-        threads=threads,
-        on_progress=on_progress,
-        checkpoint=checkpoint,
-        world=world,
+        water=run.water,
+        seed=run.seed,
+        threads=run.threads,
+        on_progress=run.on_progress,
+        checkpoint=run.checkpoint,
+        world=run.world,
     )
-    warnings += _quality_warnings(run.quality, stop)
-    dose = run.dose if voxel is not None else run.dose.crop_to(dose_grid)
+    warnings += _quality_warnings(simulated.quality, run.stop)
     record = {
         **provenance(),
         "plan_uid": plan.uid,
         "machine": machine.name,
         "machine_sha256": machine.sha256,
-        "physics": asdict(physics),
-        "stop": asdict(stop),
-        "quality": run.quality,
-        "phase_spaces": {path.name: space.sha256 for path, space in spaces.items()},
+        "physics": asdict(run.physics),
+        "stop": asdict(run.stop),
+        "quality": simulated.quality,
+        "phase_spaces": {source.file.file.name: source.space.sha256 for source in sources},
         "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
     }
     return PlanDose(
-        _named(dose, record),
+        _named(simulated.dose, record),
         phantom,
         machine,
         calibrations,
-        run.quality,
+        simulated.quality,
         tuple(dict.fromkeys(warnings)),
     )
+
+
+def above_jaws(plan: Plan, machine: Machine) -> bool:
+    """Whether a beam of a plan needs the machine's collimators to be modelled."""
+    return any(_phase_space_file(machine, beam).plane == ABOVE for beam in plan.beams)
 
 
 def _named(dose: Dose, record: dict) -> Dose:
@@ -194,27 +273,34 @@ def patient_phantom(
     case_file: CaseFile,
     voxel: float | None,
     warn: Callable[[str], None] = lambda _: None,
+    couch: Placed | None = None,
 ) -> tuple[Phantom, np.ndarray]:
     """The phantom of a case, and where in it dose is kept: in the body, supports and overrides.
 
-    `warn` is told every warning.
+    `warn` is told every warning. A `couch` fills the air it meets outside the body.
     """
     outline = structures.external(case_file.external)
     others: list[ROI] = structures.of_type("SUPPORT")
     others += [structures[override.roi] for override in case_file.overrides]
-    grid = transport_grid(ct.grid, dose_grid, patient_extent(ct.grid, [outline, *others]), voxel)
+    extent = patient_extent(ct.grid, [outline, *others])
+    if couch is not None:
+        lower, upper = couch.extent(ct.grid)
+        extent = np.minimum(extent[0], lower), np.maximum(extent[1], upper)
+    grid = transport_grid(ct.grid, dose_grid, extent, voxel)
     curve = load_calibration(case_file.calibration or DEFAULT_CURVE, case_file.materials)
     phantom = build_phantom(ct, structures, curve, grid, case_file.overrides, case_file.external)
     for warning in (*phantom.audit["warnings"], *coverage_warnings(ct.grid, dose_grid)):
         warn(warning)
     scored = mask_by_centre(outline, grid)
+    if couch is not None:
+        phantom = add_couch(phantom, couch, ~scored & (phantom.density < GAS))
     for roi in others:
         scored |= mask_by_centre(roi, grid)
     return phantom, scored
 
 
-def _phase_space_file(machine: Machine, beam: Beam):
-    """The machine's phase space of a beam's energy and field."""
+def _phase_space_file(machine: Machine, beam: Beam) -> PhaseSpaceFile:
+    """The machine's phase space for a beam: that scored below its jaws if there is one, or one above them."""
     if abs(beam.sad - machine.sad_cm) > 0.05:
         raise InputError(
             machine.path,
@@ -222,29 +308,36 @@ def _phase_space_file(machine: Machine, beam: Beam):
         )
     quality = machine.quality(beam.energy, beam.fluence_mode)
     shaping = shaped_by(beam)
-    if shaping:
+    if not shaping:
+        file = phase_space_for(quality, beam.segments[0][0].jaws)
+        if file.plane == BELOW:
+            return file
+    above = tuple(file for file in quality.phase_spaces if file.plane == ABOVE)
+    if not above:
         raise InputError(
             f"beam {beam.number} ({beam.name})",
             f"its field is not that of jaws alone, standing still: {shaping}",
             f"the {quality.label} beam of machine {machine.name} has phase spaces of such fields only",
         )
-    return phase_space_for(quality, beam.jaws)
+    refuse_unfit(machine, beam)
+    return phase_space_for(replace(quality, phase_spaces=above), extent(beam))
 
 
-def _place(
-    plan: Plan,
-    beam: Beam,
-    machine: Machine,
-    file,
-    space: PhaseSpace,
-    calibrations: dict[str, Calibrated],
-) -> PlacedBeam:
+def _place(plan: Plan, machine: Machine, source: _Source, calibrated: Calibrated) -> PlacedBeam:
     """Aim a phase space as the plan says, weighted to the course's dose."""
-    quality = machine.quality(beam.energy, beam.fluence_mode)
-    per_history = calibrations[quality.label].calibration.gy_per_history
-    weight = beam.mu * plan.fractions * quality.reference.dose_per_mu_gy / per_history
-    delivery = deliver(beam, plan.patient_position, shaped=False)
-    return PlacedBeam(beam.number, space, delivery, weight, file.mirror, file.target_z_cm)
+    beam, quality, file = source.beam, source.quality, source.file
+    per_history = calibrated.calibration.gy_per_history
+    above = file.plane == ABOVE
+    return PlacedBeam(
+        number=beam.number,
+        phase_space=source.space,
+        delivery=deliver(beam, plan.patient_position, shaped=above, output=quality.output),
+        weight=beam.mu * plan.fractions * quality.reference.dose_per_mu_gy / per_history,
+        mirror=file.mirror,
+        target_z=file.target_z_cm,
+        rotate=file.rotate,
+        through=machine if above else None,
+    )
 
 
 def _calibration_record(found: Calibrated) -> dict:

@@ -329,7 +329,8 @@ def _key(
     patient.update(b"all" if scored is None else np.packbits(scored))
     aimed = sha256()
     for beam in beams:
-        aimed.update(repr((beam.number, beam.weight, beam.mirror, beam.target_z)).encode())
+        facts = beam.number, beam.weight, beam.mirror, beam.target_z, beam.rotate
+        aimed.update(repr((*facts, beam.through and beam.through.collimators)).encode())
         for part in beam.delivery:
             aimed.update(np.ascontiguousarray(part, np.float64))
     files = sha256("".join(beam.phase_space.sha256 for beam in beams).encode())

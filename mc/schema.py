@@ -66,6 +66,13 @@ class Table:
             raise self.error(key, f"{value!r} is unknown", f"{' or '.join(map(repr, choices))}{hint}")
         return value
 
+    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
+        """true or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, found {value!r}")
+        return value
+
     def number(self, key: str, *, above: float = -math.inf, default: Any = _REQUIRED) -> float:
         """A finite number greater than `above`."""
         return self._number(key, self._get(key, default), above)

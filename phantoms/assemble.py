@@ -193,7 +193,8 @@ def transport_grid(
     voxel : float or (float, float, float), optional
         Another voxel size, (dz, dy, dx) [cm].
     """
-    if dose_grid.matches(ct_grid) and voxel is None:
+    within = (extent[0] >= ct_grid.lower - ALIGNED).all() and (extent[1] <= ct_grid.upper + ALIGNED).all()
+    if dose_grid.matches(ct_grid) and voxel is None and within:
         return ct_grid  # covers the patient already, and spares all resampling
     spacing = np.array(dose_grid.spacing if voxel is None else np.broadcast_to(voxel, 3), dtype=float)
     if not (np.isfinite(spacing).all() and spacing.min() > 0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -12,8 +13,9 @@ from mc.config import Physics
 from mc.geometry import voxels
 from mc.jit import njit
 from mc.rng import stream
-from mc.sampling import ENERGY_MAX
+from mc.sampling import ENERGY_MAX, azimuth
 from mc.source.beams import Beam, sample_beam
+from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
 from mc.source.delivery import first_state, fixed, sample_state
 from mc.tables import Tables, build_tables
 from mc.transport.history import Cuts, make_cascade
@@ -40,11 +42,27 @@ COPY_LIMIT = 1 << 25  # bytes of a tally of which every thread may have a copy
 _cascade = make_cascade(voxels)
 
 
+class Between(NamedTuple):
+    """What lies between phase space and patient: nothing, or the collimators of a machine.
+
+    Kernels take the two apart, since the compiler hands no tuples of tuples to threads.
+    """
+
+    collimator: Collimator | None = None
+    tables: Tables | None = None  # of the collimator's materials
+
+
+@njit
+def _is_sound(kind, energy, x, y, z, u, v, w, weight):
+    """Whether a source particle is one that can be followed."""
+    known = kind == PHOTON or kind == ELECTRON or kind == POSITRON
+    return known and 0.0 < energy < ENERGY_MAX and math.isfinite(energy + x + y + z + u + v + w + weight)
+
+
 @njit
 def _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters):
     """Bring a source particle to the grid's rim and onto the stack; return the stack's depth."""
-    known = kind == PHOTON or kind == ELECTRON or kind == POSITRON
-    if not (known and 0.0 < energy < ENERGY_MAX and math.isfinite(energy + x + y + z + u + v + w + weight)):
+    if not _is_sound(kind, energy, x, y, z, u, v, w, weight):
         counters[LOST] += 1
         return 0
     counters[PARTICLES] += 1
@@ -81,8 +99,8 @@ def _to_patient(state, a, b, c, d, e, f):
 
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
-    particles, starts, first_history, delivery, target_z, mirror, scale, beam, replica, seed,
-    geo, tables, cuts, tallies, rows,
+    particles, starts, first_history, delivery, target_z, mirror, rotate, collimator, solids,
+    scale, beam, replica, seed, geo, tables, cuts, tallies, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
 
@@ -100,6 +118,12 @@ def run_phase_space(
         z of the target in the coordinates of the phase space [cm].
     mirror : (2,) float64
         -1 for each axis x, y of the phase space to be mirrored, else 1.
+    rotate : bool
+        Whether each history is turned about the axis by a random angle.
+    collimator : Collimator or None
+        The collimators between the phase space and the patient.
+    solids : Tables or None
+        Of the collimators' materials.
     scale : float
         Factor on the particles' weights.
     tallies : Tally
@@ -112,6 +136,7 @@ def run_phase_space(
     for worker in prange(rows.shape[0]):
         stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
         state, output = first_state(delivery), delivery.output[0]
+        out, c, s = np.empty((OUT_ROWS, OUT_COLUMNS)), 1.0, 0.0
         counters = np.zeros(N_COUNTERS, np.int64)  # rows of two threads share a cache line
         tally = part_of(tallies, geo.density.shape[0], worker)
         chunk = atomic_add(turn, 0, 1)
@@ -121,17 +146,44 @@ def run_phase_space(
                 rng = stream(seed, beam, 0, first_history + history, replica)
                 if delivery.cumulative.shape[0] > 1:
                     output, rng = sample_state(delivery, state, rng)
+                if rotate:
+                    c, s, rng = azimuth(rng)
                 for p in range(starts[history], starts[history + 1]):
-                    x, y, z, u, v, w = _to_patient(
-                        state,
-                        mirror[0] * particles[p, 2], mirror[1] * particles[p, 3], particles[p, 4] - target_z,
-                        mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7],
-                    )  # fmt: skip
-                    kind = int(particles[p, 0])
+                    kind, energy = int(particles[p, 0]), float(particles[p, 1])
+                    x, y, z = (
+                        mirror[0] * particles[p, 2],
+                        mirror[1] * particles[p, 3],
+                        particles[p, 4] - target_z,
+                    )
+                    u, v, w = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
                     weight = output * scale * particles[p, 8]
-                    energy = float(particles[p, 1])
-                    depth = _enter(kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters)
-                    rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+                    if rotate:
+                        x, y = c * x - s * y, s * x + c * y
+                        u, v = c * u - s * v, s * u + c * v
+                    if collimator is None:
+                        x, y, z, u, v, w = _to_patient(state, x, y, z, u, v, w)
+                        depth = _enter(
+                            kind, energy, x, y, z, u, v, w, weight, geo, cuts, tally, stack, counters
+                        )
+                        rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+                    elif _is_sound(kind, energy, x, y, z, u, v, w, weight):
+                        norm = 1.0 / math.sqrt(u * u + v * v + w * w)
+                        count, rng = collimate(
+                            kind, energy, x, y, z, norm * u, norm * v, norm * w, weight,
+                            collimator, state.jaws, state.leaves, solids, cuts,
+                            counters, out, rng,
+                        )  # fmt: skip
+                        for k in range(count):
+                            x, y, z, u, v, w = _to_patient(
+                                state, out[k, 2], out[k, 3], out[k, 4], out[k, 5], out[k, 6], out[k, 7]
+                            )
+                            depth = _enter(
+                                int(out[k, 0]), out[k, 1], x, y, z, u, v, w, out[k, 8],
+                                geo, cuts, tally, stack, counters,
+                            )  # fmt: skip
+                            rng = _cascade(geo, tables, cuts, tally, stack, depth, tracks, counters, rng)
+                    else:
+                        counters[LOST] += 1
             chunk = atomic_add(turn, 0, 1)
         rows[worker] += counters
 
@@ -195,20 +247,22 @@ def set_threads(threads: int | None) -> int:
     return numba.get_num_threads()
 
 
-def warm_up(simple_beams: bool = False, water: bool = False) -> None:
+def warm_up(simple_beams: bool = False, water: bool = False, between: Between | None = None) -> None:
     """Compile `run_phase_space`, or load it from the cache, by transporting nothing in a little water.
 
-    With `simple_beams` `run_beam` too; `water` chooses the kernels that score dose to water as well. What is
-    handed over has the types of a real run, since each other combination of types would be compiled anew.
+    With `simple_beams` `run_beam` too, with `between` also the kernel for phase spaces above collimators;
+    `water` chooses the kernels that score dose to water as well. What is handed over has the types of a real
+    run, since each other combination of types would be compiled anew.
     """
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = cuts_of(physics)
     tally, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
-    run_phase_space(
-        np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
-        np.ones(2), 1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
-    )  # fmt: skip
+    for collimator, solids in (Between(), between) if between else (Between(),):
+        run_phase_space(
+            np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
+            np.ones(2), False, collimator, solids, 1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+        )  # fmt: skip
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)
         run_beam(beam, 0, 0, 0, 1, geometry, tables, cuts, tally, rows)

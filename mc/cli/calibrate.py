@@ -25,7 +25,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     found: list[tuple[BeamQuality, Calibrated]] = []
     with screen.progress() as bar:
         bar.stage("kernels (compiled once, some twenty seconds)")
-        load_kernels(ranks)
+        load_kernels(ranks, machine=machine if machine.has_above else None)
         for quality in machine.energies:
             bar.stage(f"{machine.name} {quality.label}")
             options = {

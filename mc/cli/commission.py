@@ -44,7 +44,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         def on_field(label: str) -> None:
             if not ready:
                 bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks)
+                load_kernels(ranks, machine=machine if machine.has_above else None)
                 ready.append(True)
             bar.stage(label)
 

@@ -8,25 +8,31 @@ from contextlib import contextmanager
 import numba
 import numpy as np
 
+from mc.config import Physics
+from mc.machine import Machine
 from mc.parallel import World
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 
 
-def load_kernels(ranks: World, simple_beams: bool = False, water: bool = False) -> None:
+def load_kernels(
+    ranks: World, simple_beams: bool = False, water: bool = False, machine: Machine | None = None
+) -> None:
     """Have the transport kernels ready; rank 0 compiles them, the others load what it made.
 
     With `simple_beams` also those of water tanks and validation cases, with `water` those that score dose to
-    water, too.
+    water, too, with a `machine` those that go through its collimators.
     """
     from mc.backends.cpu import warm_up
+    from mc.batch import between_of
 
+    between = between_of(machine, Physics()) if machine else None
     with _kept():
         if ranks.rank == 0:
-            warm_up(simple_beams, water)
+            warm_up(simple_beams, water, between)
         ranks.barrier()
         if ranks.rank > 0:
-            warm_up(simple_beams, water)
+            warm_up(simple_beams, water, between)
 
 
 def load_gamma() -> None:

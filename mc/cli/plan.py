@@ -18,8 +18,9 @@ from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.interrupt import INTERRUPTED
+from mc.machine import find_machine
 from mc.parallel import World
-from mc.plan_dose import PlanDose, plan_dose
+from mc.plan_dose import PlanDose, above_jaws, plan_dose
 from mc.run import StopRule
 from mc.source.plan import Plan
 from mc.source.rtplan import read_plan
@@ -89,10 +90,13 @@ def check_plan(
         if ranks.rank == 0:
             output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
 
+        machine = find_machine(plan.machine, arguments.machine)
+        above = machine if above_jaws(plan, machine) else None
+
         def on_stage(name: str) -> None:
             if name == "calibration":  # the first that needs kernels; all refusals come before
                 bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks, water=water)
+                load_kernels(ranks, water=water, machine=above)
             bar.stage(name)
 
         checkpoint = CheckpointRule(
@@ -103,7 +107,7 @@ def check_plan(
             inputs.ct,
             inputs.structures,
             inputs.dose.grid,
-            machine_file=arguments.machine,
+            machine=machine,
             case_file=inputs.case_file,
             voxel=arguments.voxel,
             water=water,

@@ -9,6 +9,7 @@ import numpy as np
 
 from mc.source.plan import SAME, Beam, ControlPoint
 
+CLOSED = 0.1  # gap of leaves that are meant to be closed, at most [cm]
 ALONG_X = {"MLCX": True, "MLCY": False}  # leaves that move along x of the beam limiting device, or y
 
 
@@ -54,6 +55,36 @@ def shaped_by(beam: Beam) -> str:
             if borders[0] > across[0] + SAME or borders[-1] < across[1] - SAME:
                 return f"the {kind} does not cover the jaws"
     return ""
+
+
+def extent(beam: Beam, ignoring: str = "") -> tuple[float, float, float, float]:
+    """The rectangle (x1, x2, y1, y2) that holds all openings of a beam [cm].
+
+    It is infinite where nothing shapes the beam, and zero if nothing is ever open; leaf pairs no farther
+    apart than `CLOSED` count as closed. `ignoring` leaves the jaws of an axis, X or Y, out of account.
+    """
+    boxes = []
+    for point in (point for pair in beam.segments for point in pair):
+        jaws = np.array(point.jaws, float)
+        if ignoring:
+            jaws[{"X": slice(0, 2), "Y": slice(2, 4)}[ignoring]] = -np.inf, np.inf
+        box = jaws
+        for kind, (borders, bank1, bank2) in _leaves(point, beam.leaf_boundaries).items():
+            along, across = _along_across(tuple(box), kind)
+            bank1, bank2 = np.maximum(bank1, along[0]), np.minimum(bank2, along[1])
+            low, high = np.maximum(borders[:-1], across[0]), np.minimum(borders[1:], across[1])
+            apart = (bank2 - bank1 > CLOSED) & (high - low > SAME)
+            if not apart.any():
+                box = None
+                break
+            limits = bank1[apart].min(), bank2[apart].max(), low[apart].min(), high[apart].max()
+            box = np.array(limits if ALONG_X[kind] else limits[2:] + limits[:2])
+        if box is not None:
+            boxes.append(box)
+    if not boxes:
+        return 0.0, 0.0, 0.0, 0.0
+    least, most = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return float(least[0]), float(most[1]), float(least[2]), float(most[3])
 
 
 def opening(point: ControlPoint, boundaries: Mapping[str, tuple[float, ...]]) -> float:

@@ -9,6 +9,7 @@ ever sampled.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,20 +49,27 @@ class State(NamedTuple):
     leaves: np.ndarray  # (leaves,)
 
 
-def fixed(rotation: np.ndarray, origin: np.ndarray) -> Delivery:
-    """The delivery of a machine that stands still, without collimators to be positioned.
+def fixed(
+    rotation: np.ndarray,
+    origin: np.ndarray,
+    jaws: Sequence[float] = (-OPEN, OPEN, -OPEN, OPEN),
+    leaves: Sequence[float] = (),
+) -> Delivery:
+    """The delivery of a machine that stands still.
 
     Parameters
     ----------
     rotation, origin : (3, 3), (3,) float64
         From phase-space to patient coordinates [cm].
+    jaws, leaves
+        See `Delivery`; above the jaws only.
     """
     return Delivery(
         cumulative=np.zeros(1),
         angles=np.zeros((1, 3)),
         isocentre=np.zeros((1, 3)),
-        jaws=np.array([[-OPEN, OPEN, -OPEN, OPEN]]),
-        leaves=np.zeros((1, 0)),
+        jaws=np.array([jaws], float),
+        leaves=np.array([leaves], float),
         output=np.ones(1),
         table_to_patient=np.eye(3),
         sad=0.0,
@@ -71,7 +79,13 @@ def fixed(rotation: np.ndarray, origin: np.ndarray) -> Delivery:
     )
 
 
-def deliver(beam: Beam, patient_position: str, *, shaped: bool = True) -> Delivery:
+def deliver(
+    beam: Beam,
+    patient_position: str,
+    *,
+    shaped: bool = True,
+    output: Callable[[tuple[float, float, float, float]], float] = lambda _: 1.0,
+) -> Delivery:
     """The delivery of a plan's beam.
 
     Parameters
@@ -81,6 +95,8 @@ def deliver(beam: Beam, patient_position: str, *, shaped: bool = True) -> Delive
         One of the eight of `TABLE_TO_PATIENT`.
     shaped : bool
         Whether jaws and leaves are to be positioned; not so below them.
+    output : callable
+        Factor on the particles' weights for jaws at (x1, x2, y1, y2) [cm] (`mc.machine.BeamQuality.output`).
     """
     points = beam.control_points
     aims = np.array([point.aim for point in points])
@@ -103,7 +119,7 @@ def deliver(beam: Beam, patient_position: str, *, shaped: bool = True) -> Delive
         isocentre=np.ascontiguousarray(aims[kept, 3:]),
         jaws=np.ascontiguousarray(shapes[kept, :4]),
         leaves=np.ascontiguousarray(shapes[kept, 4:]),
-        output=np.ones(len(kept)),
+        output=np.array([output(points[k].jaws) if used[k] else 1.0 for k in kept]),
         table_to_patient=np.ascontiguousarray(TABLE_TO_PATIENT[patient_position]),
         sad=beam.sad,
         rotation=rotation,

@@ -72,6 +72,9 @@ class Beam:
     control_points : tuple of ControlPoint
     leaf_boundaries : mapping of str to tuple of float
         Borders of the leaf pairs by device [cm].
+    table_top : (float, float) or None
+        How high the table top lies above the isocentre, and how far its middle along X of the table
+        (IEC 61217), at the first control point [cm]; None if the plan does not say.
     """
 
     number: int
@@ -83,6 +86,7 @@ class Beam:
     sad: float
     control_points: tuple[ControlPoint, ...]
     leaf_boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    table_top: tuple[float, float] | None = None
 
     @property
     def gantry(self) -> float:

@@ -179,6 +179,7 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
         sad=sad,
         control_points=read_control_points(item, where, warnings),
         leaf_boundaries=read_leaf_boundaries(item, where),
+        table_top=_table_top(item, where),
     )
 
 
@@ -199,6 +200,14 @@ def _energy(item: Dataset, where: str) -> float:
     if len(energies) > 1 or min(energies) <= 0:
         raise InputError(where, f"has the nominal energies {sorted(energies)} MV, not one above 0")
     return energies.pop()
+
+
+def _table_top(item: Dataset, where: str) -> tuple[float, float] | None:
+    """Vertical and lateral position of the table top [cm]; None where the height is not stated."""
+    first = item.ControlPointSequence[0]
+    vertical = optional_float(first, "TableTopVerticalPosition", where)
+    lateral = optional_float(first, "TableTopLateralPosition", where)
+    return None if vertical is None else (vertical / MM_PER_CM, (lateral or 0.0) / MM_PER_CM)
 
 
 def _fluence_mode(item: Dataset, where: str, warnings: list[str]) -> str:

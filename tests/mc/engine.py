@@ -28,7 +28,7 @@ from mc.transport.scoring import (
 from phantoms.phantom import Phantom
 
 ANALOGUE = {"split": 1, "repeat": 1, "save": 0.0}
-IDENTITY, ZERO = np.eye(3), np.zeros(3)
+IDENTITY, ZERO, NOTHING = np.eye(3), np.zeros(3), cpu.Between()
 
 
 class Result(NamedTuple):
@@ -73,6 +73,8 @@ def run_particles(
     origin: np.ndarray = ZERO,
     delivery: Delivery | None = None,
     mirror: tuple[float, float] = (1.0, 1.0),
+    rotate: bool = False,
+    between: cpu.Between = NOTHING,
     seed: int = 1,
     replica: int = 0,
     first: int = 0,
@@ -84,14 +86,14 @@ def run_particles(
     """Transport particles (n, 9): kind, energy, x, y, z, u, v, w, weight.
 
     Each is a history, unless `starts` tells where histories begin, and where the last one ends. Aimed by
-    `rotation` and `origin`, or by a `delivery`.
+    `rotation` and `origin`, or by a `delivery`; `between` are the collimators on their way.
     """
     geometry = build_voxels(phantom, rim)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
         particles.astype(np.float32), np.array(starts or range(len(particles) + 1)), first,
-        delivery or fixed(rotation, origin), 0.0, np.array(mirror), 1.0,
+        delivery or fixed(rotation, origin), 0.0, np.array(mirror), rotate, *between, 1.0,
         0, replica, seed, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return _result(phantom, tally, rows)

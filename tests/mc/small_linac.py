@@ -11,7 +11,9 @@ import pytest
 from dicom_factory import GRID, body_box, rectangle, write_case
 from dicom_factory import Contours as Structure
 
+from mc.calibration import made_with
 from mc.config import Physics
+from mc.machine import read_machine
 from mc.source.phase_space import Particles, write_phase_space
 from mc.tables import tables_hash
 from phantoms.recipes import water_tank
@@ -37,6 +39,53 @@ depth_cm = 10.0
 field_cm = [5.0, 5.0]
 dose_per_mu_gy = 0.01
 averaging_cm = 3.0
+"""
+ABOVE_MACHINE = """\
+name = "TESTLINAC"
+sad_cm = 100.0
+
+[[energies]]
+nominal_mv = 6.0
+fluence_mode = "FFF"
+
+[[energies.phase_spaces]]
+file = "above"
+plane = "above_jaws"
+field_cm = [-5.0, 5.0, -5.0, 5.0]
+
+[[energies.monitor_backscatter]]
+axis = "Y"
+opening_cm = [1.0, 5.0, 10.0]
+signal = [1.25, 1.25, 1.0]
+
+[energies.reference]
+ssd_cm = 90.0
+depth_cm = 10.0
+field_cm = [10.0, 10.0]
+dose_per_mu_gy = 0.01
+averaging_cm = 3.0
+
+[[collimators.jaws]]
+axis = "Y"
+top_cm = 28.0
+bottom_cm = 35.8
+material = "tungsten"
+ends = "focused"
+
+[[collimators.jaws]]
+axis = "X"
+top_cm = 36.7
+bottom_cm = 44.5
+material = "tungsten"
+ends = "focused"
+
+[collimators.mlc]
+axis = "X"
+top_cm = 46.0
+bottom_cm = 54.0
+material = "tungsten"
+ends = "focused"
+leaf_widths_cm = [[10, 1.0]]
 """
 CALIBRATION = """
 [energies.calibration]
@@ -77,6 +126,40 @@ def write_machine(folder: Path, calibrated: bool = True) -> Path:
         text += CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
     (folder / "linac.toml").write_text(text)
     return folder / "linac.toml"
+
+
+def write_above_machine(
+    folder: Path, text: str = ABOVE_MACHINE, calibrated: bool = True, particles: int = PARTICLES
+) -> Path:
+    """Write a machine with jaws and an MLC, by default TESTLINAC: the same source, above its jaws."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(6)
+    slope = rng.uniform(-0.06, 0.06, (2, particles))
+    w = 1.0 / np.sqrt(1.0 + (slope**2).sum(axis=0))
+    space = write_phase_space(
+        folder / "above",
+        Particles(
+            kind=np.ones(particles, np.int8),
+            energy=rng.uniform(0.5, 4.0, particles),
+            x=20.0 * slope[0],
+            y=20.0 * slope[1],
+            z=np.full(particles, 20.0),
+            u=slope[0] * w,
+            v=slope[1] * w,
+            w=w,
+            weight=np.ones(particles),
+            new_history=np.arange(particles) % 2 == 0,
+        ),
+        orig_histories=particles,
+    )
+    path = folder / "linac.toml"
+    path.write_text(text)
+    if calibrated:
+        machine = read_machine(path)
+        tables = made_with(machine, machine.energies[0], Physics())
+        block = CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
+        path.write_text(text.replace("[[collimators", f"{block}\n[[collimators", 1))
+    return path
 
 
 def small_case(folder: Path) -> Path:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from arcs import SAD, Arc, arc_and_statics, by_definition
 from engine import pencil, run_particles
-from scipy.spatial.transform import Rotation
 
 from mc.backends.cpu import cuts_of
 from mc.config import Physics
@@ -16,7 +16,6 @@ from mc.transport.history import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.recipes import water_tank
 
-SAD = 100.0
 JAWS = (-5.0, 5.0, -4.0, 3.0)
 
 
@@ -44,32 +43,6 @@ def _sample(delivery, seed, rotations, origins, jaws, leaves):
         sample_state(delivery, state, stream(seed, 0, 0, history, 0))
         rotations[history], origins[history] = state.rotation, state.origin
         jaws[history], leaves[history] = state.jaws, state.leaves
-
-
-def by_definition(position, gantry, collimator, couch):
-    """Matrix from phase-space to patient axes, one axis of IEC 61217 after the other.
-
-    Written apart from `mc.source.coordinates`: each system turns about an axis of its mother system, the
-    table comes back from the fixed system, and the patient lies on it as the words of DICOM say.
-    """
-    device_to_gantry = Rotation.from_rotvec(np.radians(collimator) * np.array([0, 0, 1]))
-    gantry_to_fixed = Rotation.from_rotvec(np.radians(gantry) * np.array([0, 1, 0]))
-    support_to_fixed = Rotation.from_rotvec(np.radians(couch) * np.array([0, 0, 1]))
-    # LPS axes of a patient head first supine: x and y of the table are left and superior, z is anterior
-    supine_to_table = Rotation.from_matrix([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
-    about_its_length = {"S": 0, "P": 180, "DR": -90, "DL": 90}[position[2:]]
-    rolled = Rotation.from_euler("z", about_its_length, degrees=True)  # of the patient about superior
-    turned = Rotation.from_euler("z", 180 if position[0] == "F" else 0, degrees=True)  # on the table
-    patient_to_table = turned * supine_to_table * rolled
-    phase_space_to_device = Rotation.from_euler("x", 180, degrees=True)  # y and z point the other way
-    chain = (
-        patient_to_table.inv()
-        * support_to_fixed.inv()
-        * gantry_to_fixed
-        * device_to_gantry
-        * phase_space_to_device
-    )
-    return chain.as_matrix()
 
 
 def sixty():
@@ -188,48 +161,21 @@ def test_particles_of_a_history_share_the_state():
     assert off_line(range(11)) > 0.6
 
 
-def arc_and_statics(phantom, beams, histories, parts):
-    """Dose of an arc, and of static `beams` spread evenly over its monitor units, (parts, nz, ny, nx).
-
-    Gantry, collimator, couch and isocentre move, at another rate to each control point. The static beams are
-    aimed by `by_definition` alone and get equal shares of the histories.
-    """
-    weights = np.array([0.0, 0.3, 0.45, 1.0])
-    gantry, collimator = np.array([200, 380, 400, 500.0]), np.array([30, 10, 10, 50.0])
-    couch, z = np.array([0, 20, 20, -10.0]), np.array([3, 3.4, 3.4, 2.6])
-    ends = [
-        point(*state, isocentre=(0.3, -0.2, height))
-        for *state, height in zip(weights, gantry, collimator, couch, z, strict=True)
-    ]
-    arc = deliver(beam(*ends), "HFS")
-    tables, cuts = build_tables(phantom.materials, Physics()), cuts_of(Physics())
-    random = np.random.default_rng(2)
-    particles = pencil(PHOTON, 2.0, (0, 0, 50.0), (0, 0, 1), histories)
-    at_isocentre = random.uniform((-1.5, -0.5), (1.0, 1.5), (histories, 2))
-    particles[:, 2:4], particles[:, 5:7] = at_isocentre / 2, at_isocentre / SAD
-    turned, still = np.zeros((2, parts, *phantom.grid.shape))
-    for part in range(parts):
-        turned[part] = run_particles(phantom, tables, cuts, particles, delivery=arc, replica=part).voxels
-        for k in range(part, beams, parts):
-            instant = (k + 0.5) / beams
-            angles = (np.interp(instant, weights, values) for values in (gantry, collimator, couch))
-            rotation = by_definition("HFS", *angles)
-            target = np.array([0.3, -0.2, np.interp(instant, weights, z)]) - SAD * rotation[:, 2]
-            first, last = (histories * (k + n) // beams for n in (0, 1))
-            first, last = parts * first, parts * last
-            each = particles[np.arange(first, last) % histories]
-            still[part] += run_particles(
-                phantom, tables, cuts, each, rotation=rotation, origin=target, first=first, replica=100 + part
-            ).voxels
-    return turned, still
-
-
 def test_an_arc_is_the_mean_of_its_instants():
-    """Against 200 static beams: no difference beyond the noise, as the spread of 10 parts tells it."""
-    parts = 10
-    turned, still = arc_and_statics(PHANTOM, 200, 6000, parts)
+    """Against 200 static beams: no difference beyond the noise, as the spread of 10 parts tells it.
+
+    Gantry, collimator, couch and isocentre move, at another rate to each control point.
+    """
+    angles = np.array([[200, 30, 0], [380, 10, 20], [400, 10, 20], [500, 50, -10]])
+    isocentres = np.array([[0.3, -0.2, z] for z in (3, 3.4, 3.4, 2.6)])
+    arc = Arc(np.array([0, 0.3, 0.45, 1]), angles, isocentres, np.tile(JAWS, (4, 1)), np.zeros((4, 0)))
+    at_isocentre = np.random.default_rng(2).uniform((-1.5, -0.5), (1.0, 1.5), (6000, 2))
+    particles = pencil(PHOTON, 2.0, (0, 0, 50.0), (0, 0, 1), 6000)
+    particles[:, 2:4], particles[:, 5:7] = at_isocentre / 2, at_isocentre / SAD
+    tables = build_tables(PHANTOM.materials, Physics())
+    turned, still = arc_and_statics(PHANTOM, tables, cuts_of(Physics()), arc, 200, particles, 10)
     a, b = turned.mean(axis=0), still.mean(axis=0)
-    sigma = np.sqrt((turned.var(axis=0, ddof=1) + still.var(axis=0, ddof=1)) / parts)
+    sigma = np.sqrt((turned.var(axis=0, ddof=1) + still.var(axis=0, ddof=1)) / 10)
     high = a > 0.3 * a.max()
     deviation = (a - b)[high] / sigma[high]
     assert high.sum() > 100

@@ -184,6 +184,11 @@ def test_unknown_quality(folder, energy, mode):
         read_machine(write(folder, GOOD)).quality(energy, mode)
 
 
+BACKSCATTER = """[[energies.monitor_backscatter]]
+axis = "Y"
+opening_cm = [{}]
+signal = [{}]
+\\1"""
 MISTAKES = {
     "missing name": (r'name = "MINE"', "", r"name: is missing"),
     "empty name": ("MINE", " ", "name: is empty"),
@@ -201,6 +206,15 @@ MISTAKES = {
     "energies a table": (r"\[\[energies\]\]", "[energies]", "energies: must be one or more tables"),
     "no phase space file": ("beams/small", "beams/large", r"phase_spaces\[0\]\.file: no phase space"),
     "above the jaws": ("below_jaws", "above_jaws", "collimators: is missing, but"),
+    "turned below the jaws": (
+        '"below_jaws"',
+        '"below_jaws"\nrotate = true',
+        "the jaws above .* are not round",
+    ),
+    "turned and mirrored": ('"below_jaws"', '"above_jaws"\nrotate = true\nmirror = "x"', "no mirror images"),
+    "flag of text": ('"below_jaws"', '"above_jaws"\nrotate = "yes"', "must be true or false, found 'yes'"),
+    "backscatter uneven": (r"(\[energies.reference)", BACKSCATTER.format("1, 5", "1"), "one number for each"),
+    "backscatter falling": (r"(\[energies.reference)", BACKSCATTER.format("5, 1", "1, 1"), "does not ascend"),
     "plane": ("below_jaws", "below_jaw", "did you mean 'below_jaws'"),
     "field of three": (r"\[-2.5, 2.5, -1.5, 2.5\]", "[1, 2, 3]", "must be a list of 4 numbers"),
     "field reversed": (r"\[-2.5, 2.5,", "[2.5, -2.5,", "is not x1 < x2"),

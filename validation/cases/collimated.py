@@ -12,6 +12,7 @@ from mc.jit import njit
 from mc.rng import stream
 from mc.run import StopRule, simulate
 from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
+from mc.source.delivery import fixed
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space, write_phase_space
 from mc.spread import REPEATS
 from mc.tables import Tables
@@ -132,7 +133,7 @@ def tank_dose(
     particles = Particles((rows[:, 0] + 1).astype(np.int8), rows[:, 1], x, y, z, u, v, w, weight, new)
     stem = folder / "collimated"
     space = write_phase_space(stem, particles, histories)
-    beam = PlacedBeam(1, space, np.eye(3), np.array([0.0, 0.0, -ssd]), 1.0)
+    beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -ssd])), 1.0)
     try:
         return simulate(
             phantom, [beam], physics, StopRule(None, passes * REPEATS * histories), threads=threads

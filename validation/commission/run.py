@@ -155,7 +155,7 @@ def compute_fields(
     InputError
         If the machine cannot make a field; found out before any is computed.
     """
-    placed = [place_beam(field) for field in fields]
+    placed = [place_beam(machine, field) for field in fields]
     computed = []
     for number, (field, beam) in enumerate(zip(fields, placed, strict=True), 1):
         on_field(f"{field.label} ({number} of {len(fields)})")

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mc import parallel
-from mc.batch import PlacedBeam, open_on_all_ranks
-from mc.machine import ABOVE, phase_space_for
-from mc.source.delivery import fixed
-from phantoms.errors import InputError
+from mc.batch import PlacedBeam
+from mc.calibration import rectangular_beam
+from mc.machine import Machine
 from validation.commission.fields import Field
 
 
-def place_beam(field: Field) -> PlacedBeam:
+def place_beam(machine: Machine, field: Field) -> PlacedBeam:
     """The beam of a field, aimed down at the surface of a tank at its SSD.
 
     Raises
     ------
     InputError
-        If the machine has no phase space for the field.
+        If the machine cannot make the field.
     """
-    file = phase_space_for(field.quality, field.jaws)
-    if file.plane == ABOVE:
-        raise InputError(
-            file.file, "lies above the jaws, which commissioning does not place yet", "use one below the jaws"
-        )
-    space = open_on_all_ranks(file.file, parallel.world())
-    still = fixed(np.eye(3), np.array([0.0, 0.0, -field.ssd_cm]))
-    return PlacedBeam(0, space, still, 1.0, file.mirror, file.target_z_cm)
+    return rectangular_beam(machine, field.quality, field.jaws, field.ssd_cm)

@@ -35,7 +35,7 @@ def test_scans_sorted_by_field(linac, tmp_path):
     fields, warnings = sort_by_field(read_machine(linac), read_folder(tmp_path))
     assert [len(field.scans) for field in fields] == [1, 1, 2] and warnings == ()
     assert fields[2].jaws == FIVE and fields[2].ssd_cm == 90.0
-    assert place_beam(fields[1]).delivery.origin[2] == -100.0
+    assert place_beam(read_machine(linac), fields[1]).delivery.origin[2] == -100.0
 
 
 def test_beam_that_no_file_tells(linac, tmp_path):
@@ -86,7 +86,7 @@ def computed(linac, tmp_path_factory):
     machine = read_machine(linac)
     fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path_factory.mktemp("scans"))))
     return compute_field(
-        fields[0], place_beam(fields[0]), machine.sad_cm, Physics(), uncertainty=0.5, voxel_cm=0.5
+        fields[0], place_beam(machine, fields[0]), machine.sad_cm, Physics(), uncertainty=0.5, voxel_cm=0.5
     )
 
 

@@ -1,0 +1,126 @@
+"""Whole plans through jaws and leaves: MLC fields, arcs, a real VMAT plan on a phantom; absolute dose."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from dicom_factory import Field, Stop, write_case, write_plan
+from small_linac import ABOVE_MACHINE, plan, small_case, write_above_machine
+
+from mc.calibration import made_with, rectangular_beam
+from mc.cli import main
+from mc.config import Physics
+from mc.machine import read_machine
+from mc.plan_dose import phantom_dose
+from mc.run import StopRule
+from mc.source.rtplan import read_plan
+from phantoms.errors import InputError
+from phantoms.recipes import water_tank
+
+# An MLC and jaws across it alone, of another name, flattened, without a table of monitor backscatter
+AGILITY = re.sub(r"(?s)\[\[energies.monitor.*?(?=\[energies.reference)", "", ABOVE_MACHINE)
+AGILITY = re.sub(r'(?s)\[\[collimators.jaws\]\]\naxis = "X".*?(?=\[collimators.mlc)', "", AGILITY)
+AGILITY = (
+    AGILITY.replace("TESTLINAC", "2619").replace("FFF", "STANDARD").replace("[[10, 1.0]]", "[[80, 0.5]]")
+)
+BOX = water_tank((20.0, 20.0, 20.0), (1.0, 1.0, 1.0), surface=-10.0)  # about the origin
+
+
+@pytest.fixture
+def linac(tmp_path):
+    return read_machine(write_above_machine(tmp_path / "machine"))
+
+
+def few(histories):
+    return StopRule(uncertainty=None, histories=histories)
+
+
+def test_a_real_vmat_plan_on_a_phantom(shared, tmp_path):
+    """Two partial arcs of an Agility, from the patient's left and right and from behind, on the isocentre."""
+    found = read_plan(shared / "data" / "plans" / "agility-6mv" / "vmat_example.dcm")
+    machine = read_machine(write_above_machine(tmp_path, AGILITY, particles=60_000))
+    computed = phantom_dose(found, BOX, machine, stop=few(120_000), threads=1)
+    dose, centres = computed.dose.mean, BOX.grid.centres(0)
+    assert computed.quality["energy_balance"] == pytest.approx(1.0, abs=1e-6)
+    near = np.abs(centres) < 2.0
+    target = dose[np.ix_(near, near, near)].mean()
+    assert target > 0
+    beside = dose[np.ix_(np.abs(centres) > 4.0, near, near)].mean()  # along the axis of rotation
+    assert beside < 0.1 * target
+    # gantry 90 to 150 and 270 to 210 never come from the front: HFS, +y is posterior
+    front, back = (
+        dose[np.ix_(near, side, np.abs(centres) < 6.0)].mean() for side in (centres < -4, centres > 4)
+    )
+    assert back > 1.2 * front  # which sees what comes out
+    left, right = (dose[np.ix_(near, centres > 0, side)].mean() for side in (centres > 3, centres < -3))
+    assert left == pytest.approx(right, rel=0.5)
+
+
+def test_an_arc_with_moving_leaves_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """From the export to the report; the report tells what kind of beam it was."""
+    leaves = lambda half: (*[-half] * 10, *[half] * 10)  # noqa: E731
+    arc = Field(
+        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=leaves(1.0), boundaries=np.arange(-5, 6.0),
+        stops=[Stop(0.7, 10, leaves=leaves(2.0)), Stop(1.0, 60, leaves=leaves(1.0))],
+    )  # fmt: skip
+    small_case(tmp_path / "case")
+    write_plan(tmp_path / "case", [arc])
+    write_above_machine(tmp_path / "machine")
+    monkeypatch.chdir(tmp_path)
+    assert main(plan()) in (0, 1)
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    (beam,) = result["plan"]["beams"]
+    assert beam["technique"] == "VMAT" and (beam["gantry_deg"], beam["gantry_last_deg"]) == (300, 420)
+    assert beam["mean_open_area_cm2"] == pytest.approx(0.7 * 12 + 0.3 * 12)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "300 CW to 60" in page
+    capsys.readouterr()
+    assert main(["inspect", "case/RTPLAN.dcm"]) == 0
+    shown = capsys.readouterr().out
+    assert "VMAT" in shown and "300 CW to 60" in shown and "MLCX, 10 pairs of 10 mm" in shown
+
+
+def test_fields_of_the_same_plan_by_jaws_and_by_leaves(linac, tmp_path):
+    """A 4 x 4 cm field by the jaws, and by the leaves in wider jaws: the same dose but for what leaks."""
+    leaves = ([-5.0] * 3 + [-2.0] * 4 + [-5.0] * 3) + ([-5.0] * 3 + [2.0] * 4 + [-5.0] * 3)
+    doses = []
+    for field in (
+        Field(isocentre=(0, 0, 0), jaws=(-2, 2, -2, 2)),
+        Field(isocentre=(0, 0, 0), jaws=(-5, 5, -2.5, 2.5), leaves=leaves, boundaries=np.arange(-5, 6.0)),
+    ):
+        found = read_plan(write_plan(tmp_path, [field]))
+        doses.append(phantom_dose(found, BOX, linac, stop=few(60_000), threads=1).dose.mean)
+    centres = BOX.grid.centres(0)
+    inside, outside = np.abs(centres) < 2, (np.abs(centres) > 3) & (np.abs(centres) < 5)
+    field, beside = (d[np.ix_(inside, np.abs(centres) < 9, inside)].mean() for d in doses)
+    # Y jaws of 5 instead of 4 cm change the monitor signal by nothing here: its table is flat up to 5 cm
+    assert field == pytest.approx(beside, rel=0.03)
+    assert all(d[np.ix_(outside, inside, inside)].mean() < 0.1 * field for d in doses)
+
+
+def test_monitor_backscatter(linac):
+    """Jaws that scatter a quarter more into the monitor cost a fifth of the electrons."""
+    (quality,) = linac.energies
+    assert quality.output((-5, 5, -5, 5)) == 1.0
+    assert quality.output((-1, 1, -2, 3)) == pytest.approx(1 / 1.25)
+    assert quality.output((-1, 1, -3, 4.5)) == pytest.approx(1 / 1.125)
+    assert rectangular_beam(linac, quality, (-2, 2, -2, 2), 90.0).weight == pytest.approx(0.8)
+    with pytest.raises(InputError, match="known from 1 to 10 cm only"):
+        quality.output((-1, 1, -0.2, 0.3))
+
+
+def test_a_calibration_is_of_its_collimators(linac, tmp_path):
+    thinner = ABOVE_MACHINE.replace("bottom_cm = 44.5", "bottom_cm = 44.0")
+    other = read_machine(write_above_machine(tmp_path / "other", thinner))
+    hashes = {made_with(machine, machine.energies[0], Physics()) for machine in (linac, linac, other)}
+    assert len(hashes) == 2
+
+
+def test_leaves_of_another_machine_are_refused(tmp_path, monkeypatch, capsys):
+    field = Field(leaves=[-1.0] * 4 + [1.0] * 4, boundaries=(-2, -1, 0, 1, 2))
+    write_case(tmp_path / "case", fields=[field])
+    write_above_machine(tmp_path / "machine")
+    monkeypatch.chdir(tmp_path)
+    assert main(plan()) == 2
+    assert "beam 1 (field 1): has 4 leaf pairs, the machine 10" in capsys.readouterr().err
