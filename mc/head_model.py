@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from mc.schema import Table
 
-DEFAULT_SPLITTING, MOST_SPLITTING = 200, 10_000
+DEFAULT_SPLITTING, MOST_SPLITTING = 200, 5_000  # the stack holds what more would set free at once
 DEFAULT_ELECTRONS, MOST_ELECTRONS = 500_000, 10**12
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a normal distribution, in standard deviations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _stem(out: Path | None, machine: Machine, quality: BeamQuality, beams: int) 
     """Path without extension; with several beams each has its label in its name."""
     label = quality.label.replace(" ", "")
     if out is None:
-        return Path(f"{machine.name}_{label}")
+        return Path(re.sub(r"[^\w.+-]+", "_", f"{machine.name}_{label}"))
     return out if beams == 1 else out.with_name(f"{out.name}_{label}")
 
 
