@@ -26,9 +26,8 @@ from mc.physics.directed import norms
 from mc.provenance import provenance
 from mc.source.phase_space import Particles, PhaseSpace
 from mc.source.phase_space_writer import PhaseSpaceWriter
-from mc.tables import tables_hash
 from mc.tables.build import energy_nodes
-from mc.tables.large_angles import head_tables
+from mc.tables.large_angles import head_tables, head_tables_hash
 from mc.transport.directional import HeadCuts
 from mc.transport.head import (
     N_HEAD_COUNTERS,
@@ -218,7 +217,7 @@ def simulate_head(
             "stopped_by": INTERRUPTED if interrupt.requested else "electrons",
             "wall_seconds": time.monotonic() - started,
             "seed": seed,
-            "tables_sha256": tables_hash(transport.materials, physics),
+            "tables_sha256": head_tables_hash(transport.materials, physics),
             **provenance(),
         }
         space = writer.close(done, _header_text(head, transport, physics, title, quality))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +15,7 @@ from mc import __version__, parallel
 from mc.head import HEAD_PHYSICS, HeadProgress, lay_out, simulate_head
 from mc.interrupt import INTERRUPTED
 from mc.machine import BeamQuality, Machine, PhaseSpaceFile
-from mc.tables import tables_hash
-from mc.tables.large_angles import SHAPE
+from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
 
 SEED = 1
@@ -95,14 +94,28 @@ def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> 
     return replace(quality, phase_spaces=(*quality.phase_spaces, space))
 
 
+def with_heads(machine: Machine, qualities: Iterable[BeamQuality], **options) -> Machine:
+    """The machine with the phase spaces of the heads of `qualities`, where its file names none of that beam.
+
+    `options` are those of `head_phase_space`. Under MPI all ranks must call, with the same beams.
+    """
+    wanted = {quality.label for quality in qualities if quality.head is not None and not quality.phase_spaces}
+    return replace(
+        machine,
+        energies=tuple(
+            with_head_phase_space(machine, quality, **options) if quality.label in wanted else quality
+            for quality in machine.energies
+        ),
+    )
+
+
 def _folder(machine: Machine, quality: BeamQuality) -> Path:
     materials, _ = lay_out(quality.head)
     facts = (
         quality.head,
         machine.sad_cm,
         SEED,
-        sha256(SHAPE.read_bytes()).hexdigest(),
-        tables_hash(materials, HEAD_PHYSICS),
+        head_tables_hash(materials, HEAD_PHYSICS),
         __version__,
     )
     key = sha256(repr(facts).encode()).hexdigest()[:32]

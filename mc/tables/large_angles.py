@@ -14,6 +14,7 @@ the law's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ from mc.sampling import (
     SPINS,
     octave_nodes,
 )
-from mc.tables.build import Tables, build_tables, energy_nodes
+from mc.tables.build import Tables, build_tables, energy_nodes, tables_hash
 from mc.tables.elements import load_elements
 from mc.tables.inelastic import beta_squared
 from mc.tables.medium import Atom, Medium
@@ -86,6 +87,12 @@ def head_tables(materials: Sequence[Material], physics: Physics) -> HeadTables:
         )
     stacked = np.ascontiguousarray(large_angles, np.float32)
     return HeadTables(*tables._replace(elastic=elastic), large_angles=stacked)
+
+
+def head_tables_hash(materials: Sequence[Material], physics: Physics) -> str:
+    """SHA-256 over all that `head_tables` is made of; cf. `mc.tables.tables_hash`."""
+    parts = tables_hash(materials, physics), hashlib.sha256(SHAPE.read_bytes()).hexdigest(), BREMS_QUANTILES
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mc import head_cache
-from mc.head_cache import head_phase_space, with_head_phase_space
+from mc.head_cache import head_phase_space, with_head_phase_space, with_heads
 from mc.machine import read_machine
 from mc.source.phase_space import open_phase_space
 from phantoms.errors import InputError
@@ -68,6 +68,20 @@ def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
     assert file.plane == "above_jaws" and file.file == header
     assert file.field_cm == pytest.approx((-10.0, 10.0, -10.0, 10.0))
     assert file.mirror == (False, False)  # the spot is not round
+
+
+def test_only_beams_without_phase_spaces_get_those_of_their_heads(machine, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        head_cache, "head_phase_space", lambda _, quality: made.append(quality) or quality.label
+    )
+    (quality,) = machine.energies
+    equipped = with_heads(machine, machine.energies)
+    assert made == [quality] and equipped.energies[0].phase_spaces[0].file == "6 MV FFF"
+    assert with_heads(equipped, equipped.energies) == equipped and len(made) == 1
+    assert with_heads(machine, []) == machine
+    headless = replace(machine, energies=(replace(quality, head=None),))
+    assert with_heads(headless, headless.energies) == headless
 
 
 def test_another_head_is_made_anew(machine, monkeypatch):
