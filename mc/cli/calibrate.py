@@ -10,6 +10,7 @@ from mc.cli import output
 from mc.cli.kernels import load_kernels
 from mc.cli.screen import Screen, clock
 from mc.config import Physics
+from mc.head_cache import with_heads
 from mc.machine import BeamQuality, Calibration, read_machine
 from mc.parallel import World
 from phantoms.files import replacing
@@ -24,6 +25,13 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         output.check_writable(arguments.out.parent)
     found: list[tuple[BeamQuality, Calibrated]] = []
     with screen.progress() as bar:
+        bar.stage("phase spaces of the heads (simulated once)")
+        machine = with_heads(
+            machine,
+            machine.energies,
+            threads=arguments.threads,
+            on_progress=bar.update,
+        )
         bar.stage("kernels (compiled once, some twenty seconds)")
         load_kernels(ranks, machine=machine if machine.has_above else None)
         for quality in machine.energies:

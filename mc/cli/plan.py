@@ -17,6 +17,7 @@ from mc.cli.kernels import load_gamma, load_kernels
 from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
+from mc.head_cache import with_heads
 from mc.interrupt import INTERRUPTED
 from mc.machine import find_machine
 from mc.parallel import World
@@ -91,6 +92,13 @@ def check_plan(
             output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
 
         machine = find_machine(plan.machine, arguments.machine)
+        bar.stage("phase spaces of the heads (simulated once)")
+        machine = with_heads(
+            machine,
+            [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
+            threads=arguments.threads,
+            on_progress=bar.update,
+        )
         above = machine if above_jaws(plan, machine) else None
 
         def on_stage(name: str) -> None:

@@ -217,5 +217,5 @@ def test_rectangles():
     _, leaves = rectangle(machine(X_JAWS, leaves=LEAVES), field)
     opened = leaves[10:] > leaves[:10]
     assert [b for b, is_open in zip(BORDERS, opened, strict=False) if is_open] == [-3, -2, -1, 0]
-    with pytest.raises(InputError, match="no leaf boundaries at -3 and 1.3 cm"):
+    with pytest.raises(InputError, match=r"no leaf boundaries at -3 and 1\.3 cm"):
         rectangle(machine(X_JAWS, leaves=LEAVES), (-2.0, 2.5, -3.0, 1.3))
