@@ -338,11 +338,11 @@ def _beside_ends(collimator, k, one, two, s_upper, s_lower):
 
 @njit
 def glance(collimator, jaws, leaves, x, y, z, u, v, w):
-    """How a ray fares: OPEN beside all solids, SHUT in the thick of one, UNCLEAR if neither is plain.
+    """How a ray fares: OPEN beside all solids, SHUT by the first it meets, UNCLEAR if neither is plain.
 
-    `w` is above 0 and `z` above the first layer. Returns that and the layer it is shut by, -1 if by none.
+    SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. `w` must be
+    above 0 and `z` above the first layer. Returns that and the layer it is shut by, -1 if by none.
     """
-    seen = OPEN
     for k in range(collimator.shape.size):
         shape = collimator.shape[k]
         if shape == LEAVES and leaves.size == 0:
@@ -354,7 +354,7 @@ def glance(collimator, jaws, leaves, x, y, z, u, v, w):
             slope = collimator.measures[k, RADIUS] / collimator.sad
             r1 = slope * (lower if collimator.ends[k] == FLAT else upper)
             if x1 * x1 + y1 * y1 >= r1 * r1 or x2 * x2 + y2 * y2 >= (slope * lower) ** 2:
-                seen = UNCLEAR
+                return UNCLEAR, -1
             continue
         s1, s2, q1, q2 = (x1, x2, y1, y2) if collimator.axis[k] == 0 else (y1, y2, x1, x2)
         if shape == JAWS:
@@ -362,21 +362,22 @@ def glance(collimator, jaws, leaves, x, y, z, u, v, w):
             there = _beside_ends(collimator, k, jaws[first], jaws[first + 1], s1, s2)
             if there == SHUT:
                 return SHUT, k
-            seen = min(seen, there)
+            if there == UNCLEAR:
+                return UNCLEAR, -1
             continue
         pairs = collimator.boundaries.size - 1
         low, high = min(q1 / upper, q2 / lower), max(q1 / upper, q2 / lower)
         leaf = leaf_of(collimator, low * upper - collimator.reach, upper)
         last = leaf_of(collimator, high * upper + collimator.reach, upper)
         there = _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2)
-        while leaf < last and there != UNCLEAR:
-            leaf += 1
-            if _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2) != there:
-                there = UNCLEAR
-        if there == SHUT:
+        if there == SHUT and leaf == last:  # well within a leaf, no gap near
             return SHUT, k
-        seen = min(seen, there)
-    return seen, -1
+        while leaf < last and there == OPEN:
+            leaf += 1
+            there = _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2)
+        if there != OPEN:
+            return UNCLEAR, -1
+    return OPEN, -1
 
 
 @njit

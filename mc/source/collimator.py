@@ -60,8 +60,6 @@ __all__ = ["OUT_COLUMNS", "OUT_ROWS", "Collimator", "build_collimator", "collima
 OUT_ROWS, OUT_COLUMNS = 32, 9  # of `out`: room for all that one particle can send out
 NEAR = 2.0  # mean free paths to the way out within which every interaction is followed
 LEAST_CHANCE = 0.05  # of surviving roulette anywhere
-SHUT_DEPTH = 3.0  # mean free paths of a solid that shuts photons out
-SHUT_CHANCE = 0.125  # of surviving roulette before such a solid
 BEHIND = 0.5  # from where on an end is thick, behind all of its curve [cm]
 ENDS = {"focused": FOCUSED, "flat": FLAT, "rounded": ROUNDED, "cylindrical": FLAT}
 AIR = 0  # material of every phantom's first place
@@ -228,13 +226,33 @@ def _charged(kind, energy, x, y, z, u, v, w, weight, collimator, jaws, leaves, t
 
 
 @njit
+def _clocks(rng):
+    """What ends a flight: a uniform number for the air, mean free paths in solids."""
+    a, rng = uniform(rng)
+    b, rng = uniform(rng)
+    return a, -math.log(b), rng
+
+
+@njit
+def _chance(collimator, k, jaws, leaves, x, y, z, attenuation):
+    """Chance to survive roulette at an interaction in layer `k`, by mean free paths to the way out.
+
+    `attenuation` in 1/cm.
+    """
+    depth = depth_in(collimator, k, jaws, leaves, x, y, z) * attenuation
+    return 1.0 if depth <= NEAR else max(LEAST_CHANCE, math.exp(0.5 * (NEAR - depth)))
+
+
+@njit
 def _through(
-    energy, x, y, z, u, v, w, weight, airy, collimator, jaws, leaves, tables, cuts, counters, out, rng
-):
+    energy, x, y, z, u, v, w, weight, airy, left, spared,
+    collimator, jaws, leaves, tables, cuts, counters, out, rng,
+):  # fmt: skip
     """Follow a photon, and what comes of it, through solids and air; device coordinates.
 
-    `airy`, uniform in (0, 1), tells whether the first flight meets the air. Photons that wait are kept at the
-    end of `out`. Returns how many particles emerged, and the rng.
+    `airy`, uniform in (0, 1), tells whether the first flight meets the air, and `left` after how many mean
+    free paths it ends in a solid; `spared`: it has survived the roulette of its first interaction. Photons
+    that wait are kept at the end of `out`. Returns how many particles emerged, and the rng.
     """
     photon = tables.photon
     rows = out.shape[0]
@@ -247,8 +265,6 @@ def _through(
             reach = end
             if airy < per_cm * end:  # else there is no need for a logarithm
                 reach = min(end, -math.log1p(-airy) / per_cm)
-            left, rng = uniform(rng)
-            left = -math.log(left)
             k, way, _ = march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, reach, left)
             if count + waiting + 2 > rows:
                 counters[OVERFLOWS] += 1
@@ -257,10 +273,10 @@ def _through(
             material = AIR
             if k >= 0:
                 material = collimator.material[k]
-                depth = depth_in(collimator, k, jaws, leaves, x, y, z) * collimator.measures[k, DENSITY]
-                depth *= photon[material, i, 0, 0] + f * photon[material, i, 0, 1]
-                if depth > NEAR:
-                    chance = max(LEAST_CHANCE, math.exp(0.5 * (NEAR - depth)))
+                if not spared:
+                    attenuation = photon[material, i, 0, 0] + f * photon[material, i, 0, 1]
+                    attenuation *= collimator.measures[k, DENSITY]
+                    chance = _chance(collimator, k, jaws, leaves, x, y, z, attenuation)
                     a, rng = uniform(rng)
                     if a >= chance:
                         break
@@ -280,13 +296,15 @@ def _through(
                     ELECTRON, electron, x, y, z, a, b, c, weight,
                     collimator, jaws, leaves, tables, cuts.electron, out, count, rng,
                 )  # fmt: skip
-            airy, rng = uniform(rng)
+            spared = False
+            airy, left, rng = _clocks(rng)
         if waiting == 0:
             return count, rng
         row = out[rows - waiting]
         energy, x, y, z, u, v, w, weight = row[1], row[2], -row[3], row[4], row[5], -row[6], row[7], row[8]
         waiting -= 1
-        airy, rng = uniform(rng)
+        spared = False
+        airy, left, rng = _clocks(rng)
 
 
 @njit_inlined
@@ -336,22 +354,28 @@ def collimate(
             kind, energy, x, -y, z, u, -v, w, weight,
             collimator, jaws, leaves, tables, cuts.electron, out, 0, rng,
         )  # fmt: skip
-    airy, rng = uniform(rng)
     seen, k = glance(collimator, jaws, leaves, x, -y, z, u, -v, w)
     i, f = energy_position(energy)
-    if seen == OPEN:
-        per_cm = collimator.air_density * (tables.photon[AIR, i, 0, 0] + f * tables.photon[AIR, i, 0, 1])
-        if airy >= per_cm * end:
-            _emit(out, 0, kind, energy, x + u * end, -y - v * end, z + w * end, u, -v, w, weight)
-            return 1, rng
-    elif seen == SHUT:
+    airy, rng = uniform(rng)
+    per_cm = collimator.air_density * (tables.photon[AIR, i, 0, 0] + f * tables.photon[AIR, i, 0, 1])
+    by_air = airy < per_cm * end  # it may meet the air
+    if seen == OPEN and not by_air:
+        _emit(out, 0, kind, energy, x + u * end, -y - v * end, z + w * end, u, -v, w, weight)
+        return 1, rng
+    left, rng = uniform(rng)
+    left = -math.log(left)
+    spared = False
+    if seen == SHUT and not by_air:
         m, measures = collimator.material[k], collimator.measures[k]
         per_cm = measures[DENSITY] * (tables.photon[m, i, 0, 0] + f * tables.photon[m, i, 0, 1])
-        if (measures[LOWER] - measures[UPPER]) * per_cm > SHUT_DEPTH:
+        way = (measures[UPPER] - z) / w + left / per_cm
+        if z + way * w < measures[LOWER]:  # the solid has no gaps here: there it interacts
+            chance = _chance(collimator, k, jaws, leaves, x + way * u, -y - way * v, z + way * w, per_cm)
             a, rng = uniform(rng)
-            if a >= SHUT_CHANCE:
+            if a >= chance:
                 return 0, rng
-            weight /= SHUT_CHANCE
+            weight, spared = weight / chance, True
     return _through(
-        energy, x, -y, z, u, -v, w, weight, airy, collimator, jaws, leaves, tables, cuts, counters, out, rng
-    )
+        energy, x, -y, z, u, -v, w, weight, airy, left, spared,
+        collimator, jaws, leaves, tables, cuts, counters, out, rng,
+    )  # fmt: skip

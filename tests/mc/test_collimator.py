@@ -20,6 +20,7 @@ from phantoms.materials import load_materials
 from validation.cases import leaves as leaf_cases
 from validation.cases.collimated import at_plane, collimated, fan, read_rows
 from validation.cases.jaws import Crossings, fluence_checks, same_histories
+from validation.cases.verdict import Options
 
 CUTS = Cuts(0.189, 0.01)
 PHOTON, ELECTRON = 0, 1
@@ -137,6 +138,14 @@ def test_leaf_patterns_as_explicit_transport(name):
             mean, sigma = profile.mean(level)
             assert abs(mean) < 1.0 + 2.0 * sigma
             assert sigma < 1.0
+
+
+def test_transmission_in_water(tmp_path):
+    """Through open leaves all, through shut ones some per cent of the dose; few photons."""
+    machine = read_machine(SHIPPED / "gen_m120.toml")
+    bench = leaf_cases.Bench(machine, np.array([1.0, 2.0]), np.array([0.0, 1.0]))
+    ratio, sigma = bench.transmission(20_000, Options(tmp_path, threads=1))
+    assert 0.3 < ratio < 3.0 and sigma < 0.5
 
 
 def test_leaves_aside_are_not_there(tables):

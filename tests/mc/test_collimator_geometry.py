@@ -8,7 +8,7 @@ from collimation import FIELD, MATERIALS, NO_LEAVES, SAD, built, jaws, leaves, p
 from collimation import TUNGSTEN as W
 
 from mc.collimators import Cones, Ends
-from mc.geometry.collimator import JAWS, OPEN, SHUT, glance, march
+from mc.geometry.collimator import OPEN, SHUT, glance, march
 from mc.jit import njit
 from validation.cases.explicit_collimator import place_solids, region
 
@@ -75,8 +75,10 @@ def test_path_in_solids(name, spread):
         elif seen == SHUT:
             shut += 1
             upper, lower, density = collimator.measures[by, :3]
-            if collimator.shape[by] == JAWS:  # between leaves a ray can find a gap all the way
-                assert depth > 0.999 * (lower - upper) * density
+            assert depth > 0.999 * (lower - upper) / u[2] * density
+            assert (
+                march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, (upper - ray[2]) / u[2], np.inf)[2] == 0
+            )
         if expected > 0.0:
             closed += 1
             half, way, spent = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, 0.5 * depth)

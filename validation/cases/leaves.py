@@ -91,19 +91,21 @@ def patterns(leaves: Leaves) -> dict[str, list[np.ndarray]]:
     }
 
 
-@dataclass(frozen=True)
 class Bench:
-    """A machine made ready for both ways."""
+    """A machine made ready for both ways.
 
-    machine: Machine
-    edges: np.ndarray
-    cumulative: np.ndarray
+    Parameters
+    ----------
+    machine : Machine
+    edges, cumulative : (bins + 1,) float64
+        Spectrum, as of `mc.source.beams.Beam`.
+    """
 
-    def __post_init__(self) -> None:
-        materials = collimator_materials(self.machine.collimators, (load_materials()["air"],))
-        object.__setattr__(self, "materials", materials)
-        object.__setattr__(self, "collimator", build_collimator(self.machine, materials))
-        object.__setattr__(self, "tables", build_tables(materials, PHYSICS))
+    def __init__(self, machine: Machine, edges: np.ndarray, cumulative: np.ndarray) -> None:
+        self.machine, self.edges, self.cumulative = machine, edges, cumulative
+        self.materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+        self.collimator = build_collimator(machine, self.materials)
+        self.tables = build_tables(self.materials, PHYSICS)
 
     def photons(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """`n` photons above the collimators, each a history."""
