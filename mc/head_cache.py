@@ -89,7 +89,7 @@ def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> 
         plane="above_jaws",
         target_z_cm=0.0,
         field_cm=(-half, half, -half, half),
-        mirror=(quality.head.symmetric,) * 2,
+        rotate=quality.head.symmetric,
     )
     return replace(quality, phase_spaces=(*quality.phase_spaces, space))
 

@@ -1,5 +1,7 @@
 """The linac's head: nothing gained or lost by splitting, one file for any number of threads, refusals."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -128,6 +130,17 @@ def test_the_file_does_not_depend_on_threads_or_room(tmp_path, monkeypatch):
     assert header.record_length == 21  # the weight is a constant
     assert one.quality["stack_overflows"] == 0 and one.quality["lost_particles"] == 0
     assert 0 < one.phase_space.recorded <= 1500
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path):
+    def interrupt(progress):
+        if progress.histories >= 2048:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    done = simulate_head(HEAD, 100.0, tmp_path / "head", 10**6, threads=1, on_progress=interrupt)
+    assert done.quality["stopped_by"] == "interrupted" and done.quality["electrons"] == 2048
+    assert open_phase_space(tmp_path / "head").header.orig_histories == 2048
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head.IAEAheader", "head.IAEAphsp"]
 
 
 def test_overlapping_parts_and_unknown_materials_are_refused():

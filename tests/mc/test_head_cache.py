@@ -67,7 +67,14 @@ def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
     (file,) = shaped.phase_spaces
     assert file.plane == "above_jaws" and file.file == header
     assert file.field_cm == pytest.approx((-10.0, 10.0, -10.0, 10.0))
-    assert file.mirror == (False, False)  # the spot is not round
+
+
+def test_a_symmetric_head_may_be_rotated(machine, monkeypatch):
+    monkeypatch.setattr(head_cache, "head_phase_space", lambda *_: machine.path)
+    (quality,) = machine.energies
+    assert not with_head_phase_space(machine, quality).phase_spaces[-1].rotate
+    round_spot = replace(quality, head=replace(quality.head, spot_fwhm_cm=(0.1, 0.1)))
+    assert with_head_phase_space(machine, round_spot).phase_spaces[-1].rotate
 
 
 def test_only_beams_without_phase_spaces_get_those_of_their_heads(machine, monkeypatch):
