@@ -14,7 +14,7 @@ from mc.cli.faults import as_input_error, told_in_one_line
 from mc.cli.options import parse
 from mc.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 
-ON_ALL_RANKS = ("plan", "demo", "calibrate", "warmup")  # the others run on rank 0 alone
+ON_ALL_RANKS = ("plan", "demo", "calibrate", "commission", "warmup")  # the others run on rank 0 alone
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mc.cli import output
@@ -23,7 +24,7 @@ REPORT, RESULT = "commissioning.html", "commissioning.json"
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
     from validation.commission.criteria import DEFAULT, load_criteria
-    from validation.commission.run import Effort, commission
+    from validation.commission.run import Effort, Listener, commission
     from validation.report.commission import write_commission_report, write_commission_result
     from validation.scans import read_folder
 
@@ -34,22 +35,27 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     out = arguments.out
     if out.resolve().is_relative_to(arguments.scans.resolve()):
         raise InputError(out, "lies in the folder of the scans", output.OTHER_FOLDER)
-    out.mkdir(parents=True, exist_ok=True)
-    output.check_writable(out)
+    if ranks.rank == 0:
+        _make_ready(out)
     effort = Effort(
         arguments.uncertainty, arguments.max_time, arguments.voxel, arguments.seed, arguments.threads
     )
     with screen.progress() as bar:
+        head = any(quality.head is not None for quality in machine.energies)
+        above = machine.collimators is not None and (machine.has_above or head)
+        loaded: list[bool] = []
 
-        def on_field(label: str) -> None:
-            if not ready:
+        def stage(name: str) -> None:
+            if not loaded:  # all that can be refused without computing has been by now
                 bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks, machine=machine if machine.has_above else None)
-                ready.append(True)
-            bar.stage(label)
+                load_kernels(ranks, machine=machine if above else None)
+                loaded.append(True)
+            bar.stage(name)
 
-        ready: list[bool] = []
-        found = commission(machine, measured, criteria, effort, on_field=on_field, on_progress=bar.update)
+        tuned, listener = arguments.tune or (), Listener(stage, bar.update)
+        found = commission(machine, measured, criteria, effort, tuned=tuned, listener=listener)
+        if ranks.rank > 0:
+            return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
         write_commission_report(found, out / REPORT)
         write_commission_result(found, out / RESULT)
@@ -58,9 +64,25 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
 
 
+def _make_ready(out: Path) -> None:
+    """Make the result folder, or refuse it before the work begins."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(out, f"cannot be made: {error.strerror}", output.OTHER_FOLDER) from None
+    output.check_writable(out)
+
+
 def show(found: Commissioning, screen: Screen) -> None:
     """Print warnings, the table of scans and the verdict, in the words of the report."""
-    from validation.report.commission import HEADLINES, WORDS, factor_lines, scan_lines
+    from validation.report.commission import (
+        HEADLINES,
+        WORDS,
+        entry_lines,
+        factor_lines,
+        scan_lines,
+        value_lines,
+    )
 
     for warning in found.warnings:
         screen.warn(warning)
@@ -84,5 +106,9 @@ def show(found: Commissioning, screen: Screen) -> None:
         keys = ("word", "label", "condition", "measured", "computed", "difference")
         rows = [tuple(line[key] for key in keys) for line in factor_lines(found)]
         screen.table("output factors", columns, rows, right=(3, 4, 5), whole=(0,))
+    if found.tuning is not None:
+        columns = ("parameter", "start", "least cost at", "")
+        screen.table("tuning of the source", columns, value_lines(found.tuning))
+        screen.line("\n".join(("for [energies.head] of the machine file:", *entry_lines(found))))
     screen.line(f"criteria: {found.criteria.criterion}; {found.criteria.status}")
     screen.line(f"verdict: {WORDS[found.status]}. {HEADLINES[found.status]}")

@@ -285,6 +285,12 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="DIR", type=Path, default=Path("mcverify-commissioning"), help="(%(default)s)"
     )
     parser.add_argument(
+        "--tune",
+        metavar="NAMES",
+        type=lambda text: tuple(name.strip() for name in text.split(",")),
+        help="tune the machine's head first: energy, spot (size), filter (thickness), parted by commas",
+    )
+    parser.add_argument(
         "--criteria",
         metavar="NAME|FILE",
         help="limits to judge by: default (1 %%/1 mm beyond the build-up), or a TOML file",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from mc.config import Physics
 from mc.machine import Machine
 from mc.provenance import provenance
 from mc.run import Progress
+from phantoms.errors import InputError
 from validation.commission.compute import ComputedField, compute_field
+from validation.commission.cost import residuals
 from validation.commission.criteria import Criteria
 from validation.commission.fields import Field, sort_by_field
 from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, judge_fields
-from validation.commission.source import place_beam
+from validation.commission.parameters import parameters_of
+from validation.commission.source import place_beam, sourced, with_head
+from validation.commission.tune import Tuning, tune
 from validation.numbers import plain
 from validation.scans import ScanSet
 
@@ -59,6 +65,8 @@ class Commissioning:
     warnings : tuple of str
     made : dict
         How and when it was computed (`mc.provenance`).
+    tuning : Tuning or None
+        What was tuned before; the fields are those of the tuned source.
     """
 
     machine: Machine
@@ -67,6 +75,7 @@ class Commissioning:
     output_factors: tuple[JudgedFactor, ...]
     warnings: tuple[str, ...]
     made: dict
+    tuning: Tuning | None = None
 
     @property
     def status(self) -> str:
@@ -97,6 +106,7 @@ class Commissioning:
                     }
                     for judged in self.output_factors
                 ],
+                "tuning": self.tuning,
                 "warnings": self.warnings,
                 "provenance": self.made,
             }
@@ -139,26 +149,32 @@ def _field(judged: JudgedField) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how far it is: `stage` what begins, `progress` after every batch."""
+
+    stage: Callable[[str], None] = lambda _: None
+    progress: Callable[[Progress], None] = lambda _: None
+
+
 def compute_fields(
     machine: Machine,
-    fields: tuple[Field, ...],
+    fields: Sequence[Field],
     physics: Physics,
     effort: Effort,
-    *,
-    on_field: Callable[[str], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    listener: Listener,
+    prefix: str = "",
 ) -> list[ComputedField]:
-    """Compute every field, telling `on_field` what begins.
-
-    Raises
-    ------
-    InputError
-        If the machine cannot make a field; found out before any is computed.
-    """
-    placed = [place_beam(machine, field) for field in fields]
+    """Compute every field; what the machine cannot make is refused before any is computed."""
+    ready = []
+    for field in fields:
+        if not field.quality.phase_spaces and field.quality.head is not None:
+            listener.stage(f"{prefix}head of {field.quality.label}")
+        ready.append(sourced(machine, field, effort.threads, listener.progress))
+    placed = [place_beam(machine, field) for field in ready]
     computed = []
-    for number, (field, beam) in enumerate(zip(fields, placed, strict=True), 1):
-        on_field(f"{field.label} ({number} of {len(fields)})")
+    for number, (field, beam) in enumerate(zip(ready, placed, strict=True), 1):
+        listener.stage(f"{prefix}{field.label} ({number} of {len(fields)})")
         computed.append(
             compute_field(
                 field,
@@ -170,10 +186,53 @@ def compute_fields(
                 voxel_cm=effort.voxel_cm,
                 seed=effort.seed,
                 threads=effort.threads,
-                on_progress=on_progress,
+                on_progress=listener.progress,
             )
         )
     return computed
+
+
+def tune_source(
+    machine: Machine,
+    fields: Sequence[Field],
+    names: Sequence[str],
+    criteria: Criteria,
+    physics: Physics,
+    effort: Effort,
+    listener: Listener,
+) -> tuple[Tuning, tuple[Field, ...]]:
+    """Tune the head, and the fields with the tuned one.
+
+    Raises
+    ------
+    InputError
+        If the scans are of more than one beam, or its head has no such parameters.
+    """
+    qualities = list(dict.fromkeys(field.quality.label for field in fields))
+    if len(qualities) > 1:
+        raise InputError(
+            "--tune",
+            f"the scans are of {' and '.join(qualities)}",
+            "tune one beam at a time, by its own scans",
+        )
+    quality = fields[0].quality
+    head = with_head(machine, quality, {}).head
+    parameters = parameters_of(machine, head, names)
+    runs = []
+
+    def fields_with(values: Mapping[str, float]) -> tuple[Field, ...]:
+        return tuple(replace(f, quality=with_head(machine, quality, values)) for f in fields)
+
+    def residuals_at(values: dict[str, float]) -> np.ndarray:
+        runs.append(values)
+        stated = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        prefix = f"tuning, run {len(runs)} ({stated}): "
+        computed = compute_fields(machine, fields_with(values), physics, effort, listener, prefix)
+        return residuals(computed, criteria)
+
+    found = tune(parameters, residuals_at)
+    best = {p.name: value for p, value in zip(parameters, found.best, strict=True)}
+    return found, fields_with(best)
 
 
 def commission(
@@ -182,24 +241,37 @@ def commission(
     criteria: Criteria,
     effort: Effort,
     *,
+    tuned: Sequence[str] = (),
     physics: Physics | None = None,
-    on_field: Callable[[str], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    listener: Listener | None = None,
 ) -> Commissioning:
     """Compute what was measured, and judge it.
+
+    Parameters
+    ----------
+    machine : Machine
+    measured : ScanSet
+    criteria : Criteria
+    effort : Effort
+    tuned : sequence of str
+        Parameters of the head (`validation.commission.parameters`) to tune before.
+    physics : Physics, optional
+    listener : Listener, optional
 
     Raises
     ------
     InputError
         If scans, machine and criteria do not go together.
     """
+    physics, listener = physics or Physics(), listener or Listener()
     fields, warnings = sort_by_field(machine, measured)
-    computed = compute_fields(
-        machine, fields, physics or Physics(), effort, on_field=on_field, on_progress=on_progress
-    )
+    tuning = None
+    if tuned:
+        tuning, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
+    computed = compute_fields(machine, fields, physics, effort, listener)
     judged, factors = judge_fields(computed, criteria)
     warnings = (*measured.warnings, *warnings, *_doubts(judged))
-    return Commissioning(machine, criteria, judged, factors, warnings, provenance())
+    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning)
 
 
 WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]

@@ -3,12 +3,13 @@
 **What is done.** About a starting point every parameter is moved one step down and one step up: 2 k + 1 runs
 for k parameters. The *curves*, not the cost, are taken as quadratic in each parameter between those runs, for
 curves answer smoothly to small changes; the cost (`validation.commission.cost`) is then known everywhere in
-between. Its minimum is looked for there and nowhere else: where it lies on the border, the next round starts
-from it.
+between. Its minimum is looked for there and nowhere else: where it lies on the border, and the cost falls
+towards it by more than noise can make it, the next round starts from it.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
 sigma (jackknife: transport and phase space). Where the cost does not rise to both sides by more than twice
-the sigma of the rise, the scans do not determine the parameter, and this is said.
+the sigma of the rise, the scans do not determine the parameter, this is said, and unless the cost falls for
+certain the parameter stays where it was.
 """
 
 from __future__ import annotations
@@ -140,10 +141,15 @@ def tune(
             p.least < centre[k] + best[k] * steps[k] < p.most if at_border[k] else False
             for k, p in enumerate(parameters)
         ]
-        if not any(farther):
+        certain = _falls(best, gram, without)
+        if not (any(farther) and certain):
             break
         centre = centre + np.where(farther, best, 0.0) * steps
     moved = np.array([_minimum(each, [best]) for each in without])
+    if not certain:  # what noise alone may have moved stays where it was
+        rising = [_rises(k, best, gram, without) for k in range(len(parameters))]
+        best = np.where(rising, best, 0.0)
+        at_border = np.abs(best) >= ON_BORDER
     weights = _weights(best)
     evaluations = []
     for values, one in known.items():
@@ -191,6 +197,31 @@ def _minimum(gram: np.ndarray, starts: Sequence[Sequence[float]]) -> np.ndarray:
     return min(found, key=lambda result: result.fun).x
 
 
+def _falls(best: np.ndarray, gram: np.ndarray, without: np.ndarray) -> bool:
+    """Whether the cost falls from the centre to `best` by more than noise can make it."""
+    fall, sigma = _difference(np.zeros_like(best), best, gram, without)
+    return fall > SURE * sigma
+
+
+def _rises(k: int, best: np.ndarray, gram: np.ndarray, without: np.ndarray) -> bool:
+    """Whether the cost rises from `best` to both ends of parameter `k` by more than noise can make it."""
+    ends = []
+    for end in (-1.0, 1.0):
+        at = best.copy()
+        at[k] = end
+        ends.append(_difference(at, best, gram, without))
+    return all(rise > SURE * sigma for rise, sigma in ends)
+
+
+def _difference(at: np.ndarray, of: np.ndarray, gram: np.ndarray, without: np.ndarray) -> tuple[float, float]:
+    """Cost at one place less that at another [steps], and its sigma."""
+    here, there = _weights(at), _weights(of)
+    return (
+        float(here @ gram @ here - there @ gram @ there),
+        jackknife([here @ each @ here - there @ each @ there for each in without]),
+    )
+
+
 def _curve(
     k: int,
     centre: np.ndarray,
@@ -202,11 +233,10 @@ def _curve(
     """Cost along parameter `k` through the minimum."""
     along = np.unique(np.append(np.linspace(-1.0, 1.0, CURVE_POINTS), best[k]))
     least = _weights(best)
-    costs, sigmas = [], []
+    rises = []
     for t in along:
         at = best.copy()
         at[k] = t
-        weights = _weights(at)
-        costs.append(float(weights @ gram @ weights))
-        sigmas.append(jackknife([weights @ each @ weights - least @ each @ least for each in without]))
-    return CostCurve(centre[k] + along * steps[k], np.array(costs), np.array(sigmas))
+        rises.append(_difference(at, best, gram, without))
+    cost, sigma = np.array(rises).T
+    return CostCurve(centre[k] + along * steps[k], cost + float(least @ gram @ least), sigma)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from phantoms.files import replacing
 from validation.commission.judge import FAIL, NOISY, NOT_JUDGED, PASS, Figure, JudgedField
+from validation.commission.parameters import entries
 from validation.commission.run import Commissioning
 from validation.commission.tank import ACROSS, IN_DEPTH, IN_SHALLOW, SHALLOW
+from validation.commission.tune import Parameter, Tuning
 from validation.report.facts import PROVENANCE, QUALITY, Pair
 from validation.report.text import PLUS_MINUS, signed
 from validation.report.write import fill
@@ -67,7 +69,17 @@ def write_commission_result(found: Commissioning, path: str | Path) -> None:
 
 def render(found: Commissioning) -> str:
     """The report as HTML text."""
-    from validation.report.commission_figures import draw_field  # matplotlib is slow to import
+    from validation.report.commission_figures import draw_cost, draw_field  # matplotlib is slow to import
+
+    tuning = None
+    if found.tuning is not None:
+        tuning = {
+            "figure": draw_cost(found.tuning),
+            "lines": value_lines(found.tuning),
+            "runs": run_lines(found.tuning),
+            "entries": entry_lines(found),
+            "columns": [*(_with_unit(p) for p in found.tuning.parameters), "Cost"],
+        }
 
     return fill(
         TEMPLATE,
@@ -79,6 +91,7 @@ def render(found: Commissioning) -> str:
         header=header(found),
         scans=scan_lines(found),
         factors=factor_lines(found),
+        tuning=tuning,
         fields=[
             {"label": field.field.label, "figures": draw_field(field), "tables": figure_tables(field)}
             for field in found.fields
@@ -156,6 +169,56 @@ def figure_tables(field: JudgedField) -> list[tuple[str, list[tuple[str, ...]]]]
         for judged in field.scans
         if judged.figures
     ]
+
+
+def value_lines(tuning: Tuning) -> list[tuple[str, ...]]:
+    """A line for each tuned parameter: start, found value with sigma, and what to make of it."""
+    lines = []
+    for k, parameter in enumerate(tuning.parameters):
+        if tuning.on_border[k]:
+            remark = "at the end of the range that was searched: the minimum may lie beyond"
+        elif tuning.determined(k):
+            remark = "determined by these scans"
+        else:
+            remark = "not determined by these scans: the cost hardly answers"
+        digits = digits_of(tuning.sigma[k])
+        found = f"{tuning.best[k]:.{digits}f} {PLUS_MINUS} {tuning.sigma[k]:.{digits}f}"
+        if not tuning.determined(k):  # the sigma of what is not determined means nothing
+            found = f"{tuning.best[k]:.4g}"
+        lines.append(
+            (
+                _with_unit(parameter),
+                f"{parameter.start:g}",
+                found,
+                remark,
+            )
+        )
+    return lines
+
+
+def entry_lines(found: Commissioning) -> list[str]:
+    """What the machine file's head would say with the tuned parameters."""
+    head = found.fields[0].field.quality.head
+    if found.tuning is None or head is None:
+        return []
+    return entries(found.machine, head, [parameter.name for parameter in found.tuning.parameters])
+
+
+def run_lines(tuning: Tuning) -> list[tuple[str, ...]]:
+    """A line for each run of a tuning: values and cost."""
+    return [
+        (*(f"{value:g}" for value in run.values), f"{run.cost:.3f} {PLUS_MINUS} {run.sigma:.3f}")
+        for run in tuning.evaluations
+    ]
+
+
+def digits_of(sigma: float) -> int:
+    """Decimals that show a sigma to two significant digits."""
+    return 3 if not sigma > 0.0 else max(0, 1 - math.floor(math.log10(sigma)))
+
+
+def _with_unit(parameter: Parameter) -> str:
+    return f"{parameter.name} [{parameter.unit}]"
 
 
 def averaging_text() -> str:

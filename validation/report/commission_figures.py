@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from validation.commission.judge import JudgedField, JudgedScan
+from validation.commission.tune import Tuning
 from validation.report.drawing import PLUS_MINUS, STYLE, WIDTH, Drawing, finish
 from validation.scans import PDD
 
 MEASURED, COMPUTED, FAILED = "#12355b", "#c23b22", "#b00020"
-LEFT, RIGHT, BELOW, ABOVE = 0.48, 0.12, 0.42, 0.24  # about a pair of panels [inch]
-CURVE, DIFFERENCE = 1.55, 0.62  # heights [inch]
+LEFT, RIGHT, BELOW, ABOVE = 0.58, 0.12, 0.42, 0.24  # about a pair of panels [inch]
+CURVE, DIFFERENCE, BETWEEN = 1.55, 0.62, 0.07  # heights of the panels, and of what is between [inch]
 DIFFERENCES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0)  # ends of the scale of differences [%]
 
 
@@ -28,10 +29,38 @@ def draw_field(field: JudgedField) -> list[Drawing]:
     return drawings
 
 
+def draw_cost(tuning: Tuning) -> Drawing:
+    """Cost along each tuned parameter, with what is known of it."""
+    count = len(tuning.parameters)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.3))
+        for k, (parameter, curve) in enumerate(zip(tuning.parameters, tuning.curves, strict=True)):
+            width = WIDTH / count - LEFT - RIGHT
+            axis = figure.add_axes(((k * WIDTH / count + LEFT) / WIDTH, 0.19, width / WIDTH, 0.72))
+            low, high = curve.cost - curve.sigma, curve.cost + curve.sigma
+            axis.fill_between(curve.values, low, high, color=COMPUTED, alpha=0.25, lw=0)
+            axis.plot(curve.values, curve.cost, color=COMPUTED, lw=1.1)
+            axis.axvline(tuning.best[k], color="0.3", lw=0.7)
+            best, sigma = tuning.best[k], tuning.sigma[k]
+            axis.axvspan(best - sigma, best + sigma, color="0.85", lw=0, zorder=0)
+            first, last = curve.values[[0, -1]]
+            for run in tuning.evaluations:
+                if first <= run.values[k] <= last:
+                    axis.errorbar(run.values[k], run.cost, run.sigma, fmt="o", ms=3, lw=0.7, color=MEASURED)
+            axis.set(xlabel=f"{parameter.name} [{parameter.unit}]", ylabel="cost" if k == 0 else "")
+            axis.grid(color="0.92", lw=0.5)
+    text = (
+        "Cost along each parameter, the others at their best values; the band is one sigma of the difference "
+        "from the minimum. Line and grey: the minimum and its sigma. Dots: runs with their own sigma, whose "
+        "other parameters may stand elsewhere."
+    )
+    return finish(figure, "Cost", text)
+
+
 def _draw_kind(field: JudgedField, kind: str, scans: list[JudgedScan]) -> Drawing:
     columns = 1 if kind == PDD and len(scans) == 1 else 2
     lines = -(-len(scans) // columns)
-    height = lines * (ABOVE + CURVE + DIFFERENCE + BELOW)
+    height = lines * (ABOVE + CURVE + BETWEEN + DIFFERENCE + BELOW)
     figure = Figure(figsize=(WIDTH, height))
     for number, judged in enumerate(scans):
         line, column = divmod(number, columns)
@@ -39,7 +68,8 @@ def _draw_kind(field: JudgedField, kind: str, scans: list[JudgedScan]) -> Drawin
         left, bottom = column * WIDTH / columns + LEFT, height - line * height / lines - ABOVE - CURVE
         above = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, CURVE / height))
         below = figure.add_axes(
-            (left / WIDTH, (bottom - DIFFERENCE) / height, width / WIDTH, DIFFERENCE / height), sharex=above
+            (left / WIDTH, (bottom - BETWEEN - DIFFERENCE) / height, width / WIDTH, DIFFERENCE / height),
+            sharex=above,
         )
         _draw_scan(above, below, judged)
     what = "depth dose" if kind == PDD else f"{kind} profiles"

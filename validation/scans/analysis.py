@@ -127,9 +127,11 @@ def depth_of_maximum(depths: np.ndarray, doses: np.ndarray) -> tuple[float, floa
     return float(fine[best]), float(fitted(fine[best]))
 
 
-def fitted_dose(depths: np.ndarray, doses: np.ndarray, depth: float) -> float:
+def fitted_dose(
+    depths: np.ndarray, doses: np.ndarray, depth: float, half_width: float = FIT_HALF_WIDTH
+) -> float:
     """Dose of a depth dose at a depth, from a fit of ln D quadratic in depth; NaN beyond its ends."""
-    near = (np.abs(depths - depth) <= FIT_HALF_WIDTH + 1e-9) & (doses > 0.0)
+    near = (np.abs(depths - depth) <= half_width + 1e-9) & (doses > 0.0)
     if np.count_nonzero(near) < FEWEST or not depths[0] <= depth <= depths[-1]:
         return math.nan
     return float(np.exp(np.polyfit(depths[near] - depth, np.log(doses[near]), 2)[-1]))

@@ -1,8 +1,9 @@
 """A measured scan against a computed curve: dose difference, distance to agreement, gamma.
 
-Both are brought to one scale at the same place and in the same way, and told in percent of the measured dose
-there: a depth dose at 10 cm (in percent of the measured maximum), a profile by its mean about the axis. What
-remains to be judged is shape; output factors judge the rest.
+Both are brought to one scale at the same place and in the same way: a depth dose at 10 cm, by a fit over 5 to
+15 cm, a profile by its mean over the central 60 % of the field. A scale found from few points would hand the
+noise there on to all. Told are percent of the measured maximum of a depth dose, and of the measured dose on
+the axis of a profile. What remains to be judged is shape; output factors judge the rest.
 
 The measured points are the reference of gamma and the computed curve is evaluated, so that its noise costs
 little (`validation.gamma.gamma`). Judged are points beyond the build-up, from the depth of maximum on.
@@ -20,9 +21,9 @@ from validation.scans.analysis import depth_of_maximum, fitted_dose
 from validation.scans.gamma import distance_to_agreement, gamma_1d
 from validation.scans.scan import PDD, Scan
 
-NORM_DEPTH = 10.0  # where depth doses are scaled to each other [cm]
-NORM_HALF_WIDTH = 1.0  # of the positions about the axis, by which profiles are [cm]
-NORM_SHARE = 0.1  # of the field's width, which that does not exceed
+NORM_DEPTH, NORM_HALF_WIDTH = 10.0, 5.0  # where, and over what fit, depth doses are scaled to each other [cm]
+NORM_SHARE = 0.3  # of the field's width: to both sides of the axis so far profiles are, by their means
+AXIS_SHARE, AXIS_HALF_WIDTH = 0.1, 1.0  # likewise what 100 % is, at most [cm]
 MAX_DISTANCE = 1.0  # up to which agreement is looked for [cm]
 SAME = 1e-5  # [cm]
 AT_MAXIMUM = 0.05  # by which a point may lie above the depth of maximum and be judged [cm]
@@ -129,7 +130,7 @@ def compare(
         )
     covered = (scan.positions >= positions[0] - SAME) & (scan.positions <= positions[-1] + SAME)
     at = scan.positions[covered]
-    top = depth_of_maximum(scan.positions, scan.values)[1] if scan.kind == PDD else norm
+    top = _hundred_percent(scan)
     to_percent = 100.0 / top
     measured = scan.values[covered] * to_percent
     scale = norm * to_percent / computed_norm
@@ -159,7 +160,7 @@ def _gamma(
 
 
 def norms(scan: Scan, positions: np.ndarray, dose: np.ndarray) -> tuple[float, float]:
-    """Doses of a scan and of a computed curve at the place where they are scaled to each other.
+    """Doses of a scan and of a computed curve where they are scaled to each other.
 
     Parameters
     ----------
@@ -168,11 +169,29 @@ def norms(scan: Scan, positions: np.ndarray, dose: np.ndarray) -> tuple[float, f
         The computed curve.
     """
     own = scan.positions
+    computed = np.interp(own, positions, dose)  # at the measured positions, so that both are treated alike
     if scan.kind == PDD:
         depth = min(NORM_DEPTH, 0.5 * own[-1])
-        # both at the measured depths, so that they are fitted alike
-        return fitted_dose(own, scan.values, depth), fitted_dose(own, np.interp(own, positions, dose), depth)
-    width = min(scan.field_cm[1] - scan.field_cm[0], scan.field_cm[3] - scan.field_cm[2])
-    centre = 0.0 if scan.centred else float(own[np.argmax(scan.values)])
-    near = np.abs(own - centre) <= min(NORM_HALF_WIDTH, NORM_SHARE * width) + SAME
-    return float(scan.values[near].mean()), float(np.interp(own[near], positions, dose).mean())
+        width = min(NORM_HALF_WIDTH, 0.5 * depth)
+        return tuple(fitted_dose(own, values, depth, width) for values in (scan.values, computed))
+    near = _about_centre(scan, NORM_SHARE * _width(scan))
+    return float(scan.values[near].mean()), float(computed[near].mean())
+
+
+def _hundred_percent(scan: Scan) -> float:
+    """Reading that is 100 %."""
+    if scan.kind == PDD:
+        return depth_of_maximum(scan.positions, scan.values)[1]
+    near = _about_centre(scan, min(AXIS_HALF_WIDTH, AXIS_SHARE * _width(scan)))
+    return float(scan.values[near].mean())
+
+
+def _width(scan: Scan) -> float:
+    x1, x2, y1, y2 = scan.field_cm
+    return min(x2 - x1, y2 - y1)
+
+
+def _about_centre(scan: Scan, half_width: float) -> np.ndarray:
+    """Measured points so near the axis, or to the highest reading of a profile that does not cross it."""
+    centre = 0.0 if scan.centred else float(scan.positions[np.argmax(scan.values)])
+    return np.abs(scan.positions - centre) <= half_width + SAME

@@ -65,7 +65,7 @@ def read_mcc(path: Path) -> list[Scan]:
                 raise lines.error(number, f"{line} without its BEGIN_SCAN")
             if rows is None:
                 raise lines.error(number, f"scan {number_of_scan} has no data")
-            scans.append(_scan(entries, np.array(rows)))
+            scans.append(_scan(entries, np.array(rows).reshape(-1, 2)))
             entries = None
         elif line == "BEGIN_DATA":
             if entries is None or rows is not None:

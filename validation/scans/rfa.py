@@ -84,7 +84,7 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
     """The scan that entries and rows (n, 4) make."""
     lines = entries.lines
     points = int(entries.number("%PTS"))
-    if len(rows) != points:
+    if len(rows) != points or points == 0:
         raise entries.error("%PTS", f"there are {len(rows)} points", "export it anew")
     entries.must_be("%TYP", ("SCN",), "only scans are supported")
     stated = entries.must_be("%SCN", ("DPT", "PRO", "DIA"), "only depth doses, profiles and diagonals")
@@ -112,7 +112,7 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
     width_y, width_x = size if x_axis == "inline" else size[::-1]
     placed = np.column_stack([MM * x, MM * y, MM * rows[:, 2], rows[:, 3]])
     kind = kind_of(*placed[:, :3].T)
-    if (stated == "DPT") != (kind == PDD) or (stated == "PRO" and kind == DIAGONAL):
+    if kind is not None and ((stated == "DPT") != (kind == PDD) or (stated == "PRO" and kind == DIAGONAL)):
         raise entries.error("%SCN", f"the points are those of a {kind} scan")
     stated_depth = entries.text("%PRD", "0").replace(",", ".")
     depth = TENTH_MM * lines.number(entries.at("%PRD"), stated_depth, "%PRD")

@@ -73,7 +73,7 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
     axis = entries.must_be("%AXIS", ("X", "Y", "Z", "D"), "unknown axis")
     if (curve, axis) not in KINDS:
         raise entries.error("%AXIS", f"does not go with %TYPE {curve}")
-    if len(rows) != int(entries.number("%PNTS")):
+    if len(rows) != int(entries.number("%PNTS")) or len(rows) == 0:
         raise entries.error("%PNTS", f"there are {len(rows)} points", "export it anew")
     size = [lines.number(entries.at("%FLSZ"), c, "%FLSZ") for c in entries.text("%FLSZ").split("*")]
     if len(size) != 2:

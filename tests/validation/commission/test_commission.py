@@ -32,10 +32,11 @@ def test_scans_sorted_by_field(linac, tmp_path):
     ten = csv_lines("ten", [(x, 0, 5, 1) for x in np.arange(-4, 4.01)], (10, 10))
     far = csv_lines("far", [(x, 0, 5, 1) for x in np.arange(-4, 4.01)], (5, 5), ssd=100)
     (tmp_path / "more.csv").write_text(HEADER + ten + far)
-    fields, warnings = sort_by_field(read_machine(linac), read_folder(tmp_path))
+    machine = read_machine(linac)
+    fields, warnings = sort_by_field(machine, read_folder(tmp_path))
     assert [len(field.scans) for field in fields] == [1, 1, 2] and warnings == ()
     assert fields[2].jaws == FIVE and fields[2].ssd_cm == 90.0
-    assert place_beam(read_machine(linac), fields[1]).delivery.origin[2] == -100.0
+    assert place_beam(machine, fields[1]).delivery.origin[2] == -100.0
 
 
 def test_beam_that_no_file_tells(linac, tmp_path):
@@ -152,3 +153,6 @@ def test_command_refusals(linac, tmp_path, capsys):
     assert "no phase space" in capsys.readouterr().err
     assert main(["commission", str(linac), str(scans), "--out", str(scans / "out")]) == 2
     assert "lies in the folder of the scans" in capsys.readouterr().err
+    tuned = ["commission", str(linac), str(write_scans(tmp_path / "five")), "--out", str(tmp_path / "out")]
+    assert main([*tuned, "--tune", "energy"]) == 2
+    assert "describes no head" in capsys.readouterr().err

@@ -118,6 +118,19 @@ def test_parameter_that_scans_do_not_determine():
     assert found.determined(0) and not found.determined(1)
 
 
+def test_noise_alone_moves_nothing():
+    """A source that answers to nothing stays where it was, and is not run again and again."""
+    random, ran = np.random.default_rng(9), []
+
+    def residuals_at(values):
+        ran.append(values)
+        return 0.5 * SHAPES[0] + 0.3 * random.standard_normal((GROUPS, POINTS)) / np.sqrt(POINTS)
+
+    found = tune([energy(), spot()], residuals_at)
+    assert found.best == (6.0, 1.0) and len(ran) == 5
+    assert not found.determined(0) and not found.determined(1)
+
+
 def test_residuals_of_a_curve(tmp_path):
     """A depth dose that is 1 % too low at depth costs what its differences say, noise or no noise."""
     z = np.arange(0, 25, 0.5)

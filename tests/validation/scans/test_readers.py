@@ -179,6 +179,20 @@ def test_w2cad_refusals(tmp_path, changes, words):
     assert "a.asc, line " in caught.value.source
 
 
+def test_scans_without_points(tmp_path):
+    """An empty scan that its counts confirm is still no scan."""
+    empty = rfa(RFA_X).replace("%PTS \t41", "%PTS \t0")
+    texts = {
+        "a.asc": "\n".join(line for line in empty.splitlines() if not line.startswith("=")),
+        "b.asc": w2cad([(0.0, 0.0, 50.0, 1.0)], points=0).replace("<+000.0 +000.0 +050.0 +001.0>\n", ""),
+        "c.mcc": mcc([]),
+        "d.csv": csv([]),
+    }
+    for name, text in texts.items():
+        with pytest.raises(InputError):
+            read_scans(write(tmp_path, name, text), Stated(rfa_x="inline"))
+
+
 def test_csv(tmp_path):
     rows = [(x / 10, 0.0, 5.0, v) for x, v in ROWS]
     scan = the_scan(write(tmp_path, "a.csv", csv(rows, field=(10, 8))))

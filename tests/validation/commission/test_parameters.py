@@ -1,0 +1,128 @@
+"""Parameters of a head: names, starts, and what changing them changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from linac import write_linac, write_scans
+
+from mc.config import Physics
+from mc.head_model import Head, Part
+from mc.machine import read_machine
+from phantoms.errors import InputError
+from validation.commission.compute import ComputedField, Curve
+from validation.commission.criteria import load_criteria
+from validation.commission.fields import sort_by_field
+from validation.commission.parameters import entries, parameters_of, with_values
+from validation.commission.run import Effort, Listener, tune_source
+from validation.scans import read_folder
+
+FILTER = Part("flattening filter", "copper", None, (12.5, 13.5, 14.5), (0.0,) * 3, (0.0, 1.0, 3.0))
+TARGET = Part("target", "tungsten", None, (0.0, 0.1), (0.0,) * 2, (float("inf"),) * 2)
+HEAD = Head(
+    electron_mev=6.0, energy_fwhm_mev=0.0, spot_radius_cm=None, spot_fwhm_cm=(0.1, 0.2), splitting=100,
+    splitting_radius_cm=10.0, contaminants_from_z_cm=None, plane_z_cm=27.0, radius_cm=30.0, electrons=1000,
+    parts=(TARGET, FILTER),
+)  # fmt: skip
+
+
+@dataclass
+class Named:
+    """As much of a machine as messages need."""
+
+    path: str = "linac.toml"
+
+
+@pytest.fixture(scope="module")
+def linac(tmp_path_factory):
+    return write_linac(tmp_path_factory.mktemp("linac"), {"five": (-2.5, 2.5, -2.5, 2.5)})
+
+
+def test_values_reach_the_head():
+    head = with_values(Named(), HEAD, {"energy": 6.3, "spot": 0.3, "filter": 1.1})
+    assert head.electron_mev == 6.3
+    assert head.spot_fwhm_cm == pytest.approx((0.2, 0.4))  # the mean is 0.3, the shape stays
+    assert head.parts[1].z_cm == pytest.approx((12.3, 13.4, 14.5))  # thicker, about its wide face
+    assert head.parts[0] is TARGET and head.parts[1].outer_cm == FILTER.outer_cm
+    disc = replace(HEAD, spot_radius_cm=0.06, spot_fwhm_cm=None)
+    assert with_values(Named(), disc, {"spot": 0.09}).spot_radius_cm == 0.09
+
+
+def test_entries_for_the_machine_file():
+    head = with_values(Named(), HEAD, {"energy": 6.31, "spot": 0.3, "filter": 1.1})
+    assert entries(Named(), head, ("energy", "spot", "filter")) == [
+        "electron_mev = 6.31",
+        "spot_fwhm_cm = [0.2, 0.4]",
+        "z_cm = [12.3, 13.4, 14.5]  # of the part 'flattening filter'",
+    ]
+
+
+def test_filter_with_its_wide_face_above():
+    turned = replace(FILTER, outer_cm=(3.0, 1.0, 0.0))
+    head = with_values(Named(), replace(HEAD, parts=(TARGET, turned)), {"filter": 0.9})
+    assert head.parts[1].z_cm == pytest.approx((12.5, 13.4, 14.3))
+
+
+def test_starts_are_the_machine_file_s():
+    energy, spot, thickness = parameters_of(Named(), HEAD, ("energy", "spot", "filter"))
+    assert (energy.start, spot.start, thickness.start) == pytest.approx((6.0, 0.15, 1.0))
+    for parameter in (energy, spot, thickness):
+        assert parameter.least < parameter.start - parameter.step < parameter.start + parameter.step
+        assert parameter.start + parameter.step < parameter.most
+
+
+@pytest.mark.parametrize(
+    ("names", "parts", "words"),
+    [
+        (("current",), (TARGET, FILTER), "energy, spot, filter"),
+        (("energy", "energy"), (TARGET, FILTER), "twice"),
+        (("filter",), (TARGET,), "0 parts"),
+        (("filter",), (TARGET, FILTER, replace(FILTER, name="second filter")), "2 parts"),
+    ],
+)
+def test_refusals(names, parts, words):
+    with pytest.raises(InputError, match=words):
+        parameters_of(Named(), replace(HEAD, parts=parts), names)
+
+
+def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
+    """From names to a tuned head: a source whose attenuation answers to its energy is found again."""
+    machine = read_machine(linac)
+    quality = replace(machine.energies[0], head=HEAD)
+    machine = replace(machine, energies=(quality,))
+    fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path)))
+    random = np.random.default_rng(3)
+
+    def depth_dose(z, mev):
+        return np.exp(-(0.06 - 0.01 * (mev - 6.2)) * z) - 0.5 * np.exp(-z / 0.4)
+
+    def computed(machine, fields, physics, effort, listener, prefix=""):
+        head = fields[0].quality.head
+        assert fields[0].quality.phase_spaces == () and head.parts == HEAD.parts
+        listener.stage(prefix)
+        (deep,) = (scan for scan in fields[0].scans if scan.kind == "PDD")
+        z = deep.positions
+        dose = depth_dose(z, head.electron_mev)
+        groups = dose * (1 + 0.01 * random.standard_normal((16, z.size)))
+        mean = groups.mean(axis=0)
+        curve = Curve(deep, z, mean, 0.0025 * mean, 0 * mean, groups)
+        return [ComputedField(fields[0], (curve,), None, 0.2, {})]
+
+    monkeypatch.setattr("validation.commission.run.compute_fields", computed)
+    told = []
+    tuning, tuned = tune_source(
+        machine, fields, ("energy",), load_criteria(), Physics(), Effort(), Listener(told.append)
+    )
+    assert tuning.best[0] == pytest.approx(6.2, abs=4 * tuning.sigma[0]) and tuning.sigma[0] < 0.05
+    assert tuned[0].quality.head.electron_mev == tuning.best[0] and tuning.determined(0)
+    assert told[0] == "tuning, run 1 (energy 6): "
+
+
+def test_one_beam_at_a_time(linac, tmp_path):
+    machine = read_machine(linac)
+    fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path)))
+    other = replace(fields[0], quality=replace(fields[0].quality, nominal_mv=10.0))
+    with pytest.raises(InputError, match="one beam at a time"):
+        tune_source(machine, (*fields, other), ("energy",), None, None, None, None)
