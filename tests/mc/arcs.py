@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -87,28 +88,26 @@ def arc_and_statics(
     cuts: Cuts,
     arc: Arc,
     statics: int,
-    particles: np.ndarray,
+    source: Callable[[int], np.ndarray],
     parts: int,
     between: Between = NOTHING,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Dose of an arc, and of static beams spread evenly over its meterset, each (parts, nz, ny, nx).
 
-    A part of the arc uses all particles, each a history; so does one of the static beams, every `parts`-th of
-    which is in it and gets an equal share.
+    Every part uses new particles (n, 9) of the `source`, each a history, and each static beam an equal share.
     """
-    moving, n = deliver(arc.beam, "HFS"), len(particles)
+    moving = deliver(arc.beam, "HFS")
     turned, still = np.zeros((2, parts, *phantom.grid.shape))
     for part in range(parts):
         options = {"between": between, "replica": part}
-        turned[part] = run_particles(phantom, tables, cuts, particles, delivery=moving, **options).voxels
-        options["replica"] += parts
-        for k in range(part, statics, parts):
+        turned[part] = run_particles(phantom, tables, cuts, source(part), delivery=moving, **options).voxels
+        particles = source(parts + part)
+        for k in range(statics):
             angles, isocentre, jaws, leaves = arc.at((k + 0.5) / statics)
             rotation = by_definition("HFS", *angles)
             one = fixed(rotation, isocentre - SAD * rotation[:, 2], jaws, leaves)
-            first, last = parts * n * k // statics, parts * n * (k + 1) // statics
-            each = particles[np.arange(first, last) % n]
+            first, last = (len(particles) * n // statics for n in (k, k + 1))
             still[part] += run_particles(
-                phantom, tables, cuts, each, delivery=one, first=first, **options
+                phantom, tables, cuts, particles[first:last], delivery=one, first=first, seed=2, **options
             ).voxels
     return turned, still

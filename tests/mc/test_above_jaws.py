@@ -1,5 +1,6 @@
 """Phase spaces above the jaws: fields, moving apertures and turned histories through the whole kernel."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +28,7 @@ LEAVES = Leaves(46.0, 54.0, TUNGSTEN, 18.0, "X", BORDERS, FOCUSED, 0.0, 0.0, 46.
 PHANTOM = water_tank((2.0, 14.0, 14.0), (2.0, 0.5, 0.5), surface=-1.0)
 FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
 PHYSICS = Physics()
-FULL_HISTORIES = 400_000  # of a part of the full comparison
+FULL_HISTORIES = 450_000  # of a part of the full comparison
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +42,9 @@ def tables():
     return build_tables(PHANTOM.materials, PHYSICS)
 
 
-def source(n, reach=6.0):
+def source(n, reach=6.0, seed=0):
     """Photons of 1 MeV from the target at z = 20 cm, uniform over a square to `reach` cm at the isocentre."""
-    at_isocentre = np.random.default_rng(1).uniform(-reach, reach, (n, 2))
+    at_isocentre = np.random.default_rng(seed).uniform(-reach, reach, (n, 2))
     particles = pencil(PHOTON, 1.0, (0, 0, 20.0), (0, 0, 1), n)
     particles[:, 2:4], particles[:, 5:7] = 0.2 * at_isocentre, at_isocentre / SAD
     return particles
@@ -84,12 +85,12 @@ def vmat(points):
     return Arc(weights, angles, isocentres, jaws, leaves, BORDERS)
 
 
-def assert_vmat_is_its_statics(points, statics, histories, parts, between, sigma=np.inf):
+def assert_vmat_is_its_statics(points, statics, histories, parts, between, voxel, sigma=np.inf):
     """Voxels above half the maximum: their sum within 4 sigma, each within its own, at most `sigma`."""
-    cube = water_tank((8.0, 8.0, 8.0), (0.5, 0.5, 0.5), surface=-4.0)
-    tables, particles = build_tables(cube.materials, PHYSICS), source(histories, reach=4.0)
+    cube = water_tank((8.0, 8.0, 8.0), (voxel, voxel, voxel), surface=-4.0)
+    tables, arc = build_tables(cube.materials, PHYSICS), vmat(points)
     turned, still = arc_and_statics(
-        cube, tables, cuts_of(PHYSICS), vmat(points), statics, particles, parts, between
+        cube, tables, cuts_of(PHYSICS), arc, statics, partial(source, histories, 3.5), parts, between
     )
     a, b = turned.mean(axis=0), still.mean(axis=0)
     high = a > 0.5 * a.max()
@@ -100,7 +101,7 @@ def assert_vmat_is_its_statics(points, statics, histories, parts, between, sigma
     relative = np.sqrt(np.mean(variance / a[high] ** 2))
     squares = np.mean((a - b)[high] ** 2 / variance)
     print(f"{high.sum()} voxels of {relative:.2%}: sum {excess:.3%} +- {of_sum:.3%}, squares {squares:.3f}")
-    assert high.sum() > 100 and relative < sigma
+    assert high.sum() > 40 and relative < sigma
     assert abs(excess) < 4 * of_sum
     # Student's t of 2 (parts - 1) degrees of freedom; voxels are nearly independent
     expected = (parts - 1) / (parts - 2)
@@ -108,13 +109,13 @@ def assert_vmat_is_its_statics(points, statics, histories, parts, between, sigma
 
 
 def test_vmat_is_the_mean_of_static_beams(between):
-    assert_vmat_is_its_statics(20, 160, 4000, 8, between)
+    assert_vmat_is_its_statics(20, 160, 4000, 8, between, voxel=0.5)
 
 
 @pytest.mark.slow
 def test_178_control_points_against_2000_static_beams(between):
-    """To 0.5 % of each voxel."""
-    assert_vmat_is_its_statics(178, 2000, FULL_HISTORIES, 20, between, sigma=0.005)
+    """To 0.5 % of each voxel of a centimetre."""
+    assert_vmat_is_its_statics(178, 2000, FULL_HISTORIES, 20, between, voxel=1.0, sigma=0.005)
 
 
 def test_histories_are_turned_about_the_axis(between, tables):

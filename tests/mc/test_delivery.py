@@ -169,11 +169,15 @@ def test_an_arc_is_the_mean_of_its_instants():
     angles = np.array([[200, 30, 0], [380, 10, 20], [400, 10, 20], [500, 50, -10]])
     isocentres = np.array([[0.3, -0.2, z] for z in (3, 3.4, 3.4, 2.6)])
     arc = Arc(np.array([0, 0.3, 0.45, 1]), angles, isocentres, np.tile(JAWS, (4, 1)), np.zeros((4, 0)))
-    at_isocentre = np.random.default_rng(2).uniform((-1.5, -0.5), (1.0, 1.5), (6000, 2))
-    particles = pencil(PHOTON, 2.0, (0, 0, 50.0), (0, 0, 1), 6000)
-    particles[:, 2:4], particles[:, 5:7] = at_isocentre / 2, at_isocentre / SAD
+
+    def source(part):
+        at_isocentre = np.random.default_rng(part).uniform((-1.5, -0.5), (1.0, 1.5), (6000, 2))
+        particles = pencil(PHOTON, 2.0, (0, 0, 50.0), (0, 0, 1), 6000)
+        particles[:, 2:4], particles[:, 5:7] = at_isocentre / 2, at_isocentre / SAD
+        return particles
+
     tables = build_tables(PHANTOM.materials, Physics())
-    turned, still = arc_and_statics(PHANTOM, tables, cuts_of(Physics()), arc, 200, particles, 10)
+    turned, still = arc_and_statics(PHANTOM, tables, cuts_of(Physics()), arc, 200, source, 10)
     a, b = turned.mean(axis=0), still.mean(axis=0)
     sigma = np.sqrt((turned.var(axis=0, ddof=1) + still.var(axis=0, ddof=1)) / 10)
     high = a > 0.3 * a.max()
