@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_a_dose_and_a_checkpoint(space, rule, uninterrupted, monke
 
 OTHER = {
     "seed": {"seed": 2},
-    "beams, their weight or calibration": {"weight": 2.0},
+    "beams, their control points, weight or calibration": {"weight": 2.0},
     "dose to water": {"water": False},
     "patient or voxel size": {"phantom": water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 0.5))},
     "physics options, cross sections": {"physics": Physics(photon_cut=0.1)},
