@@ -1,6 +1,7 @@
 """`mcverify plan` on ranks and threads, suspended, killed and resumed: always the same bits.
 
-By default few kills and two ranks: `MCVERIFY_KILLS=50` asks for 50 kills, `MCVERIFY_RANKS=4` for four ranks.
+By default few kills and two ranks: `MCVERIFY_KILLS=50` asks for 50 kills, `MCVERIFY_RANKS=4` for all splits
+into up to four ranks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mc.dose import Dose
 
 ROOT = Path(__file__).parents[2]
 RANKS = int(os.environ.get("MCVERIFY_RANKS", "2"))
+SPLITS = [(ranks, threads) for ranks in range(1, RANKS + 1) for threads in (1, 2)]
 KILLS = int(os.environ.get("MCVERIFY_KILLS", "4"))
 HISTORIES = "300000"  # a second or two of one processor: signals must find the transport under way
 SUSPENDED, DONE = 75, (0, 1)
@@ -121,8 +123,7 @@ def serial(folder) -> str:
     return fingerprint(folder)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("ranks", range(1, RANKS + 1))
+@pytest.mark.parametrize("ranks, threads", SPLITS if "MCVERIFY_RANKS" in os.environ else SPLITS[1:3])
 def test_one_hash(folder, serial, ranks, threads):
     """Uninterrupted on ranks and threads, and suspended there and resumed on others: one hash."""
     whole = Run(folder, ranks, threads)

@@ -130,8 +130,10 @@ def test_halving_both_criteria_doubles_gamma():
 
 
 @pytest.mark.parametrize("local", [False, True])
-@pytest.mark.parametrize("seed, dose_percent, distance_mm", [(11, 3, 3), (12, 2, 1), (13, 5, 2)])
-def test_against_pymedphys(seed, dose_percent, distance_mm, local):
+@pytest.mark.parametrize(
+    "seed, dose_percent, distance_mm, threshold", [(11, 3, 3, 30), (12, 2, 1, 80), (13, 5, 2, 30)]
+)
+def test_against_pymedphys(seed, dose_percent, distance_mm, threshold, local):
     """Never above its sampled search; below it by no more than its sampling step allows.
 
     pymedphys samples shells every distance/30, so some sample lies within sqrt(3)/2 of a step of
@@ -141,7 +143,6 @@ def test_against_pymedphys(seed, dose_percent, distance_mm, local):
     evaluated_grid = Grid((11, 9, 10), (0.25, 0.3, 0.275), (-1.3, -1.2, -1.25))
     reference, evaluated = smooth_dose(GRID, seed), smooth_dose(evaluated_grid, seed)
     evaluated = evaluated * 1.02 + 0.02 * smooth_dose(evaluated_grid, seed + 100)
-    threshold = 30
     ours = gamma(
         reference, GRID, evaluated, evaluated_grid, Criterion(dose_percent, distance_mm, local, threshold)
     ).gamma
@@ -254,14 +255,14 @@ def test_twenty_times_faster_than_pymedphys(shared):
     plan = read_rtdose(shared / "cases" / "spine_l1" / "RTDOSE.dcm")
     noise = np.random.default_rng(1).standard_normal(plan.dose.shape)
     evaluated = 1.02 * plan.dose * (1 + 0.008 * noise)
-    criterion = Criterion(2, 1, threshold_percent=85)  # spares pymedphys most of four minutes
+    criterion = Criterion(2, 1, threshold_percent=90)  # spares pymedphys most of four minutes
     gamma(plan.dose, plan.grid, plan.dose, plan.grid, criterion)  # compiles
     start = time.perf_counter()
     ours = gamma(plan.dose, plan.grid, evaluated, plan.grid, criterion)
     ours_s = time.perf_counter() - start
     axes = tuple(10 * plan.grid.centres(axis) for axis in range(3))
     start = time.perf_counter()
-    theirs = pymedphys.gamma(axes, plan.dose, axes, evaluated, 2, 1, 85, interp_fraction=30, max_gamma=2)
+    theirs = pymedphys.gamma(axes, plan.dose, axes, evaluated, 2, 1, 90, interp_fraction=30, max_gamma=2)
     theirs_s = time.perf_counter() - start
     print(f"{ours.count()} voxels: {ours_s:.2f} s, pymedphys {theirs_s:.2f} s")
     assert np.nanmin(theirs - ours.gamma) > -1e-4
