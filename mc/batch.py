@@ -26,7 +26,6 @@ from mc.source.delivery import Delivery, positions
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS, merge
-from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
@@ -90,7 +89,7 @@ class PlacedBeam:
 @lru_cache(maxsize=4)
 def between_of(machine: Machine, physics: Physics) -> cpu.Between:
     """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
-    materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+    materials = collimator_materials(machine.collimators)
     return cpu.Between(build_collimator(machine, materials), build_tables(materials, physics))
 
 

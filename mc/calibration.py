@@ -38,7 +38,6 @@ from mc.spread import REPEATS
 from mc.tables import tables_hash
 from phantoms.errors import InputError
 from phantoms.files import replacing
-from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
 
@@ -238,7 +237,7 @@ def made_with(machine: Machine, quality: BeamQuality, physics: Physics) -> str:
     tables = tables_hash(reference_phantom(quality).materials, physics)
     if reference_phase_space(quality).plane == BELOW:
         return tables
-    through = tables_hash(collimator_materials(machine.collimators, (load_materials()["air"],)), physics)
+    through = tables_hash(collimator_materials(machine.collimators), physics)
     return sha256(repr((tables, through, machine.collimators)).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -108,11 +108,15 @@ def plan_dose(
     InputError
         If the machine cannot deliver the plan, or anything does not fit together.
     """
-    case_file, physics, world = case_file or CaseFile(), physics or Physics(), world or parallel.world()
+    case_file = case_file or CaseFile()
+    run = _Run(
+        water, physics or Physics(), stop or StopRule(), seed, threads, on_stage, on_progress, checkpoint,
+        world or parallel.world(),
+    )  # fmt: skip
     warnings: list[str] = []
     machine = machine or find_machine(plan.machine)
     on_stage("phase spaces")
-    sources = _open_sources(plan, machine, physics, world)
+    sources = _open_sources(plan, machine, run)
     on_stage("phantom")
     couch = None
     if machine.couch is not None and not structures.of_type("SUPPORT"):
@@ -122,7 +126,6 @@ def plan_dose(
     phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append, couch)
     if case_file.calibration is None:
         warnings.append(f"no CT calibration was chosen; the curve {DEFAULT_CURVE} was taken")
-    run = _Run(physics, stop or StopRule(), water, seed, threads, on_stage, on_progress, checkpoint, world)
     found = _compute(plan, machine, sources, phantom, scored, run)
     return replace(
         found,
@@ -131,29 +134,14 @@ def plan_dose(
     )
 
 
-def phantom_dose(
-    plan: Plan,
-    phantom: Phantom,
-    machine: Machine,
-    *,
-    water: bool = False,
-    physics: Physics | None = None,
-    stop: StopRule | None = None,
-    seed: int = 1,
-    threads: int | None = None,
-    on_stage: Callable[[str], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-    checkpoint: CheckpointRule | None = None,
-    world: parallel.World | None = None,
-) -> PlanDose:
+def phantom_dose(plan: Plan, phantom: Phantom, machine: Machine, **options) -> PlanDose:
     """Compute the dose of a plan in any phantom that lies in the plan's patient coordinates.
 
-    Parameters, errors and result are those of `plan_dose`; the dose is on the phantom's grid, everywhere.
+    The `options` are those of `plan_dose` that concern no patient, from `water` on, and so are errors and
+    result; the dose is on the phantom's grid, everywhere.
     """
-    physics, world = physics or Physics(), world or parallel.world()
-    sources = _open_sources(plan, machine, physics, world)
-    run = _Run(physics, stop or StopRule(), water, seed, threads, on_stage, on_progress, checkpoint, world)
-    return _compute(plan, machine, sources, phantom, None, run)
+    run = _Run(**options)
+    return _compute(plan, machine, _open_sources(plan, machine, run), phantom, None, run)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,24 +158,24 @@ class _Source:
 class _Run:
     """How a plan is computed; see `plan_dose`."""
 
-    physics: Physics
-    stop: StopRule
-    water: bool
-    seed: int
-    threads: int | None
-    on_stage: Callable[[str], None]
-    on_progress: Callable[[Progress], None]
-    checkpoint: CheckpointRule | None
-    world: parallel.World
+    water: bool = False
+    physics: Physics = field(default_factory=Physics)
+    stop: StopRule = field(default_factory=StopRule)
+    seed: int = 1
+    threads: int | None = None
+    on_stage: Callable[[str], None] = lambda _: None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    checkpoint: CheckpointRule | None = None
+    world: parallel.World = field(default_factory=parallel.world)
 
 
-def _open_sources(plan: Plan, machine: Machine, physics: Physics, world: parallel.World) -> list[_Source]:
+def _open_sources(plan: Plan, machine: Machine, run: _Run) -> list[_Source]:
     """The phase spaces of a plan's beams, opened together on all ranks; refuses what cannot be computed."""
     files = [_phase_space_file(machine, beam) for beam in plan.beams]
-    spaces = {path: open_on_all_ranks(path, world) for path in dict.fromkeys(file.file for file in files)}
+    spaces = {path: open_on_all_ranks(path, run.world) for path in dict.fromkeys(file.file for file in files)}
     qualities = [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams]
     for quality in dict.fromkeys(qualities):  # in one order on all ranks, which open files together
-        stated_calibration(machine, quality, physics)  # refused now rather than after compiling
+        stated_calibration(machine, quality, run.physics)  # refused now rather than after compiling
     return [
         _Source(beam, quality, file, spaces[file.file])
         for beam, quality, file in zip(plan.beams, qualities, files, strict=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from os import PathLike
 from pathlib import Path
 
@@ -130,23 +132,33 @@ def shipped_profiles() -> list[str]:
 
 def load_profile(profile: str | PathLike = DEFAULT) -> Profile:
     """Load a shipped profile by its name, or any by the path of its TOML file."""
-    if isinstance(profile, str) and profile in shipped_profiles():
-        path, text = Path(f"{profile}.toml"), (_SHIPPED / f"{profile}.toml").read_text("utf-8")
+    names = shipped_profiles()
+    return _read_profile(read_limits(profile, _SHIPPED, names, "profile", f"one of {', '.join(names)}"))
+
+
+def read_limits(
+    chosen: str | PathLike, folder: Traversable, names: Sequence[str], what: str, known: str
+) -> Table:
+    """Read one of the files `names`.toml shipped in `folder`, or any by its path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read; it says `what` that is and what would be `known`.
+    """
+    if isinstance(chosen, str) and chosen in names:
+        path, text = Path(f"{chosen}.toml"), (folder / f"{chosen}.toml").read_text("utf-8")
     else:
-        path = Path(profile)
+        path = Path(chosen)
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-            shipped = ", ".join(shipped_profiles())
-            raise InputError(
-                path, f"profile cannot be read: {reason}", f"a TOML file, or one of {shipped}"
-            ) from None
+            raise InputError(path, f"{what} cannot be read: {reason}", f"a TOML file, or {known}") from None
     try:
-        table = Table(path, tomllib.loads(text))
+        return Table(path, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(path, f"is not valid TOML: {error}") from None
-    return _read_profile(table)
 
 
 def _read_profile(table: Table) -> Profile:

@@ -25,7 +25,8 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
     from validation.commission.criteria import DEFAULT, load_criteria
     from validation.commission.run import Effort, Listener, commission
-    from validation.report.commission import write_commission_report, write_commission_result
+    from validation.report import write_result
+    from validation.report.commission import write_commission_report
     from validation.scans import read_folder
 
     started = time.monotonic()
@@ -58,7 +59,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
         write_commission_report(found, out / REPORT)
-        write_commission_result(found, out / RESULT)
+        write_result(found, out / RESULT)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {out / REPORT}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)

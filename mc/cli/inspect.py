@@ -7,6 +7,7 @@ import tomllib
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mc.cli import output
 from mc.cli.inspect_dicom import show_ct, show_dicom
@@ -16,6 +17,9 @@ from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.materials import Material, load_elements, load_materials
+
+if TYPE_CHECKING:
+    from mc.source.phase_space import PhaseSpace
 
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is told [cm]
 
@@ -122,8 +126,8 @@ def _dose(path: Path, screen: Screen) -> None:
     screen.facts(f"{path}: dose of mcverify", facts)
 
 
-def show_phase_space(path: Path, screen: Screen) -> None:
-    """An IAEA phase space."""
+def show_phase_space(path: Path, screen: Screen) -> PhaseSpace:
+    """An IAEA phase space, which is opened and checked for it."""
     from mc.source.iaea_header import KINDS
     from mc.source.phase_space import open_phase_space
     from mc.source.phase_space_summary import summarise
@@ -150,6 +154,7 @@ def show_phase_space(path: Path, screen: Screen) -> None:
     screen.facts(f"{space.header_path}: IAEA phase space", facts)
     for warning in space.warnings:
         screen.warn(warning)
+    return space
 
 
 def _toml(path: Path, screen: Screen) -> None:

@@ -24,8 +24,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
 
 
 def _info(arguments: Namespace, screen: Screen) -> int:
-    show_phase_space(arguments.path, screen)
-    space = open_phase_space(arguments.path)
+    space = show_phase_space(arguments.path, screen)
     plane, square = arguments.plane, arguments.square
     sigma = latent_sigma(space, plane, square)
     electrons = space.header.orig_histories
@@ -47,8 +46,11 @@ def _info(arguments: Namespace, screen: Screen) -> int:
 
 
 def _merge(arguments: Namespace, screen: Screen) -> int:
+    spaces = [open_phase_space(path) for path in arguments.paths]
     output.check_writable(arguments.out.parent)
-    return _tell(merge([open_phase_space(path) for path in arguments.paths], arguments.out), screen)
+    for space in spaces:
+        _refuse_itself(space, arguments)
+    return _tell(merge(spaces, arguments.out), screen)
 
 
 def _filter(arguments: Namespace, screen: Screen) -> int:
@@ -90,7 +92,7 @@ def _plot(arguments: Namespace, screen: Screen) -> int:
 
 def _refuse_itself(space: PhaseSpace, arguments: Namespace) -> None:
     if arguments.out.resolve() == space.data_path.resolve().with_suffix(""):
-        raise InputError("--out", "is the phase space itself", "name another one")
+        raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 
 def _tell(space: PhaseSpace, screen: Screen) -> int:

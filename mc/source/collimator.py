@@ -65,9 +65,9 @@ ENDS = {"focused": FOCUSED, "flat": FLAT, "rounded": ROUNDED, "cylindrical": FLA
 AIR = 0  # material of every phantom's first place
 
 
-def collimator_materials(collimators: Collimators, known: Sequence[Material]) -> tuple[Material, ...]:
-    """The materials of a phantom, `known`, followed by those of the collimators that are not among them."""
-    return (*known, *(material for material in collimators.materials if material not in known))
+def collimator_materials(collimators: Collimators) -> tuple[Material, ...]:
+    """Air, which lies between the solids, and the materials of the collimators, each once."""
+    return tuple(dict.fromkeys((load_materials()["air"], *collimators.materials)))
 
 
 def build_collimator(

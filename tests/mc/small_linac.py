@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from dicom_factory import GRID, body_box, rectangle, write_case
 from dicom_factory import Contours as Structure
+from point_source import point_source
 
 from mc.calibration import made_with
 from mc.config import Physics
 from mc.machine import read_machine
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import write_phase_space
 from mc.tables import tables_hash
 from phantoms.recipes import water_tank
 
@@ -103,23 +104,7 @@ def write_machine(folder: Path, calibrated: bool = True) -> Path:
     rng = np.random.default_rng(5)
     at_isocentre = rng.uniform(-2.5, 2.5, (2, PARTICLES))
     x, y = 0.5 * at_isocentre
-    path = np.sqrt(x**2 + y**2 + 50.0**2)
-    space = write_phase_space(
-        folder / "field5",
-        Particles(
-            kind=np.ones(PARTICLES, np.int8),
-            energy=rng.uniform(0.5, 4.0, PARTICLES),
-            x=x,
-            y=y,
-            z=np.full(PARTICLES, 50.0),
-            u=x / path,
-            v=y / path,
-            w=50.0 / path,
-            weight=np.ones(PARTICLES),
-            new_history=np.arange(PARTICLES) % 2 == 0,
-        ),
-        orig_histories=PARTICLES,
-    )
+    space = write_phase_space(folder / "field5", point_source(x, y, rng), orig_histories=PARTICLES)
     text = MACHINE
     if calibrated:
         tables = tables_hash(water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5)).materials, Physics())
@@ -135,23 +120,8 @@ def write_above_machine(
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(6)
     slope = rng.uniform(-0.06, 0.06, (2, particles))
-    w = 1.0 / np.sqrt(1.0 + (slope**2).sum(axis=0))
-    space = write_phase_space(
-        folder / "above",
-        Particles(
-            kind=np.ones(particles, np.int8),
-            energy=rng.uniform(0.5, 4.0, particles),
-            x=20.0 * slope[0],
-            y=20.0 * slope[1],
-            z=np.full(particles, 20.0),
-            u=slope[0] * w,
-            v=slope[1] * w,
-            w=w,
-            weight=np.ones(particles),
-            new_history=np.arange(particles) % 2 == 0,
-        ),
-        orig_histories=particles,
-    )
+    x, y = 20.0 * slope
+    space = write_phase_space(folder / "above", point_source(x, y, rng, z=20.0), orig_histories=particles)
     path = folder / "linac.toml"
     path.write_text(text)
     if calibrated:

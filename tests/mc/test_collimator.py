@@ -16,7 +16,6 @@ from mc.source.collimator import build_collimator, collimator_materials
 from mc.tables import build_tables
 from mc.transport.history import Cuts
 from phantoms.errors import InputError
-from phantoms.materials import load_materials
 from validation.cases import leaves as leaf_cases
 from validation.cases.collimated import at_plane, collimated, fan, read_rows
 from validation.cases.jaws import Crossings, fluence_checks, same_histories
@@ -163,7 +162,7 @@ def test_jaws_of_the_shared_linac(shared):
     Mean energy and profiles in the field, edges and leakage; sigma is that of differences history by history.
     """
     machine = read_machine(SHIPPED / "gen6fff.toml")
-    materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+    materials = collimator_materials(machine.collimators)
     collimator = build_collimator(machine, materials)
     above, starts, _ = read_rows(shared / "phase-space" / "g6fff_10x10_above")
     given, given_starts, _ = read_rows(shared / "phase-space" / "g6fff_10x10_below")

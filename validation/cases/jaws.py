@@ -22,7 +22,6 @@ from mc.source.collimator import build_collimator, collimator_materials
 from mc.tables import build_tables
 from mc.transport.history import Cuts
 from mc.transport.particle import PHOTON
-from phantoms.materials import load_materials
 from validation.cases import figures
 from validation.cases.case import Case, read_physics
 from validation.cases.collimated import at_plane, collimated, read_rows, tank_dose
@@ -73,7 +72,7 @@ def run(case: Case, options: Options) -> Verdict:
     if not all(path.with_name(f"{path.name}.IAEAheader").exists() for path in (above, below)):
         return Verdict(case.name, skipped=f"its phase space {above.name} is not beside the checkout")
     started = time.process_time()
-    materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+    materials = collimator_materials(machine.collimators)
     tables, collimator = build_tables(materials, physics), build_collimator(machine, materials)
     field = np.array([-half, half, -half, half])
     sent, starts, space = read_rows(above)

@@ -26,7 +26,7 @@ from mc.source.collimator import build_collimator, collimator_materials
 from mc.tables import build_tables
 from mc.transport.history import Cuts
 from mc.transport.particle import PHOTON
-from phantoms.materials import load_materials, read_toml
+from phantoms.materials import read_toml
 from phantoms.recipes import water_tank
 from validation.cases import figures
 from validation.cases.case import CASES, Case
@@ -103,7 +103,7 @@ class Bench:
 
     def __init__(self, machine: Machine, edges: np.ndarray, cumulative: np.ndarray) -> None:
         self.machine, self.edges, self.cumulative = machine, edges, cumulative
-        self.materials = collimator_materials(machine.collimators, (load_materials()["air"],))
+        self.materials = collimator_materials(machine.collimators)
         self.collimator = build_collimator(machine, self.materials)
         self.tables = build_tables(self.materials, PHYSICS)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
-from pathlib import Path
 
-from mc.schema import Table
-from phantoms.errors import InputError
 from validation.gamma import Criterion
+from validation.profiles import read_limits
 
 DEFAULT = "default"
 _SHIPPED = files("validation") / "data" / "commissioning"
@@ -54,23 +51,9 @@ def load_criteria(criteria: str | PathLike = DEFAULT) -> Criteria:
     InputError
         If there are none, or an entry is missing, unknown or impossible.
     """
-    if isinstance(criteria, str) and criteria == DEFAULT:
-        path, text = Path(f"{criteria}.toml"), (_SHIPPED / f"{criteria}.toml").read_text("utf-8")
-    else:
-        path = Path(criteria)
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-            raise InputError(
-                path, f"criteria cannot be read: {reason}", f"a TOML file, or {DEFAULT}"
-            ) from None
-    try:
-        table = Table(path, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(path, f"is not valid TOML: {error}") from None
+    table = read_limits(criteria, _SHIPPED, (DEFAULT,), "criteria", DEFAULT)
     found = Criteria(
-        name=path.stem,
+        name=table.path.stem,
         title=table.text("title"),
         status=table.text("status"),
         source=table.text("source"),

@@ -1,12 +1,10 @@
-"""The report of a commissioning: one HTML file, and its twin for programs."""
+"""The report of a commissioning: one HTML file."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
-from phantoms.files import replacing
 from validation.commission.judge import FAIL, NOISY, NOT_JUDGED, PASS, Figure, JudgedField
 from validation.commission.parameters import entries
 from validation.commission.run import Commissioning
@@ -14,7 +12,7 @@ from validation.commission.tank import ACROSS, IN_DEPTH, IN_SHALLOW, SHALLOW
 from validation.commission.tune import Parameter, Tuning
 from validation.report.facts import PROVENANCE, QUALITY, Pair
 from validation.report.text import PLUS_MINUS, signed
-from validation.report.write import fill
+from validation.report.write import fill, save
 from validation.scans import Scan
 from validation.scans.compare import ScanComparison
 
@@ -49,22 +47,7 @@ def write_commission_report(found: Commissioning, path: str | Path) -> None:
     InputError
         If the file cannot be written; one already there stays as it was.
     """
-    text = render(found)
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_commission_result(found: Commissioning, path: str | Path) -> None:
-    """Write the result as strict JSON (`Commissioning.to_dict`).
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written; one already there stays as it was.
-    """
-    text = json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n"
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    save(render(found), path)
 
 
 def render(found: Commissioning) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phantoms.files import replacing
 from validation.comparison import Comparison
+
+if TYPE_CHECKING:
+    from validation.commission.run import Commissioning
 
 TEMPLATE = "report.html.j2"
 
@@ -21,20 +24,22 @@ def write_report(comparison: Comparison, path: str | Path) -> None:
     InputError
         If the file cannot be written; one already there stays as it was.
     """
-    text = render(comparison)
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    save(render(comparison), path)
 
 
-def write_result(comparison: Comparison, path: str | Path) -> None:
-    """Write the result as strict JSON (`Comparison.to_dict`).
+def write_result(found: Comparison | Commissioning, path: str | Path) -> None:
+    """Write a result as strict JSON (its `to_dict`).
 
     Raises
     ------
     InputError
         If the file cannot be written; one already there stays as it was.
     """
-    text = json.dumps(comparison.to_dict(), indent=1, allow_nan=False) + "\n"
+    save(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", path)
+
+
+def save(text: str, path: str | Path) -> None:
+    """Write a text whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -7,13 +7,13 @@ that contradicts a file is refused.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mc.schema import Table
 from phantoms.errors import InputError
+from phantoms.materials import read_toml
 from validation.scans import mcc, rfa, w2cad
 from validation.scans.lines import Lines
 from validation.scans.output_factors import COLUMN, OutputFactor, read_output_factors
@@ -133,12 +133,7 @@ def _is_output_factors(path: Path) -> bool:
 
 def _read_statement(path: Path) -> tuple[Stated, ...]:
     """Statements, the general one last."""
-    try:
-        table = Table(path, tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"not a TOML file: {error}") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
+    table = Table(path, read_toml(path))
     by_name = table.tables("files") if "files" in table else []
     general = _stated(table, "*")
     return (*(_stated(entry, entry.text("match")) for entry in by_name), general)

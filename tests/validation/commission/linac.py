@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from point_source import point_source
 
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import write_phase_space
 
 PARTICLES = 4000
 MACHINE = """\
@@ -39,23 +40,7 @@ def write_linac(folder: Path, fields: dict[str, tuple[float, float, float, float
         rng = np.random.default_rng(number)
         x = 0.5 * rng.uniform(*jaws[:2], PARTICLES)
         y = -0.5 * rng.uniform(*jaws[2:], PARTICLES)  # phase spaces have y opposite to the jaws'
-        path = np.sqrt(x**2 + y**2 + 50.0**2)
-        write_phase_space(
-            folder / name,
-            Particles(
-                kind=np.ones(PARTICLES, np.int8),
-                energy=rng.uniform(0.5, 4.0, PARTICLES),
-                x=x,
-                y=y,
-                z=np.full(PARTICLES, 50.0),
-                u=x / path,
-                v=y / path,
-                w=50.0 / path,
-                weight=np.ones(PARTICLES),
-                new_history=np.arange(PARTICLES) % 2 == 0,
-            ),
-            orig_histories=PARTICLES,
-        )
+        write_phase_space(folder / name, point_source(x, y, rng), orig_histories=PARTICLES)
         x1, x2, y1, y2 = jaws
         text += PHASE_SPACE.format(name=name, x1=x1, x2=x2, y1=y1, y2=y2, mirror=mirror)
     (folder / "linac.toml").write_text(text)
