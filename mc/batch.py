@@ -35,7 +35,7 @@ SMALLEST_PIECE = 64  # worth the call of a kernel, which takes 0.1 ms
 PIECES = 16  # of a batch, so that small files can be shared out, too
 KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
 
-_tables = lru_cache(maxsize=2)(build_tables)  # runs often follow each other in the same materials
+_tables = lru_cache(maxsize=4)(build_tables)  # runs often follow each other in the same materials
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,8 @@ class PlacedBeam:
         Whether each use of a history is turned about the axis by a random angle.
     through : Machine, optional
         The machine whose collimators the particles go through; none for a phase space below the jaws.
+    cone : float, optional
+        Diameter of the cone that is mounted on it, in the isocentre plane [cm].
     """
 
     number: int
@@ -70,6 +72,7 @@ class PlacedBeam:
     target_z: float = 0.0
     rotate: bool = False
     through: Machine | None = None
+    cone: float | None = None
 
     @property
     def images(self) -> int:
@@ -86,11 +89,11 @@ class PlacedBeam:
         return signs
 
 
-@lru_cache(maxsize=4)
-def between_of(machine: Machine, physics: Physics) -> cpu.Between:
+@lru_cache(maxsize=16)
+def between_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
     """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
     materials = collimator_materials(machine.collimators)
-    return cpu.Between(build_collimator(machine, materials), build_tables(materials, physics))
+    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics))
 
 
 def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
@@ -156,7 +159,7 @@ class BatchTransport:
         self._geometry = build_voxels(phantom, _rim(phantom, beams))
         self._cuts = cpu.cuts_of(physics)
         self._between = [
-            between_of(beam.through, physics) if beam.through else cpu.Between() for beam in beams
+            between_of(beam.through, physics, beam.cone) if beam.through else cpu.Between() for beam in beams
         ]
         self._scales, self.norm = _scales(beams, self.images)
         self._records, self._sharing = _Records(), Sharing(world)

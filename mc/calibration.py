@@ -150,7 +150,8 @@ def calibrate(
         raise InputError(machine.path, f"reference medium {reference.medium} is not supported", "use water")
     phantom = reference_phantom(quality)
     x, y = reference.field_cm
-    beam = rectangular_beam(machine, quality, (-0.5 * x, 0.5 * x, -0.5 * y, 0.5 * y), reference.ssd_cm)
+    field = (-0.5 * x, 0.5 * x, -0.5 * y, 0.5 * y)
+    beam = water_tank_beam(machine, quality, field, reference.ssd_cm, reference.cone_cm)
     space = beam.phase_space
     reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
 
@@ -202,10 +203,14 @@ def calibrate(
     return Calibrated(result, "computed", run.quality)
 
 
-def rectangular_beam(
-    machine: Machine, quality: BeamQuality, field: tuple[float, float, float, float], ssd: float
+def water_tank_beam(
+    machine: Machine,
+    quality: BeamQuality,
+    field: tuple[float, float, float, float],
+    ssd: float,
+    cone: float | None = None,
 ) -> PlacedBeam:
-    """A rectangular field from above onto a tank with its surface at z = 0.
+    """A rectangular field, or that of a cone, from above onto a tank with its surface at z = 0.
 
     Its weight is that of the electrons on the target for 1 MU, relative to the reference field.
 
@@ -215,6 +220,8 @@ def rectangular_beam(
         In the isocentre plane [cm]; shaped by what the machine has if its phase space lies above the jaws.
     ssd : float
         [cm]
+    cone : float, optional
+        Diameter of the cone in the field [cm].
     """
     file = phase_space_for(quality, field)
     space = open_on_all_ranks(file.file, parallel.world())
@@ -229,6 +236,7 @@ def rectangular_beam(
         target_z=file.target_z_cm,
         rotate=file.rotate,
         through=machine if above else None,
+        cone=cone,
     )
 
 

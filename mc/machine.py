@@ -62,6 +62,7 @@ class Reference:
     field_cm: tuple[float, float]  # full width in x and y in the isocentre plane
     dose_per_mu_gy: float
     averaging_cm: float  # side of the square, centred on the axis, over which the dose is averaged
+    cone_cm: float | None = None  # diameter of the cone that shapes the field, in the isocentre plane
 
 
 @dataclass(frozen=True)
@@ -351,13 +352,15 @@ def _couch(table: Table) -> Couch:
 
 
 def _reference(table: Table) -> Reference:
+    cone = table.number("cone_cm", above=0.0) if "cone_cm" in table else None
     reference = Reference(
         medium=table.choice("medium", ("water",), default="water"),
         ssd_cm=table.number("ssd_cm", above=0.0),
         depth_cm=table.number("depth_cm", above=0.0),
-        field_cm=table.numbers("field_cm", 2, above=0.0),
+        field_cm=(cone, cone) if cone else table.numbers("field_cm", 2, above=0.0),
         dose_per_mu_gy=table.number("dose_per_mu_gy", above=0.0),
         averaging_cm=table.number("averaging_cm", above=0.0, default=1.5),
+        cone_cm=cone,
     )
     table.finish()
     return reference

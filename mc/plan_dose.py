@@ -325,6 +325,7 @@ def _place(plan: Plan, machine: Machine, source: _Source, calibrated: Calibrated
         target_z=file.target_z_cm,
         rotate=file.rotate,
         through=machine if above else None,
+        cone=beam.cone,
     )
 
 

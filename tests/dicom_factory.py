@@ -308,6 +308,18 @@ def _beam(number: int, item: Field) -> Dataset:
     return beam
 
 
+def cone(opening: float, **values: object) -> Dataset:
+    """A stereotactic cone, for the Applicator Sequence of a beam; `opening` is its diameter [mm]."""
+    shape = Dataset()
+    shape.ApplicatorApertureShape, shape.ApplicatorOpening = "SYM_CIRCULAR", opening
+    applicator = Dataset()
+    applicator.ApplicatorID, applicator.ApplicatorType = "CONE", "STEREOTACTIC"
+    applicator.ApplicatorGeometrySequence = [shape]
+    for keyword, value in values.items():
+        setattr(applicator, keyword, value)
+    return applicator
+
+
 def _control_point(index: int, stop: Stop, mlc: str) -> Dataset:
     point = Dataset()
     point.ControlPointIndex, point.CumulativeMetersetWeight = index, stop.weight

@@ -26,7 +26,8 @@ def load_kernels(
     from mc.backends.cpu import warm_up
     from mc.batch import between_of
 
-    between = between_of(machine, Physics()) if machine else None
+    cones = machine.collimators.cones if machine else None
+    between = between_of(machine, Physics(), cones.diameters_cm[0] if cones else None) if machine else None
     with _kept():
         if ranks.rank == 0:
             warm_up(simple_beams, water, between)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -41,6 +42,8 @@ def shaped_by(beam: Beam) -> str:
 
     Leaves outside the jaws shape nothing.
     """
+    if beam.cone is not None:
+        return f"a cone of {beam.cone:g} cm"
     for point in (point for pair in beam.segments for point in pair):
         if not np.isfinite(point.jaws).all():
             return "no jaws in one direction"
@@ -64,11 +67,12 @@ def extent(beam: Beam, ignoring: str = "") -> tuple[float, float, float, float]:
     apart than `CLOSED` count as closed. `ignoring` leaves the jaws of an axis, X or Y, out of account.
     """
     boxes = []
+    cone = np.inf if beam.cone is None else 0.5 * beam.cone
     for point in (point for pair in beam.segments for point in pair):
         jaws = np.array(point.jaws, float)
         if ignoring:
             jaws[{"X": slice(0, 2), "Y": slice(2, 4)}[ignoring]] = -np.inf, np.inf
-        box = jaws
+        box = np.clip(jaws, -cone, cone)
         for kind, (borders, bank1, bank2) in _leaves(point, beam.leaf_boundaries).items():
             along, across = _along_across(tuple(box), kind)
             bank1, bank2 = np.maximum(bank1, along[0]), np.minimum(bank2, along[1])
@@ -102,12 +106,13 @@ def opening(point: ControlPoint, boundaries: Mapping[str, tuple[float, ...]]) ->
 
 
 def mean_opening(beam: Beam) -> float:
-    """Open area averaged over the meterset [cm2]."""
+    """Open area averaged over the meterset [cm2]; of a cone, where jaws and leaves leave it open, its own."""
     areas = [
         (0.5 * sum(opening(point, beam.leaf_boundaries) for point in pair), pair[1].weight - pair[0].weight)
         for pair in beam.segments
     ]
-    return sum(area * share for area, share in areas) / sum(share for _, share in areas)
+    most = math.inf if beam.cone is None else 0.25 * math.pi * beam.cone**2
+    return sum(min(area, most) * share for area, share in areas) / sum(share for _, share in areas)
 
 
 def angle_range(beam: Beam, name: str) -> str:
@@ -134,16 +139,17 @@ def angle_range(beam: Beam, name: str) -> str:
 
 
 def jaw_ranges(beam: Beam) -> str:
-    """Positions of the jaws in words [cm]: `-5 to 5, -5..-2 to 5`; `none` for a direction without."""
+    """Jaws, and a cone, in words [cm]: `-5 to 5, -5..-2 to 5`; `none` for a direction without."""
     jaws = np.array([point.jaws for pair in beam.segments for point in pair])
 
     def places(column: int) -> str:
         low, high = jaws[:, column].min(), jaws[:, column].max()
         return f"{low:g}" if high - low <= SAME else f"{low:g}..{high:g}"
 
-    return ", ".join(
+    words = ", ".join(
         f"{places(k)} to {places(k + 1)}" if np.isfinite(jaws[:, k]).all() else "none" for k in (0, 2)
     )
+    return words if beam.cone is None else f"{words}; cone {beam.cone:g}"
 
 
 def _same(a, b) -> bool:

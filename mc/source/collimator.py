@@ -71,7 +71,7 @@ def collimator_materials(collimators: Collimators) -> tuple[Material, ...]:
 
 
 def build_collimator(
-    machine: Machine, materials: Sequence[Material], *, cone_cm: float | None = None
+    machine: Machine, materials: Sequence[Material], cone: float | None = None
 ) -> Collimator:
     """Lay a machine's collimators out for the kernels.
 
@@ -80,8 +80,13 @@ def build_collimator(
     machine : Machine
     materials : sequence of Material
         Those the tables are built for, in their order: air first (`collimator_materials`).
-    cone_cm : float, optional
-        Diameter of the mounted cone in the isocentre plane [cm]; needed if the machine has cones.
+    cone : float, optional
+        Diameter of the mounted cone in the isocentre plane [cm]; needed if the machine has nothing else.
+
+    Raises
+    ------
+    InputError
+        If the machine has no collimators, or no such cone.
     """
     collimators = machine.collimators
     if collimators is None:
@@ -91,7 +96,9 @@ def build_collimator(
     if materials[AIR].name != "air":
         raise InputError("materials", f"{materials[AIR].name} is first", "air must be")
     blocks: list[Block] = [*collimators.jaws]
-    blocks += [part for part in (collimators.leaves, collimators.cones) if part is not None]
+    blocks += [collimators.leaves] if collimators.leaves else []
+    if collimators.cones and (cone is not None or not blocks):
+        blocks.append(_mounted(machine, collimators.cones, cone))
     blocks.sort(key=lambda block: block.top_cm)
     measures = np.zeros((len(blocks), MEASURES))
     columns: dict[str, list[int]] = {"shape": [], "axis": [], "ends": [], "at_tip": [], "material": []}
@@ -101,7 +108,7 @@ def build_collimator(
         shape, axis, ends, at_tip = CONE, "X", "focused", False
         if isinstance(block, Cones):
             ends = block.bore
-            row[RADIUS] = 0.5 * _mounted(machine, block, cone_cm)
+            row[RADIUS] = 0.5 * cone
         elif isinstance(block, Jaws | Leaves):
             shape, axis = JAWS if isinstance(block, Jaws) else LEAVES, block.axis
             ends, at_tip = block.ends.kind, block.ends.position == "tip"
@@ -140,11 +147,13 @@ def _sides(leaves: Leaves) -> tuple[list[float], list[float]]:
     return [edges[i] for i in kept] + [edges[-1]], [shifts[i] for i in kept]
 
 
-def _mounted(machine: Machine, cones: Cones, diameter: float | None) -> float:
-    known = ", ".join(f"{cone:g}" for cone in cones.diameters_cm)
-    if diameter is None or not any(abs(cone - diameter) < 1e-3 for cone in cones.diameters_cm):
-        raise InputError(machine.path, f"no cone of diameter {diameter} cm", f"it has {known} cm")
-    return diameter
+def _mounted(machine: Machine, cones: Cones, diameter: float | None) -> Cones:
+    known = f"it has {', '.join(f'{cone:g}' for cone in cones.diameters_cm)} cm"
+    if diameter is None:
+        raise InputError(machine.path, "its fields need a cone, and none is named", known)
+    if not any(abs(cone - diameter) < 1e-3 for cone in cones.diameters_cm):
+        raise InputError(machine.path, f"no cone of diameter {diameter:g} cm", known)
+    return cones
 
 
 @njit

@@ -46,7 +46,9 @@ NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
 ROUNDING = 0.15  # a turn by less may come of angles rounded to 0.1 degrees
 
 
-def read_control_points(item: Dataset, where: str, warn: list[str]) -> tuple[ControlPoint, ...]:
+def read_control_points(
+    item: Dataset, where: str, warn: list[str], cone: bool = False
+) -> tuple[ControlPoint, ...]:
     """Read the control points of a beam.
 
     Parameters
@@ -57,6 +59,8 @@ def read_control_points(item: Dataset, where: str, warn: list[str]) -> tuple[Con
         File and beam, for messages.
     warn : list of str
         Warnings are added to.
+    cone : bool
+        Whether a cone shapes the beam, which then needs neither jaws nor leaves.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def read_control_points(item: Dataset, where: str, warn: list[str]) -> tuple[Con
         _refuse_unsupported(point, place)
     angles = [_angles(raw, keyword, weights, kind == "STATIC", places, warn) for keyword in ANGLES]
     isocentres = _isocentres(raw, places)
-    devices = _devices(raw, places)
+    devices = _devices(raw, places, cone)
     points = tuple(
         ControlPoint(
             weight=float(weights[k]),
@@ -205,7 +209,7 @@ def _isocentres(raw: Sequence[Dataset], places: list[str]) -> list[tuple[float, 
     return isocentres
 
 
-def _devices(raw: Sequence[Dataset], places: list[str]) -> list[dict[str, np.ndarray]]:
+def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict[str, np.ndarray]]:
     """Positions of jaws and leaves by device at the control points [cm]."""
     devices: list[dict[str, np.ndarray]] = []
     for point, place in zip(raw, places, strict=True):
@@ -220,7 +224,7 @@ def _devices(raw: Sequence[Dataset], places: list[str]) -> list[dict[str, np.nda
                 raise InputError(place, f"positions the {name}, which control point 0 does not")
             here[name] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
         devices.append(here)
-    if not devices[0]:
+    if not devices[0] and not cone:
         raise InputError(places[0], "has neither jaws nor leaves")
     if len(LEAVES.keys() & devices[0].keys()) > 1:
         raise InputError(places[0], "has two multileaf collimators, which this version does not compute")
@@ -243,7 +247,7 @@ def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, 
 def _leaf_boundaries(item: Dataset, where: str) -> dict[str, np.ndarray]:
     return {
         name: require_floats(device, "LeafPositionBoundaries", None, where) / MM_PER_CM
-        for device in require(item, "BeamLimitingDeviceSequence", where)
+        for device in items(item, "BeamLimitingDeviceSequence", where)
         if (name := require_text(device, "RTBeamLimitingDeviceType", where)) in LEAVES
     }
 

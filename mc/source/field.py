@@ -22,6 +22,10 @@ def refuse_unfit(machine: Machine, beam: Beam) -> None:
     where, collimators = f"beam {beam.number} ({beam.name})", machine.collimators
     moving = {jaws.axis for jaws in collimators.jaws}
     refuse_other_leaves(collimators, beam.leaf_boundaries, where)
+    if beam.cone is not None and not collimators.cones:
+        raise InputError(
+            where, f"has a cone, machine {machine.name} has none", "describe it in [collimators.cones]"
+        )
     for axis, k in (("X", 0), ("Y", 2)):
         stated = np.isfinite([point.jaws[k] for pair in beam.segments for point in pair])
         if axis in moving and not stated.all():
@@ -32,7 +36,7 @@ def refuse_unfit(machine: Machine, beam: Beam) -> None:
                     where,
                     f"its field is shaped by {axis} jaws, which machine {machine.name} does not have",
                 )
-        if axis not in moving and not beam.leaf_boundaries and not collimators.cones:
+        if axis not in moving and not beam.leaf_boundaries and beam.cone is None:
             raise InputError(where, f"nothing of machine {machine.name} shapes its field along {axis}")
 
 

@@ -75,6 +75,8 @@ class Beam:
     table_top : (float, float) or None
         How high the table top lies above the isocentre, and how far its middle along X of the table
         (IEC 61217), at the first control point [cm]; None if the plan does not say.
+    cone : float or None
+        Diameter of the stereotactic cone in the isocentre plane [cm]; None without one.
     """
 
     number: int
@@ -87,6 +89,7 @@ class Beam:
     control_points: tuple[ControlPoint, ...]
     leaf_boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     table_top: tuple[float, float] | None = None
+    cone: float | None = None
 
     @property
     def gantry(self) -> float:

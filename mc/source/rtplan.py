@@ -43,7 +43,6 @@ MODIFIERS = {
     "NumberOfBoli": "bolus",
 }
 MODIFIER_SEQUENCES = {
-    "ApplicatorSequence": "an applicator",
     "GeneralAccessorySequence": "an accessory",
     "WedgeSequence": "wedges",
     "BlockSequence": "blocks",
@@ -166,6 +165,7 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
     if unit not in ("", "MU"):
         raise InputError(where, f"is dosed in {unit}, not in MU")
     _refuse_modifiers(item, where)
+    cone = _cone(item, where)
     sad = require_float(item, "SourceAxisDistance", where) / MM_PER_CM
     if not sad > 0:
         raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm")
@@ -177,9 +177,10 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
         fluence_mode=_fluence_mode(item, where, warnings),
         mu=mu,
         sad=sad,
-        control_points=read_control_points(item, where, warnings),
+        control_points=read_control_points(item, where, warnings, cone is not None),
         leaf_boundaries=read_leaf_boundaries(item, where),
         table_top=_table_top(item, where),
+        cone=cone,
     )
 
 
@@ -190,6 +191,29 @@ def _refuse_modifiers(item: Dataset, where: str) -> None:
     for keyword, what in MODIFIER_SEQUENCES.items():
         if items(item, keyword, where):
             raise InputError(where, f"has {what}, which this version does not compute")
+
+
+def _cone(item: Dataset, where: str) -> float | None:
+    """Diameter of the stereotactic cone in the isocentre plane [cm]; other applicators are refused."""
+    applicators = items(item, "ApplicatorSequence", where)
+    if not applicators:
+        return None
+    identifier = optional_text(applicators[0], "ApplicatorID", where)
+    kind = optional_text(applicators[0], "ApplicatorType", where)
+    if len(applicators) > 1 or kind != "STEREOTACTIC":
+        raise InputError(where, f"has an applicator {identifier} {kind}, which this version does not compute")
+    geometry = items(applicators[0], "ApplicatorGeometrySequence", where)
+    shape = optional_text(geometry[0], "ApplicatorApertureShape", where) if geometry else ""
+    if shape != "SYM_CIRCULAR":
+        raise InputError(
+            where,
+            f"has a stereotactic applicator {identifier} that is not said to be round",
+            "state it in the Applicator Geometry Sequence (300A,0431): SYM_CIRCULAR, and its opening",
+        )
+    opening = require_float(geometry[0], "ApplicatorOpening", where) / MM_PER_CM
+    if not opening > 0:
+        raise InputError(where, f"Applicator Opening (300A,0433) is {10 * opening:g} mm")
+    return opening
 
 
 def _energy(item: Dataset, where: str) -> float:

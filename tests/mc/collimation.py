@@ -45,4 +45,4 @@ def parts(*blocks: Block) -> Collimators:
 def built(*blocks: Block, cone: float | None = None) -> Collimator:
     """The kernel's view of some collimators, in `MATERIALS`."""
     machine = SimpleNamespace(collimators=parts(*blocks), sad_cm=SAD, path=Path("test.toml"))
-    return build_collimator(machine, MATERIALS, cone_cm=cone)
+    return build_collimator(machine, MATERIALS, cone)

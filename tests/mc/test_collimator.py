@@ -110,9 +110,9 @@ def test_cone(tables, bore, more):
     assert len(passed) / len(sent) == pytest.approx(within.mean() + more, abs=0.004)
 
 
-@pytest.mark.parametrize("cone", (None, 0.6))
-def test_a_cone_that_is_not_there(cone):
-    with pytest.raises(InputError, match="no cone of diameter"):
+@pytest.mark.parametrize(("cone", "told"), ((None, "none is named"), (0.6, "no cone of diameter 0.6 cm")))
+def test_a_cone_that_is_not_there(cone, told):
+    with pytest.raises(InputError, match=told):
         built(Cones(40.0, 50.0, TUNGSTEN, 18.0, (0.5, 1.0), "focused"), cone=cone)
 
 

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from dicom_factory import Field, Stop, write_case, write_plan
+from dicom_factory import Field, Stop, cone, write_case, write_plan
 from small_linac import ABOVE_MACHINE, plan, small_case, write_above_machine
 
-from mc.calibration import made_with, rectangular_beam
+from mc.calibration import made_with, water_tank_beam
 from mc.cli import main
 from mc.config import Physics
 from mc.machine import read_machine
@@ -23,6 +23,18 @@ AGILITY = re.sub(r"(?s)\[\[energies.monitor.*?(?=\[energies.reference)", "", ABO
 AGILITY = re.sub(r'(?s)\[\[collimators.jaws\]\]\naxis = "X".*?(?=\[collimators.mlc)', "", AGILITY)
 AGILITY = (
     AGILITY.replace("TESTLINAC", "2619").replace("FFF", "STANDARD").replace("[[10, 1.0]]", "[[80, 0.5]]")
+)
+ROBOT = ABOVE_MACHINE[: ABOVE_MACHINE.index("[[collimators.jaws")]
+ROBOT = re.sub(r"(?s)\[\[energies.monitor.*?(?=\[energies.reference)", "", ROBOT)
+ROBOT = (
+    ROBOT.replace("field_cm = [10.0, 10.0]", "cone_cm = 5.0")
+    + """
+[collimators.cones]
+top_cm = 28.0
+bottom_cm = 40.0
+material = "tungsten"
+diameters_cm = [2.0, 5.0]
+"""
 )
 BOX = water_tank((20.0, 20.0, 20.0), (1.0, 1.0, 1.0), surface=-10.0)  # about the origin
 
@@ -105,7 +117,7 @@ def test_monitor_backscatter(linac):
     assert quality.output((-5, 5, -5, 5)) == 1.0
     assert quality.output((-1, 1, -2, 3)) == pytest.approx(1 / 1.25)
     assert quality.output((-1, 1, -3, 4.5)) == pytest.approx(1 / 1.125)
-    assert rectangular_beam(linac, quality, (-2, 2, -2, 2), 90.0).weight == pytest.approx(0.8)
+    assert water_tank_beam(linac, quality, (-2, 2, -2, 2), 90.0).weight == pytest.approx(0.8)
     with pytest.raises(InputError, match="known from 1 to 10 cm only"):
         quality.output((-1, 1, -0.2, 0.3))
 
@@ -124,3 +136,40 @@ def test_leaves_of_another_machine_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(plan()) == 2
     assert "beam 1 (field 1): has 4 leaf pairs, the machine 10" in capsys.readouterr().err
+
+
+def test_cones_without_jaws(tmp_path):
+    """Fields as round and as wide as their cones, in Gy by the reference field of a cone; else refused."""
+    linac = read_machine(write_above_machine(tmp_path / "machine", ROBOT, particles=60_000))
+
+    def beam(diameter):
+        def edit(data):
+            (item,) = data.BeamSequence
+            item.ApplicatorSequence = [cone(10.0 * diameter)]
+            del item.BeamLimitingDeviceSequence
+            del item.ControlPointSequence[0].BeamLimitingDevicePositionSequence
+
+        return read_plan(write_plan(tmp_path, [Field(isocentre=(0, 0, 0))], edit=edit))
+
+    fine = water_tank((12.0, 20.0, 12.0), (0.25, 1.0, 0.25), surface=-6.0)
+    grid = fine.grid
+    x, y, z = (grid.centres(axis) for axis in range(3))
+    radius = np.hypot(x, z[:, None])  # the beam comes along y
+    level = np.abs(y) < 2.0
+    doses = {}
+    for diameter in (2.0, 5.0):
+        dose = phantom_dose(beam(diameter), fine, linac, stop=few(240_000), threads=1).dose.mean
+        plane = dose[:, level].mean(axis=1)
+        doses[diameter] = middle = plane[radius < 0.6].mean()
+        open_area = (plane > 0.5 * middle).sum() * 0.25**2
+        assert np.sqrt(4.0 * open_area / np.pi) == pytest.approx(diameter, abs=0.12)
+        square = np.maximum(np.abs(x), np.abs(z)[:, None]) < 0.45 * diameter
+        assert plane[square & (radius > 0.58 * diameter)].mean() < 0.35 * middle
+    assert 0.7 < doses[2.0] / doses[5.0] < 1.0  # the output factor
+    with pytest.raises(InputError, match=r"no cone of diameter 3 cm.*it has 2, 5 cm"):
+        phantom_dose(beam(3.0), BOX, linac, stop=few(1000), threads=1)
+    with pytest.raises(InputError, match="shaped by X jaws, which machine TESTLINAC does not have"):
+        phantom_dose(read_plan(write_plan(tmp_path)), BOX, linac, stop=few(1000), threads=1)
+    with pytest.raises(InputError, match="has a cone, machine TESTLINAC has none"):
+        jaws = read_machine(write_above_machine(tmp_path / "jaws"))
+        phantom_dose(beam(2.0), BOX, jaws, stop=few(1000), threads=1)

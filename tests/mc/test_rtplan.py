@@ -6,10 +6,11 @@ import copy
 
 import numpy as np
 import pytest
-from dicom_factory import Field, Stop, Uids, add_mlc, write_plan, write_structures
+from dicom_factory import Field, Stop, Uids, add_mlc, cone, write_plan, write_structures
 from pydicom.dataset import Dataset
 from scipy.spatial.transform import Rotation
 
+from mc.source.aperture import extent, jaw_ranges, mean_opening, shaped_by
 from mc.source.rtplan import Beam, ControlPoint, beam_to_patient, read_plan
 from phantoms.ct import PATIENT_POSITIONS
 from phantoms.errors import InputError
@@ -401,6 +402,16 @@ BROKEN = {
     "compensator": (beam_edit(NumberOfCompensators=1), "has compensators"),
     "bolus": (beam_edit(NumberOfBoli=1), "has bolus"),
     "applicator": (beam_edit(ApplicatorSequence=[Dataset()]), "has an applicator"),
+    "electron applicator": (
+        beam_edit(ApplicatorSequence=[cone(20, ApplicatorType="ELECTRON_SQUARE")]),
+        "has an applicator CONE ELECTRON_SQUARE",
+    ),
+    "two cones": (beam_edit(ApplicatorSequence=[cone(20), cone(10)]), "has an applicator"),
+    "applicator of no shape": (
+        beam_edit(ApplicatorSequence=[cone(20, ApplicatorGeometrySequence=[])]),
+        "not said to be round",
+    ),
+    "closed cone": (beam_edit(ApplicatorSequence=[cone(0)]), "is 0 mm"),
     "beam type": (beam_edit(BeamType="ROTATING"), "neither STATIC nor DYNAMIC"),
     "static arc": (point_edit(1, GantryAngle=10), "control point 1: is of a beam of type STATIC"),
     "static with moving jaws": (_moving_jaws, "of type STATIC, but the machine moved"),
@@ -455,6 +466,22 @@ def test_what_cannot_be_computed_is_refused_by_name(tmp_path, case):
     with pytest.raises(InputError, match=message) as caught:
         read_plan(path)
     assert "RTPLAN.dcm" in str(caught.value)
+
+
+def test_a_stereotactic_cone(tmp_path):
+    """It shapes the field with jaws, and without any jaws or leaves at all, as robots do."""
+
+    def bare(data):
+        beam_edit(ApplicatorSequence=[cone(12.5)], BeamLimitingDeviceSequence=None)(data)
+        del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence
+
+    for edit in (beam_edit(ApplicatorSequence=[cone(12.5)]), bare):
+        (beam,) = read_plan(write_plan(tmp_path, [Field()], edit=edit)).beams
+        assert beam.cone == 1.25 and shaped_by(beam) == "a cone of 1.25 cm"
+        assert extent(beam) == (-0.625, 0.625, -0.625, 0.625)
+        assert mean_opening(beam) == pytest.approx(np.pi * 0.625**2)
+        assert jaw_ranges(beam).endswith("; cone 1.25")
+    assert beam.jaws == (-np.inf, np.inf, -np.inf, np.inf)
 
 
 def test_unknown_patient_positions_are_refused(tmp_path):

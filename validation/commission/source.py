@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mc.batch import PlacedBeam
-from mc.calibration import rectangular_beam
+from mc.calibration import water_tank_beam
 from mc.head import HeadProgress
 from mc.head_cache import with_head_phase_space
 from mc.machine import BeamQuality, Machine
@@ -23,7 +23,7 @@ def place_beam(machine: Machine, field: Field) -> PlacedBeam:
     InputError
         If the machine cannot make the field.
     """
-    return rectangular_beam(machine, field.quality, field.jaws, field.ssd_cm)
+    return water_tank_beam(machine, field.quality, field.jaws, field.ssd_cm)
 
 
 def sourced(
