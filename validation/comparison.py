@@ -241,6 +241,7 @@ def compare(
         _with_shown_gamma(profile),
         prescription,
         plan.fractions,
+        dict(not_evaluated),
     )
     verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
     curves, more = curves_and_rows(plan_dose, judged, evaluated, shares, profile, organs)

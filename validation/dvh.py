@@ -18,6 +18,7 @@ from phantoms.errors import InputError
 
 DRAWS = 50  # resampled doses for the sigma of a quantile, which is then known to 10 %
 SEED = 20_000
+VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
 BINS = 4096  # in which the dose of a volume is sought
 
 
@@ -27,12 +28,13 @@ class Metric:
 
     Parameters
     ----------
-    kind : {'mean', 'min', 'max', 'dose', 'volume'}
-        Dmean, Dmin, Dmax; dose of a volume; volume of a dose.
+    kind : {'mean', 'min', 'max', 'dose', 'volume', 'cold dose', 'cold volume'}
+        Dmean, Dmin, Dmax; dose of a volume (D) or of the coldest volume (DC); volume of a dose (V), or
+        volume that is spared it (CV).
     amount : float
         The volume or the dose that is asked for.
     amount_unit : {'%', 'cc', 'Gy'}
-        Percent of the structure's volume in 'dose', of the prescription in 'volume'.
+        Percent of the structure's volume in doses, of the prescription in volumes.
     unit : {'Gy', '%', 'cc'}
         Of the answer.
     """
@@ -63,22 +65,27 @@ class MetricValue:
 
 
 def parse_metric(name: str) -> Metric:
-    """Read a metric's name: ``Dmean Dmin Dmax D95% D0.35cc V20Gy V20Gy[cc] V100% V100%[cc]``.
+    """Read a metric's name: ``Dmean Dmin Dmax D95% D0.35cc V20Gy V20Gy[cc] V100% V100%[cc] CV12Gy DC700cc``.
 
-    V is in percent of the structure unless ``[cc]`` follows. V100% means percent of the prescription.
+    D is the least dose of the hottest volume, DC the greatest dose of the coldest (complement) volume. V is
+    the volume that receives a dose, in percent of the structure unless ``[cc]`` follows; CV the volume that
+    receives less, in cc unless ``[%]`` follows. V100% means percent of the prescription.
     """
     if name in ("Dmean", "Dmin", "Dmax"):
         return Metric(name[1:])
     number = r"(\d+(?:\.\d*)?|\.\d+)"
-    if found := re.fullmatch(rf"D{number}(%|cc)", name):
-        amount, unit = float(found[1]), found[2]
+    if found := re.fullmatch(rf"(DC?){number}(%|cc)", name):
+        amount, unit = float(found[2]), found[3]
         if amount <= 0 or (unit == "%" and amount > 100):
             raise InputError(f"DVH metric '{name}'", "asks for a volume that is empty or above 100 %")
-        return Metric("dose", amount, unit)
-    if found := re.fullmatch(rf"V{number}(%|Gy)(?:\[(%|cc)\])?", name):
-        return Metric("volume", float(found[1]), found[2], found[3] or "%")
+        return Metric("dose" if found[1] == "D" else "cold dose", amount, unit)
+    if found := re.fullmatch(rf"(C?V){number}(%|Gy)(?:\[(%|cc)\])?", name):
+        kind, usual = ("volume", "%") if found[1] == "V" else ("cold volume", "cc")
+        return Metric(kind, float(found[2]), found[3], found[4] or usual)
     raise InputError(
-        f"DVH metric '{name}'", "is not understood", "write Dmean, D95%, D0.35cc, V20Gy or V20Gy[cc]"
+        f"DVH metric '{name}'",
+        "is not understood",
+        "write Dmean, D95%, D0.35cc, DC700cc, V20Gy, V20Gy[cc] or CV12Gy",
     )
 
 
@@ -162,7 +169,7 @@ class Dvh:
 
     def _missing(self, metric: Metric, prescription: float | None) -> str:
         """Why there is no such metric; empty if there is."""
-        if metric.kind == "volume" and metric.amount_unit == "%" and prescription is None:
+        if metric.kind in VOLUMES and metric.amount_unit == "%" and prescription is None:
             return "no prescription is known"
         if metric.amount_unit == "cc" and metric.amount > self.volume * (1 + 1e-9):
             return f"structure of {self.volume:.3g} cc is smaller"
@@ -175,7 +182,7 @@ class Dvh:
             if metric.kind == "mean":
                 sigmas[name] = float(np.sqrt(np.sum((self._volume * self._sigma) ** 2)) / self.volume)
         drawn: dict[str, list[float]] = {name: [] for name in metrics if name not in sigmas}
-        of_volumes = [name for name in drawn if metrics[name].kind == "dose"]
+        of_volumes = [name for name in drawn if metrics[name].kind in ("dose", "cold dose")]
         asked = np.array([self._asked(metrics[name]) for name in of_volumes])
         random = np.random.default_rng(SEED)
         for _ in range(DRAWS if drawn else 0):
@@ -194,7 +201,7 @@ class Dvh:
         """Value of `metric`, from the voxels in descending order of dose."""
         if metric.kind == "mean":
             return float(np.sum(self._dose * self._volume) / self.volume)
-        if metric.kind == "dose":
+        if metric.kind in ("dose", "cold dose"):
             place = np.searchsorted(self._cumulative, self._asked(metric))
             return float(self._dose[min(place, self._dose.size - 1)])
         return self._extreme_or_volume(metric, self._dose, prescription)
@@ -206,12 +213,14 @@ class Dvh:
         if metric.kind == "min":
             return float(dose.min())
         threshold = metric.amount * (0.01 * prescription if metric.amount_unit == "%" else 1.0)
-        receiving = float(np.sum(self._volume[dose >= threshold]))
+        hot = metric.kind == "volume"
+        receiving = float(np.sum(self._volume[(dose >= threshold) == hot]))
         return receiving if metric.unit == "cc" else 100.0 * receiving / self.volume
 
     def _asked(self, metric: Metric) -> float:
         """Volume whose dose is asked for [cm3]; to 1e-9, so that rounding of sums does not skip a voxel."""
-        return metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0) * (1 - 1e-9)
+        asked = metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0)
+        return (self.volume - asked if metric.kind == "cold dose" else asked) * (1 - 1e-9)
 
 
 @njit(cache=True)

@@ -1,4 +1,7 @@
-"""Profiles of limits: what a plan and its Monte Carlo check may differ by, from editable TOML files."""
+"""Profiles of limits: what a plan and its Monte Carlo check may differ by, from editable TOML files.
+
+Organs are known by the names of `validation/data/synonyms.toml`, and by those a profile adds.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ from validation.gamma import Criterion
 
 DEFAULT = "spine"
 _SHIPPED = files("validation") / "data" / "profiles"
+_SYNONYMS = files("validation") / "data" / "synonyms.toml"
+MOST_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
+TARGET = "target"  # in place of an organ: the plan's targets
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,16 @@ class Organ:
     patterns: tuple[str, ...]
     exclude: tuple[str, ...]
 
+    def match(self, structure: str) -> str | None:
+        """The pattern by which `structure` is a name of this organ; None if it is not."""
+        plain = "".join(c for c in structure.lower() if c.isalnum())
+        if any(fnmatchcase(plain, p) for p in self.exclude):
+            return None
+        return next((p for p in self.patterns if fnmatchcase(plain, p)), None)
+
     def matches(self, structure: str) -> bool:
         """Whether `structure` is a name of this organ."""
-        plain = "".join(c for c in structure.lower() if c.isalnum())
-        return any(fnmatchcase(plain, p) for p in self.patterns) and not any(
-            fnmatchcase(plain, p) for p in self.exclude
-        )
+        return self.match(structure) is not None
 
 
 @dataclass(frozen=True)
@@ -79,13 +89,33 @@ class DifferenceLimit:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A clinical limit, in the metric's unit, for an organ and a number of fractions."""
+    """A clinical limit for an organ and a number of fractions.
+
+    Parameters
+    ----------
+    organ, metric : str
+    fractions : int
+    limit : float
+        In the metric's unit.
+    relation : {'<=', '>='}
+        What the metric must be to the limit.
+    prv_mm : (float, float, float) or None
+        Margins (x, y, z) by which the organ is expanded first [mm].
+    source : str
+    """
 
     organ: str
     metric: str
     fractions: int
     limit: float
+    relation: str
+    prv_mm: tuple[float, float, float] | None
     source: str
+
+    @property
+    def unit(self) -> str:
+        """Of metric and limit."""
+        return parse_metric(self.metric).unit
 
 
 @dataclass(frozen=True)
@@ -102,7 +132,9 @@ class Profile:
         What a constraint kept by the plan and broken by Monte Carlo is.
     flip_sigmas : float
         By how many sigma it must be broken for that.
-    organs, gamma, differences, constraints : tuples
+    organs : tuple of Organ
+        Those that the limits speak of, and those the profile describes itself.
+    gamma, differences, constraints : tuples
     """
 
     name: str
@@ -161,9 +193,21 @@ def read_limits(
         raise InputError(path, f"is not valid TOML: {error}") from None
 
 
+def synonyms() -> tuple[Organ, ...]:
+    """The organs that structures are known as by their names, from the shipped table."""
+    return _read_organs(Table(Path("synonyms.toml"), tomllib.loads(_SYNONYMS.read_text("utf-8"))))
+
+
 def _read_profile(table: Table) -> Profile:
-    organs = tuple(_read_organ(entry) for entry in _optional_tables(table, "organs"))
-    names = [organ.name for organ in organs]
+    own = _read_organs(table)
+    names = list(dict.fromkeys([organ.name for organ in (*own, *synonyms())]))
+    differences = tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference"))
+    constraints = _borrowed(table) + tuple(
+        _read_constraint(entry, names) for entry in _optional_tables(table, "constraint")
+    )
+    spoken_of = {limit.organ for limit in constraints} | {limit.structures for limit in differences}
+    described = {organ.name for organ in own}
+    organs = own + tuple(o for o in synonyms() if o.name in spoken_of and o.name not in described)
     profile = Profile(
         name=table.path.stem,
         title=table.text("title"),
@@ -174,16 +218,38 @@ def _read_profile(table: Table) -> Profile:
         flip=table.choice("flip", ("fail", "warn")),
         flip_sigmas=table.number("flip_sigmas", above=0),
         organs=organs,
-        gamma=tuple(_read_gamma(entry) for entry in table.tables("gamma")),
-        differences=tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference")),
-        constraints=tuple(_read_constraint(entry, names) for entry in _optional_tables(table, "constraint")),
+        gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
+        differences=differences,
+        constraints=constraints,
     )
     table.finish()
     return profile
 
 
+def _borrowed(table: Table) -> tuple[Constraint, ...]:
+    """Constraints of the shipped profiles that this one names."""
+    if "constraints_from" not in table:
+        return ()
+    found = ()
+    for name in table.text("constraints_from").split():
+        if name not in shipped_profiles():
+            remedy = f"one of {', '.join(shipped_profiles())}"
+            raise table.error("constraints_from", f"no profile {name!r} is shipped", remedy)
+        found += load_profile(name).constraints
+    return found
+
+
 def _optional_tables(table: Table, key: str) -> list[Table]:
     return table.tables(key) if key in table else []
+
+
+def _read_organs(table: Table) -> tuple[Organ, ...]:
+    organs = tuple(_read_organ(entry) for entry in _optional_tables(table, "organs"))
+    names = [organ.name for organ in organs]
+    for name in names:
+        if names.count(name) > 1:
+            raise table.error("organs", f"{name!r} is described {names.count(name)} times")
+    return organs
 
 
 def _read_organ(entry: Table) -> Organ:
@@ -192,7 +258,7 @@ def _read_organ(entry: Table) -> Organ:
         tuple(entry.text("patterns").lower().split()),
         tuple(entry.text("exclude", "").lower().split()),
     )
-    if organ.name == "target":
+    if organ.name == TARGET:
         raise entry.error("name", "'target' means the plan's targets, not an organ")
     entry.finish()
     return organ
@@ -221,7 +287,7 @@ def _read_gamma(entry: Table) -> GammaLimit:
 
 def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:
     limit = DifferenceLimit(
-        entry.choice("structures", ("target", *organs)),
+        entry.choice("structures", (TARGET, *organs)),
         _metric(entry),
         entry.choice("relative_to", ("plan", "prescription")),
         entry.number("tolerance", above=0),
@@ -240,15 +306,32 @@ def _read_constraint(entry: Table, organs: list[str]) -> Constraint:
     fractions = entry.number("fractions", above=0)
     if fractions != int(fractions):
         raise entry.error("fractions", f"must be whole, is {fractions:g}")
+    metric = _metric(entry)
+    spared = parse_metric(metric).kind in ("cold volume", "min")
     constraint = Constraint(
         entry.choice("organ", organs),
-        _metric(entry),
+        metric,
         int(fractions),
         entry.number("limit", above=0),
+        entry.choice("relation", ("<=", ">="), ">=" if spared else "<="),
+        _margins(entry),
         entry.text("source"),
     )
     entry.finish()
     return constraint
+
+
+def _margins(entry: Table) -> tuple[float, float, float] | None:
+    """`prv_mm`: one margin for all directions, or those along x, y and z [mm]."""
+    if "prv_mm" not in entry:
+        return None
+    try:
+        margins = (entry.number("prv_mm", above=0),) * 3
+    except InputError:
+        margins = entry.numbers("prv_mm", 3, above=-1e-9)
+    if max(margins) > MOST_MARGIN_MM:
+        raise entry.error("prv_mm", f"{max(margins):g} mm is no margin of a planning risk volume")
+    return margins
 
 
 def _metric(entry: Table) -> str:

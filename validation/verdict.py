@@ -16,9 +16,17 @@ import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from validation.constraints import (
+    FLIP,
+    FLIP_IN_NOISE,
+    NOT_EVALUATED,
+    ConstraintRow,
+    fractions_note,
+    judge_constraints,
+)
 from validation.dvh import Dvh, MetricValue
 from validation.gamma import GammaMap, gamma, passing_rate
-from validation.profiles import Constraint, DifferenceLimit, GammaLimit, Profile
+from validation.profiles import TARGET, DifferenceLimit, GammaLimit, Profile
 from validation.statistics import noise_ceiling
 from validation.volumes import Volume
 
@@ -130,6 +138,8 @@ class Verdict:
         [Gy]
     tests : tuple of Test
     rows : tuple of Row
+    constraints : tuple of ConstraintRow
+        Clinical limits for the plan's number of fractions, flips first.
     gamma : tuple of GammaResult
     """
 
@@ -137,6 +147,7 @@ class Verdict:
     prescription: float | None
     tests: tuple[Test, ...]
     rows: tuple[Row, ...] = ()
+    constraints: tuple[ConstraintRow, ...] = ()
     gamma: tuple[GammaResult, ...] = field(default=(), repr=False)
 
     @property
@@ -159,6 +170,7 @@ class Verdict:
             "profile": {"name": profile.name, "title": profile.title, "status": profile.status},
             "prescription_gy": self.prescription,
             "tests": [_plain(test) for test in self.tests],
+            "constraints": [row.to_dict() for row in self.constraints],
             "dvh": [_plain(row) for row in self.rows],
             "gamma": [
                 {
@@ -187,6 +199,7 @@ def judge(
     profile: Profile,
     prescription: float | None = None,
     fractions: int | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Compare the Monte Carlo dose with the plan's.
 
@@ -204,6 +217,8 @@ def judge(
         Of the course [Gy].
     fractions : int, optional
         Picks the constraints.
+    left_out : dict of str to str, optional
+        Structures that could not be evaluated, and why.
     """
     results = tuple(
         _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
@@ -222,10 +237,23 @@ def judge(
     def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
         return tuple(values[metric] for values in found[structure.name])
 
+    def read(s: Structure, metric: str, margins) -> tuple[MetricValue, MetricValue, float | None]:
+        if margins is not None:
+            unread = MetricValue(metric, "", None, note="expansion by margins is not there yet")
+            return unread, unread, None
+        return *pair(s, metric), s.mc_volume.cc(mc_grid)
+
     tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
     for limit in profile.differences:
         tests += _judge_difference(limit, structures, pair, profile, prescription)
-    tests += _judge_constraints(structures, pair, profile, fractions)
+    constraints = judge_constraints(
+        structures,
+        read,
+        profile,
+        fractions,
+        left_out,
+    )
+    tests += _constraint_tests(constraints, fractions_note(profile, fractions))
     tests += _judge_quality(mc, mc_sigma, mc_grid, profile)
     shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
     rows = tuple(
@@ -233,7 +261,7 @@ def judge(
         for s in sorted(shown, key=lambda s: not s.is_target)
         for metric in TABLE_METRICS
     )
-    return Verdict(profile, prescription, tuple(tests), rows, results)
+    return Verdict(profile, prescription, tuple(tests), rows, constraints, results)
 
 
 def _gamma(
@@ -286,7 +314,7 @@ def _judge_difference(
     limit: DifferenceLimit, structures: list[Structure], pair, profile: Profile, prescription: float | None
 ) -> list[Test]:
     """The limit on each structure it speaks of; a warning if there is none."""
-    if limit.structures == "target":
+    if limit.structures == TARGET:
         chosen = [s for s in structures if s.is_target]
     else:
         organ = profile.organ(limit.structures)
@@ -311,42 +339,23 @@ def _judge_difference(
     return tests
 
 
-def _judge_constraints(
-    structures: list[Structure], pair, profile: Profile, fractions: int | None
-) -> list[Test]:
-    """Every constraint for this number of fractions on every structure of its organ."""
-    tests = []
-    for limit in profile.constraints:
-        if limit.fractions == fractions:
-            organ = profile.organ(limit.organ)
-            tests += [
-                _judge_constraint(limit, s, *pair(s, limit.metric), profile)
-                for s in structures
-                if organ.matches(s.name)
-            ]
+def _constraint_tests(rows: tuple[ConstraintRow, ...], note: str) -> list[Test]:
+    """The limits that were evaluated, as tests; a warning where the profile has none for these fractions."""
+    tests = [Test("dose limits", None, "", "warn", note=note)] if note else []
+    for row in rows:
+        if row.outcome == NOT_EVALUATED:
+            if row.structure is not None:
+                tests.append(Test(row.label, None, row.unit, "shown", note=row.note, source=row.source))
+            continue
+        told = {
+            FLIP: "flip: kept by the plan, broken by Monte Carlo",
+            FLIP_IN_NOISE: f"kept by the plan, broken by Monte Carlo; {row.note}",
+        }.get(row.outcome, row.outcome)
+        told += f" (plan {row.plan:.2f} {row.unit})"
+        tests.append(
+            Test(row.label, row.mc, row.unit, row.status, row.sigma, None, row.limit, told, row.source)
+        )
     return tests
-
-
-def _judge_constraint(
-    limit: Constraint, structure: Structure, plan: MetricValue, mc: MetricValue, profile: Profile
-) -> Test:
-    name = f"{structure.name} {limit.metric} <= {limit.limit:g} {plan.unit} in {limit.fractions} fractions"
-    if plan.value is None or mc.value is None:
-        return Test(name, None, plan.unit, "shown", note=plan.note or mc.note, source=limit.source)
-    plan_keeps, mc_keeps = plan.value <= limit.limit, mc.value <= limit.limit
-    beyond_noise = mc.value - limit.limit > profile.flip_sigmas * mc.sigma
-    if plan_keeps and mc_keeps:
-        status, note = "pass", "kept by both"
-    elif plan_keeps and beyond_noise:
-        status, note = profile.flip, "flip: kept by the plan, broken by Monte Carlo"
-    elif plan_keeps:
-        status, note = "warn", f"kept by the plan, broken by Monte Carlo within {profile.flip_sigmas:g} sigma"
-    elif mc_keeps:
-        status, note = "shown", "broken by the plan, kept by Monte Carlo"
-    else:
-        status, note = "shown", "broken by both"
-    note += f" (plan {plan.value:.2f} {plan.unit})"
-    return Test(name, mc.value, plan.unit, status, mc.sigma, None, limit.limit, note, limit.source)
 
 
 def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Profile) -> list[Test]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phantoms.grid import Grid
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -45,6 +47,10 @@ class Volume:
     def half(self) -> np.ndarray:
         """Which voxels of the box lie in the volume with half of theirs or more, bool."""
         return self.inner >= 0.5
+
+    def cc(self, grid: Grid) -> float:
+        """Volume on `grid`, the grid it is held on [cm3]."""
+        return float(self.inner.sum(dtype=float)) * grid.voxel_volume
 
     def plane(self, index: int, axis: int) -> np.ndarray:
         """Fractions of one plane of voxels normal to `axis`."""
