@@ -15,7 +15,18 @@ from phantoms.materials import read_toml
 
 DEFAULTS = Physics()
 CASES = Path(__file__).parent
-KINDS = ("attenuation", "stopping", "reference", "r50", "fano", "interface", "coverage", "leaves", "jaws")
+KINDS = (
+    "attenuation",
+    "stopping",
+    "reference",
+    "r50",
+    "fano",
+    "interface",
+    "coverage",
+    "leaves",
+    "jaws",
+    "head",
+)
 """Each is a module `validation.cases.KIND` with `run(case, options) -> Verdict`."""
 
 

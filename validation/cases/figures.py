@@ -44,6 +44,30 @@ def draw_pair(path: Path, title: str, found: Judgement) -> None:
     _save(figure, path)
 
 
+def draw_curves(
+    path: Path,
+    title: str,
+    curves: list[tuple[Curve, Curve]],
+    dmax: float,
+    limit: float,
+    checks: tuple[Check, ...],
+) -> None:
+    """Depth dose and profiles along x with their differences, and the checks."""
+    shown = [pair for pair in curves if pair[0].name[0] != "y"][:5]
+    figure = Figure(figsize=(15, 10), layout="constrained")
+    grid = figure.add_gridspec(4, 3, height_ratios=(3, 1.3, 3, 1.3))
+    for k, (mine, other) in enumerate(shown):
+        upper = figure.add_subplot(grid[2 * (k // 3), k % 3])
+        lower = figure.add_subplot(grid[2 * (k // 3) + 1, k % 3], sharex=upper)
+        _curve(upper, lower, mine, other, dmax, limit)
+        upper.set_title("depth dose on the axis" if mine.name == "depth" else f"profile along {mine.name}")
+        lower.set_xlabel("depth [cm]" if mine.name == "depth" else "off axis [cm]")
+    figure.axes[0].legend(fontsize=9)
+    _checks(figure.add_subplot(grid[2:, 2]), checks)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
 def draw_coverage(
     path: Path,
     title: str,
