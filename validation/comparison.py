@@ -21,12 +21,13 @@ from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume, volume_fraction
 from phantoms.structures import ROI, StructureSet
 from validation.curves import DvhCurves, curves_and_rows
+from validation.diagnosis import Diagnosis, Finding, diagnose
 from validation.gamma import parse_criterion
 from validation.numbers import plain
 from validation.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.rtdose import PlanDose
 from validation.spots import PointDose, RegionDifference, isocentre_dose, region_differences
-from validation.verdict import Row, Structure, Verdict, judge, judge_run
+from validation.verdict import Row, Structure, Test, Verdict, judge, judge_run
 
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
@@ -60,6 +61,8 @@ class Comparison:
         By which organs at risk are known.
     regions : tuple of RegionDifference
     isocentres : tuple of PointDose
+    diagnosis : Diagnosis
+        Which errors of the planning system the difference shows; its findings are tests of the verdict, too.
     not_evaluated : tuple of (str, str)
         Structures left out, and why.
     quality : dict
@@ -86,6 +89,7 @@ class Comparison:
     organs: tuple[Organ, ...]
     regions: tuple[RegionDifference, ...]
     isocentres: tuple[PointDose, ...]
+    diagnosis: Diagnosis
     not_evaluated: tuple[tuple[str, str], ...]
     quality: Mapping[str, Any]
     calibration: Mapping[str, Any]
@@ -154,6 +158,7 @@ class Comparison:
                 "dvh_curves": self.curves,
                 "regions": self.regions,
                 "isocentres": self.isocentres,
+                "diagnosis": self.diagnosis.to_dict(),
                 "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
                 "quality": self.quality,
                 "calibration": self.calibration,
@@ -245,7 +250,12 @@ def compare(
     )
     verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
     curves, more = curves_and_rows(plan_dose, judged, evaluated, shares, profile, organs)
-    verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more))
+    on_stage("diagnosis")
+    diagnosis = diagnose(
+        plan, plan_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
+    )
+    tests = verdict.tests + tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
+    verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
@@ -270,6 +280,7 @@ def compare(
         organs=organs,
         regions=region_differences(plan_dose.dose, on_plan, body),
         isocentres=tuple(isocentre_dose(place, plan_dose, on_plan, body) for place in isocentres),
+        diagnosis=diagnosis,
         not_evaluated=not_evaluated,
         quality=dict(quality),
         calibration=dict(calibration),
@@ -324,6 +335,20 @@ def _with_shown_gamma(profile: Profile) -> Profile:
     shown = [parse_criterion(text, threshold_percent=threshold) for text in ALSO_SHOWN]
     more = tuple(GammaLimit(c, None, None, "reported only") for c in shown if c not in known)
     return replace(profile, gamma=profile.gamma + more)
+
+
+def _diagnosis_test(finding: Finding) -> Test:
+    return Test(
+        f"diagnosis, {finding.title}: {finding.quantity}",
+        finding.value,
+        finding.unit,
+        finding.status,
+        finding.sigma,
+        finding.tolerance,
+        finding.action,
+        finding.sentence,
+        finding.source,
+    )
 
 
 def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -22,6 +22,9 @@ from validation.gamma import Criterion
 DEFAULT = "spine"
 _SHIPPED = files("validation") / "data" / "profiles"
 _SYNONYMS = files("validation") / "data" / "synonyms.toml"
+_DIAGNOSIS = files("validation") / "data" / "diagnosis.toml"
+# Kinds of planning-system errors a profile may limit; validation.diagnosis tells what they are.
+DIAGNOSES = ("output", "beam", "shift", "depth", "couch", "density")
 MOST_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
 TARGET = "target"  # in place of an organ: the plan's targets
 
@@ -119,6 +122,25 @@ class Constraint:
 
 
 @dataclass(frozen=True)
+class DiagnosisLimit:
+    """From where on a kind of planning-system error warns and fails; None: it never fails.
+
+    Parameters
+    ----------
+    test : str
+        One of `DIAGNOSES`, in its unit.
+    tolerance : float
+    action : float or None
+    source : str
+    """
+
+    test: str
+    tolerance: float
+    action: float | None
+    source: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """All limits of a verdict.
 
@@ -135,6 +157,8 @@ class Profile:
     organs : tuple of Organ
         Those that the limits speak of, and those the profile describes itself.
     gamma, differences, constraints : tuples
+    diagnosis : tuple of DiagnosisLimit
+        One for each of `DIAGNOSES`.
     """
 
     name: str
@@ -149,6 +173,7 @@ class Profile:
     gamma: tuple[GammaLimit, ...]
     differences: tuple[DifferenceLimit, ...]
     constraints: tuple[Constraint, ...]
+    diagnosis: tuple[DiagnosisLimit, ...] = ()
 
     def organ(self, name: str) -> Organ:
         """The organ called `name`."""
@@ -221,9 +246,34 @@ def _read_profile(table: Table) -> Profile:
         gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
         differences=differences,
         constraints=constraints,
+        diagnosis=_diagnosis(table),
     )
     table.finish()
     return profile
+
+
+def _diagnosis(table: Table) -> tuple[DiagnosisLimit, ...]:
+    """The shipped limits of a diagnosis, those that a profile states itself in their place."""
+    shipped = Table(Path("diagnosis.toml"), tomllib.loads(_DIAGNOSIS.read_text("utf-8")))
+    found = {}
+    for place in (shipped, table):
+        limits = [_read_diagnosis(entry) for entry in _optional_tables(place, "diagnosis")]
+        names = [limit.test for limit in limits]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise place.error("diagnosis", f"{twice[0]!r} is limited {names.count(twice[0])} times")
+        found |= dict(zip(names, limits, strict=True))
+    return tuple(found.values())
+
+
+def _read_diagnosis(entry: Table) -> DiagnosisLimit:
+    action = entry.number("action", above=0) if "action" in entry else None
+    limit = DiagnosisLimit(
+        entry.choice("test", DIAGNOSES), entry.number("tolerance", above=0), action, entry.text("source")
+    )
+    if action is not None and action < limit.tolerance:
+        raise entry.error("action", f"{action:g} lies below tolerance ({limit.tolerance:g})")
+    entry.finish()
+    return limit
 
 
 def _borrowed(table: Table) -> tuple[Constraint, ...]:

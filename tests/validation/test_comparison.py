@@ -164,7 +164,7 @@ def test_a_body_outside_the_dose_grid_is_refused():
 def test_stages_are_told():
     told = []
     compare(**case(on_stage=told.append))
-    assert told == ["structures", "gamma, DVH and limits", "statistics"]
+    assert told == ["structures", "gamma, DVH and limits", "diagnosis", "statistics"]
 
 
 def test_json_is_strict_and_comes_back(equal):

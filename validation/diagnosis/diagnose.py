@@ -1,0 +1,358 @@
+"""Which errors of a planning system the difference between its dose and Monte Carlo's shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mc.dose import Dose
+from mc.source.plan import Plan
+from phantoms.grid import Grid
+from phantoms.phantom import Phantom
+from phantoms.polygons import mask_by_centre, volume_fraction
+from phantoms.structures import ROI, StructureSet
+from validation.diagnosis import words
+from validation.diagnosis.directions import Direction, directions
+from validation.diagnosis.effects import (
+    Region,
+    beam_columns,
+    couch_below,
+    couch_in_phantom,
+    region_columns,
+)
+from validation.diagnosis.joint import DEPTH, SCALE, SIGNIFICANT, Candidate, Effect, JointFit, X
+from validation.diagnosis.result import UNITS, BeamEffect, Diagnosis, Finding, RegionEffect
+from validation.diagnosis.voxels import (
+    Patient,
+    Voxels,
+    choose_voxels,
+    coarse_doses,
+    coarse_grid,
+    coarse_patient,
+)
+from validation.profiles import DiagnosisLimit
+
+LEAST_VOXELS, LEAST_BLOCKS = 500, 20  # for a diagnosis at all
+REGION_VOXELS, REGION_BLOCKS = 40, 8  # inside or behind a region, for it to be looked at
+LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
+MOST_ADDED = 4
+BONE, METAL, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.0, 0.6), (0.85, 0.985)  # [g/cm3]
+SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
+
+
+def diagnose(
+    plan: Plan,
+    plan_dose: np.ndarray,
+    grid: Grid,
+    mc: Dose,
+    phantom: Phantom,
+    structures: StructureSet,
+    outline: ROI,
+    limits: Sequence[DiagnosisLimit],
+    calibration: Mapping[str, Mapping] | None = None,
+) -> Diagnosis:
+    """Fit output, position, depth dose, couch, beams and densities together, and judge each.
+
+    Scale, displacement and slope with depth are always fitted. Couch, single beams and regions are added one
+    after the other, the one that betters the fit most first, as long as one does that has an effect beyond
+    its tolerance; those that stay out are judged by what they would be if they were added alone.
+
+    Parameters
+    ----------
+    plan : Plan
+    plan_dose : (nz, ny, nx) array
+        Of the whole course [Gy].
+    grid : Grid
+        Of `plan_dose`.
+    mc : Dose
+        On the same grid.
+    phantom : Phantom
+        That Monte Carlo saw.
+    structures : StructureSet
+    outline : ROI
+        The patient's outline among them.
+    limits : sequence of DiagnosisLimit
+    calibration : mapping, optional
+        By beam quality: the record of its calibration, for what is known of the output's own sigma.
+    """
+    stays = directions(plan)
+    doses = coarse_doses(grid, plan_dose, mc.mean, mc.sigma, mask_by_centre(outline, grid))
+    patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
+    energy = float(np.mean([beam.energy for beam in plan.beams]))
+    voxels = choose_voxels(doses, patient, stays, energy)
+    if voxels is None or len(voxels.points) < LEAST_VOXELS or voxels.blocks.max() + 1 < LEAST_BLOCKS:
+        return Diagnosis(note="too few voxels with dose below the build-up to tell errors apart")
+    by_test = {limit.test: limit for limit in limits}
+    regions = _regions(structures, phantom, patient)
+    joint = JointFit(doses, voxels)
+    couch, passing = _couch(voxels, stays, plan, patient)
+    candidates = [
+        couch,
+        *_beams(voxels, stays, plan),
+        *_region_candidates(regions, voxels, stays, patient),
+    ]
+    outside = _select(joint, candidates, by_test)
+    effects = {id(c): joint.of_active(c) for c in joint.active} | outside
+    beams = tuple(_beam_effect(c, effects[id(c)], plan, joint) for c in candidates if c.test == "beam")
+    found_regions = tuple(
+        _region_effect(c, effects[id(c)], regions[c.index], patient, joint)
+        for c in candidates
+        if c.test == "density" and effects[id(c)] is not None
+    )
+    displacement, covariance = _displacement(joint)
+    findings = [
+        _output(joint, plan, by_test, calibration or {}),
+        _of_beams(beams, by_test),
+        _shift(displacement, covariance, by_test),
+        _depth(joint, by_test),
+        _of_couch(couch, effects[id(couch)], passing, plan, by_test),
+        _density(found_regions, {r.name: r.stated for r in regions}, by_test),
+    ]
+    relative = joint.fit.residual / joint.mc
+    own = (doses.sigma[voxels.chosen] / joint.mc) ** 2
+    return Diagnosis(
+        tuple(findings),
+        tuple(10 * displacement),
+        tuple(10 * np.sqrt(np.diag(covariance))),
+        beams,
+        found_regions,
+        len(voxels.points),
+        100 * math.sqrt(max(0.0, float(np.mean(relative**2) - np.mean(own)))),
+    )
+
+
+def _regions(structures: StructureSet, phantom: Phantom, patient: Patient) -> list[Region]:
+    """Structures, and kinds of tissue by density; of the latter the change is to the density of water."""
+    overridden = {entry["roi"]: entry for entry in phantom.audit.get("overrides", [])}
+    found = []
+    for roi in structures.rois:
+        if roi.type in ("EXTERNAL", "SUPPORT") or roi.is_empty or roi.problem:
+            continue
+        fraction = volume_fraction(roi, patient.grid).astype(float)
+        if fraction.any():
+            found.append(Region(roi.name, fraction, stated=words.stated(roi, overridden.get(roi.name))))
+    whole = patient.body > 1.0 - 1e-6
+    to_water = 1.0 - patient.density
+    for name, (low, high) in (("bone", BONE), ("metal", METAL), ("lung and gas", GAS), ("fat", FAT)):
+        inside = whole & (patient.density > low) & (patient.density <= high)
+        if inside.any():
+            found.append(Region(name, inside.astype(float), to_water))
+    return found
+
+
+def _couch(
+    voxels: Voxels, stays: Sequence[Direction], plan: Plan, patient: Patient
+) -> tuple[Candidate, tuple[int, ...] | None]:
+    """The couch of the phantom, or one just beneath the body and the beams that would meet it."""
+    column = couch_in_phantom(voxels, stays, patient)
+    if column is not None:
+        return Candidate("couch", "couch", column[:, None]), None
+    column, met = couch_below(voxels, stays, plan, patient)
+    return Candidate("couch", "couch", column[:, None]), met
+
+
+def _beams(voxels: Voxels, stays: Sequence[Direction], plan: Plan) -> list[Candidate]:
+    columns = beam_columns(voxels, stays, len(plan.beams))
+    if len(columns) < 2:
+        return []  # the same as the output
+    return [Candidate("beam", f"beam {k}", column[:, None], k) for k, column in enumerate(columns)]
+
+
+def _region_candidates(
+    regions: Sequence[Region], voxels: Voxels, stays: Sequence[Direction], patient: Patient
+) -> list[Candidate]:
+    """Regions that enough of the fitted voxels lie inside of or behind."""
+
+    def enough(where: np.ndarray) -> bool:
+        blocks = voxels.blocks[where]
+        return len(blocks) >= REGION_VOXELS and len(np.unique(blocks)) >= REGION_BLOCKS
+
+    found = []
+    for index, effect in enumerate(region_columns(regions, voxels, stays, patient)):
+        inside, behind = (where & enough(where) for where in (effect.inside, effect.behind))
+        if not (inside.any() or behind.any()) or not effect.path.any():
+            continue
+        columns = [effect.path] + [inside.astype(float)] * bool(inside.any())
+        seen = type(effect)(effect.path, inside, behind)
+        found.append(Candidate("density", regions[index].name, np.stack(columns, axis=1), index, seen))
+    return found
+
+
+def _select(
+    joint: JointFit, candidates: Sequence[Candidate], limits: Mapping[str, DiagnosisLimit]
+) -> dict[int, Effect | None]:
+    """Add to the fit what the doses show; effects of all others, None where they cannot be told."""
+    while True:
+        outside, best, most = {}, None, LEAST_GAIN
+        for candidate in candidates:
+            if candidate in joint.active:
+                continue
+            effect = joint.with_candidate(candidate)
+            outside[id(candidate)] = effect
+            if effect is None or candidate.test not in limits:
+                continue
+            relevant = 100 * abs(effect.value) > limits[candidate.test].tolerance
+            if relevant and effect.significance > SIGNIFICANT and effect.gain > most:
+                best, most = candidate, effect.gain
+        if best is None or len(joint.active) == MOST_ADDED:
+            return outside
+        joint.add(best)
+
+
+def _displacement(joint: JointFit) -> tuple[np.ndarray, np.ndarray]:
+    """Of the plan's dose from Monte Carlo's, LPS (x, y, z) [cm], and its covariance."""
+    own = slice(X, X + 3)
+    return joint.displacement[::-1] + joint.fit.values[own], joint.fit.covariance[own, own]
+
+
+def _beam_effect(candidate: Candidate, effect: Effect | None, plan: Plan, joint: JointFit) -> BeamEffect:
+    beam = plan.beams[candidate.index]
+    value, sigma = (None, None) if effect is None else (100 * effect.value, 100 * effect.sigma)
+    return BeamEffect(beam.number, beam.name, value, sigma, candidate in joint.active)
+
+
+def _region_effect(
+    candidate: Candidate, effect: Effect, region: Region, patient: Patient, joint: JointFit
+) -> RegionEffect:
+    filled = float(region.fraction.sum())
+    density = float((region.fraction * patient.density).sum()) / filled
+    change = 1.0 if region.change is None else float((region.fraction * region.change).sum()) / filled
+    return RegionEffect(
+        region.name,
+        filled * patient.grid.voxel_volume,
+        density,
+        100 * effect.inside[0],
+        100 * effect.inside[1],
+        100 * effect.behind[0],
+        100 * effect.behind[1],
+        effect.parameter * change,
+        100 * effect.value,
+        100 * effect.sigma,
+        100 * effect.gain,
+        candidate in joint.active,
+    )
+
+
+def _finding(
+    test: str,
+    quantity: str,
+    value: float | None,
+    sigma: float | None,
+    limits: Mapping[str, DiagnosisLimit],
+    cause: str,
+    none: str,
+    unknown: str = "",
+) -> Finding:
+    """Judge a value: `cause` is said if it counts, `none` if not, `unknown` if there is none."""
+    limit = limits.get(test)
+    tolerance, action, source = (limit.tolerance, limit.action, limit.source) if limit else (None, None, "")
+    if value is None:
+        status, sentence = "shown", unknown
+    elif limit is None:
+        status, sentence = "shown", "the profile sets no limit"
+    elif abs(value) > max(tolerance, SIGNIFICANT * sigma):
+        failed = action is not None and abs(value) > action
+        status, sentence = ("fail" if failed else "warn"), cause
+    elif SENSE * sigma > tolerance:
+        status, sentence = "shown", words.TOO_NOISY
+    else:
+        status, sentence = "pass", none
+    return Finding(test, quantity, value, sigma, UNITS[test], tolerance, action, status, sentence, source)
+
+
+def _output(joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[str, Mapping]) -> Finding:
+    scale = joint.scale * (1.0 + joint.fit.values[SCALE])
+    sigma = joint.scale * float(joint.fit.sigma[SCALE])
+    known = words.calibration_sigma(calibration)
+    return _finding(
+        "output",
+        "plan over Monte Carlo, common factor less 1",
+        100 * (scale - 1.0),
+        100 * sigma,
+        limits,
+        words.output(scale, plan.fractions, known),
+        words.no_output(known),
+    )
+
+
+def _of_beams(beams: Sequence[BeamEffect], limits: Mapping) -> Finding:
+    seen = [beam for beam in beams if beam.percent is not None]
+    quantity = "plan over Monte Carlo, largest deviation of one beam"
+    if not seen:
+        return _finding("beam", quantity, None, None, limits, "", "", words.no_beams(len(beams)))
+    worst = max(seen, key=lambda beam: (beam.found, abs(beam.percent)))
+    return _finding(
+        "beam", quantity, worst.percent, worst.sigma_percent, limits, words.beam(worst), words.no_beam(beams)
+    )
+
+
+def _shift(displacement: np.ndarray, covariance: np.ndarray, limits: Mapping) -> Finding:
+    size = float(np.linalg.norm(displacement))
+    along = displacement / size if size > 0 else np.array([1.0, 0.0, 0.0])
+    sigma = math.sqrt(max(0.0, float(along @ covariance @ along)))
+    return _finding(
+        "shift",
+        "distance of the plan's dose from Monte Carlo's",
+        10 * size,
+        10 * sigma,
+        limits,
+        words.shift(10 * displacement),
+        words.NO_SHIFT,
+    )
+
+
+def _depth(joint: JointFit, limits: Mapping) -> Finding:
+    value, sigma = 100 * float(joint.fit.values[DEPTH]), 100 * float(joint.fit.sigma[DEPTH])
+    return _finding(
+        "depth",
+        "change of plan over Monte Carlo along the beams' radiological depth",
+        value,
+        sigma,
+        limits,
+        words.depth(value),
+        words.NO_DEPTH,
+    )
+
+
+def _of_couch(
+    candidate: Candidate, effect: Effect | None, passing: tuple[int, ...] | None, plan: Plan, limits: Mapping
+) -> Finding:
+    quantity = "plan over Monte Carlo in beams through the couch, less 1"
+    if passing is not None and not passing:
+        return _finding("couch", quantity, None, None, limits, "", "", words.NO_BEAM_BELOW)
+    if effect is None:
+        return _finding("couch", quantity, None, None, limits, "", "", words.COUCH_ALIKE)
+    names = () if passing is None else tuple(plan.beams[k].name or str(plan.beams[k].number) for k in passing)
+    value, sigma = -100 * effect.value, 100 * effect.sigma
+    return _finding(
+        "couch",
+        quantity,
+        value,
+        sigma,
+        limits,
+        words.couch(value, passing is None, names),
+        words.no_couch(passing is None, names, len(plan.beams)),
+    )
+
+
+def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits: Mapping) -> Finding:
+    quantity = "plan over Monte Carlo in or behind a region, largest deviation"
+    if not regions:
+        return _finding("density", quantity, None, None, limits, "", "", words.NO_REGIONS)
+    found = [r for r in regions if r.found]
+    if found:
+        worst = max(found, key=lambda r: abs(r.percent))
+    else:  # the one that would better the fit most; others are too small to be told from chance
+        worst = max(regions, key=lambda r: r.gain_percent)
+    also = [r.region for r in found if r is not worst]
+    return _finding(
+        "density",
+        quantity,
+        worst.percent,
+        worst.sigma_percent,
+        limits,
+        words.density(worst, stated.get(worst.region, ""), also),
+        words.no_density(len(regions)),
+    )

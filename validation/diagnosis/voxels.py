@@ -1,0 +1,190 @@
+"""The voxels a diagnosis looks at, and what each direction of a plan contributes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from phantoms.grid import Grid
+from phantoms.phantom import Phantom
+from validation.diagnosis.directions import Direction
+from validation.diagnosis.rays import beam_coordinates, ray_integrals
+
+COARSE = 0.25  # voxels are averaged to about this size [cm]
+LEAST_DOSE = 0.1  # of the plan's maximum
+LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
+BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
+BLOCK = 2.0  # side of the blocks within which residuals may be correlated [cm]
+MODEL = 0.01  # by which two good dose calculations differ locally
+BLUR = 0.05  # and by which their edges are apart [cm]
+# Attenuation of water at a third of the nominal energy, about the mean of the spectrum: NIST XCOM.
+ENERGIES = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)  # [MeV]
+ATTENUATION = (0.0707, 0.0632, 0.0575, 0.0494, 0.0397, 0.0340, 0.0303, 0.0277, 0.0243)  # [cm2/g]
+
+
+@dataclass(frozen=True, eq=False)
+class Doses:
+    """Both doses on one coarse grid.
+
+    Parameters
+    ----------
+    grid : Grid
+    plan, mc, sigma : (nz, ny, nx) float64
+        [Gy]
+    inside : (nz, ny, nx) bool
+        Voxels wholly in BODY.
+    """
+
+    grid: Grid
+    plan: np.ndarray
+    mc: np.ndarray
+    sigma: np.ndarray
+    inside: np.ndarray
+
+
+def coarse_doses(grid: Grid, plan: np.ndarray, mc: np.ndarray, sigma: np.ndarray, body: np.ndarray) -> Doses:
+    """Average both doses over blocks of voxels, about `COARSE` wide."""
+    by = factors(grid)
+    coarse = coarser(grid, by)
+    count = int(np.prod(by))
+    return Doses(
+        coarse,
+        averaged(plan, by),
+        averaged(mc, by),
+        np.sqrt(averaged(sigma**2, by) / count),
+        averaged(body, by) > 1.0 - 1e-6,
+    )
+
+
+def factors(grid: Grid) -> tuple[int, int, int]:
+    """How many voxels along each axis make a coarse one."""
+    return tuple(min(n, max(1, round(COARSE / d))) for n, d in zip(grid.shape, grid.spacing, strict=True))
+
+
+def coarser(grid: Grid, by: Sequence[int]) -> Grid:
+    """The grid of blocks of voxels; those that are left over at the upper ends are not on it."""
+    spacing = np.array(grid.spacing) * by
+    return Grid(
+        tuple(n // k for n, k in zip(grid.shape, by, strict=True)),
+        tuple(spacing),
+        tuple(grid.lower + 0.5 * spacing),
+    )
+
+
+def averaged(values: np.ndarray, by: Sequence[int]) -> np.ndarray:
+    """Mean over blocks of voxels, float64."""
+    shape = [n // k for n, k in zip(values.shape, by, strict=True)]
+    kept = values[tuple(slice(0, n * k) for n, k in zip(shape, by, strict=True))]
+    blocks = kept.reshape(shape[0], by[0], shape[1], by[1], shape[2], by[2])
+    return blocks.mean(axis=(1, 3, 5), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """The phantom on a coarse grid.
+
+    Parameters
+    ----------
+    grid : Grid
+    density : (nz, ny, nx) float64
+        [g/cm3]
+    body : (nz, ny, nx) float64
+        Fraction of each voxel in BODY.
+    """
+
+    grid: Grid
+    density: np.ndarray
+    body: np.ndarray
+
+
+def coarse_grid(phantom: Phantom) -> Grid:
+    """The coarse grid of a phantom."""
+    return coarser(phantom.grid, factors(phantom.grid))
+
+
+def coarse_patient(phantom: Phantom, body: np.ndarray) -> Patient:
+    """A phantom on its `coarse_grid`, where `body` is the fraction in BODY."""
+    return Patient(coarse_grid(phantom), averaged(phantom.density, factors(phantom.grid)), body)
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """The voxels that are fitted, flat.
+
+    Parameters
+    ----------
+    points : (n, 3) float64
+        LPS (x, y, z) [cm].
+    chosen : (nz, ny, nx) bool
+        Where they lie on the doses' grid.
+    shares : (directions, n) float64
+        Of each direction in a voxel's dose; they sum to 1.
+    depths : (directions, n) float64
+        Radiological depth [g/cm2].
+    blocks : (n,) int
+        Number of the block of `BLOCK` cm that holds it.
+    attenuation : float
+        [cm2/g]
+    """
+
+    points: np.ndarray
+    chosen: np.ndarray
+    shares: np.ndarray
+    depths: np.ndarray
+    blocks: np.ndarray
+    attenuation: float
+
+    def mean(self, by_direction: np.ndarray) -> np.ndarray:
+        """A quantity of each direction (directions, n), averaged over what they contribute, (n,)."""
+        return np.einsum("dn,dn->n", self.shares, by_direction)
+
+    def sample(self, grid: Grid, values: np.ndarray) -> np.ndarray:
+        """A map at the voxels, by linear interpolation."""
+        return map_coordinates(values, grid.index(self.points[:, ::-1]).T, order=1, mode="nearest")
+
+
+def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], energy: float) -> Voxels | None:
+    """Voxels with dose, in the body, below the build-up; None if there are none.
+
+    Parameters
+    ----------
+    doses : Doses
+    patient : Patient
+    stays : sequence of Direction
+    energy : float
+        Nominal beam energy [MV].
+    """
+    chosen = doses.inside & (doses.plan >= LEAST_DOSE * doses.plan.max()) & (doses.mc > 0) & (doses.sigma > 0)
+    index = np.argwhere(chosen)
+    if not len(index):
+        return None
+    points = (np.array(doses.grid.origin) + index * np.array(doses.grid.spacing))[:, ::-1]
+    attenuation = float(np.interp(energy / 3.0, ENERGIES, ATTENUATION))
+    depths = np.stack([ray_integrals(d, patient.grid, [patient.density], points)[0] for d in stays])
+    shares = np.stack(
+        [_primary(d, points, depth, attenuation) for d, depth in zip(stays, depths, strict=True)]
+    )
+    shares /= np.maximum(shares.sum(axis=0), 1e-300)
+    density = map_coordinates(patient.density, patient.grid.index(points[:, ::-1]).T, order=1, mode="nearest")
+    kept = (np.einsum("dn,dn->n", shares, depths) >= BUILD_UP) & (density >= LEAST_DENSITY)
+    if not kept.any():
+        return None
+    chosen[tuple(index[~kept].T)] = False
+    cells = np.floor(points[kept] / BLOCK).astype(int)
+    _, blocks = np.unique(cells, axis=0, return_inverse=True)
+    return Voxels(points[kept], chosen, shares[:, kept], depths[:, kept], blocks.reshape(-1), attenuation)
+
+
+def _primary(direction: Direction, points: np.ndarray, depth: np.ndarray, attenuation: float) -> np.ndarray:
+    """Dose of the primary photons of a direction, in any unit, (n,)."""
+    u, v, distance = beam_coordinates(direction, points)
+    at = [
+        (values - axis[0]) / (axis[1] - axis[0]) if len(axis) > 1 else np.zeros(len(values))
+        for values, axis in ((v, direction.v), (u, direction.u))
+    ]
+    opened = map_coordinates(direction.opening, at, order=1, mode="nearest")
+    inverse_square = (direction.sad / np.maximum(distance, 1.0)) ** 2
+    return direction.weight * opened * inverse_square * np.exp(-attenuation * depth)

@@ -1,0 +1,156 @@
+"""Sentences of a diagnosis: the probable cause, or that there is no sign of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from phantoms.structures import ROI
+from validation.diagnosis.result import BeamEffect, RegionEffect
+
+TOO_NOISY = "too uncertain to judge: lower the Monte Carlo dose's sigma"
+TOO_SMALL = "seen in too small a part of the dose to be judged"
+NO_SHIFT = "both doses lie at the same place"
+NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
+NO_BEAM_BELOW = "no beam enters through a couch"
+COUCH_ALIKE = "all dose passes the couch alike: its effect cannot be told from that of the output"
+NO_REGIONS = "no structure lies in or before enough of the dose"
+AXES = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))
+LEAST_MM = 0.3  # components of a shift that are told
+NEAR = 0.05  # by which a factor may miss a number of fractions
+
+
+def calibration_sigma(calibration: Mapping[str, Mapping]) -> float | None:
+    """Relative sigma of the Monte Carlo calibration, transport and latent; None if unknown."""
+    worst = None
+    for record in calibration.values():
+        value, sigma, latent = (record.get(key) for key in ("gy_per_history", "sigma", "latent"))
+        if value and sigma is not None and latent is not None and math.isfinite(latent):
+            worst = max(worst or 0.0, math.hypot(sigma / value, latent))
+    return worst
+
+
+def _known(sigma: float | None) -> str:
+    return "" if sigma is None else f" (Monte Carlo's own calibration is known to {100 * sigma:.1f} %)"
+
+
+def output(scale: float, fractions: int, known: float | None) -> str:
+    """Of a plan dose that is `scale` times Monte Carlo's."""
+    for factor, said in (
+        (fractions, "the dose of the course is given as that of one fraction"),
+        (1.0 / fractions, "the dose of one fraction is given as that of the course"),
+    ):
+        if fractions > 1 and abs(scale / factor - 1.0) < NEAR:
+            times = f"{scale:.3g} times Monte Carlo's, with {fractions} fractions"
+            return f"the plan's dose is {times}: probably {said}"
+    return (
+        f"the plan's dose is {_percent(100 * (scale - 1))} than Monte Carlo's everywhere alike: "
+        f"probably wrong monitor units or another output calibration{_known(known)}"
+    )
+
+
+def no_output(known: float | None) -> str:
+    """Of an output that agrees."""
+    return f"monitor units and dose belong together{_known(known)}"
+
+
+def no_beams(count: int) -> str:
+    """Of beams that cannot be judged one by one."""
+    return "one beam: the same as the output" if count < 2 else "the beams overlap too much to be told apart"
+
+
+def beam(worst: BeamEffect) -> str:
+    """Of one beam that deviates."""
+    named = f" ({worst.name})" if worst.name else ""
+    return (
+        f"beam {worst.number}{named} alone is {_percent(worst.percent)} in the plan's dose: "
+        "probably its monitor units, or what it passes on its way"
+    )
+
+
+def no_beam(beams: Sequence[BeamEffect]) -> str:
+    """Of beams that agree."""
+    unknown = sum(b.percent is None for b in beams)
+    told = f"; {unknown} of {len(beams)} cannot be told apart" if unknown else ""
+    return f"no beam deviates from the others{told}"
+
+
+def shift(displacement_mm: np.ndarray) -> str:
+    """Of a dose that lies elsewhere; LPS (x, y, z) [mm]."""
+    parts = [
+        f"{abs(d):.1f} mm {names[int(d > 0)]}"
+        for d, names in zip(displacement_mm, AXES, strict=True)
+        if abs(d) >= LEAST_MM
+    ]
+    return (
+        f"the plan's dose lies {', '.join(parts)} of Monte Carlo's: "
+        "probably the isocentre, or the position of the dose grid"
+    )
+
+
+def depth(percent: float) -> str:
+    """Of a dose that falls otherwise with depth [% per 10 cm]."""
+    way, energy = ("less", "higher") if percent > 0 else ("more", "lower")
+    return (
+        f"the plan's dose falls {way} steeply with depth than Monte Carlo's: "
+        f"probably another beam energy or fluence mode, of {energy} mean energy"
+    )
+
+
+def couch(percent: float, in_phantom: bool, beams: Sequence[str]) -> str:
+    """Of a couch in one dose only."""
+    if in_phantom:
+        cause = "leaves the couch out, or takes it too thin" if percent > 0 else "takes the couch too thick"
+        return (
+            f"in beams through the couch the plan's dose is {_percent(percent)} than Monte Carlo's: "
+            f"the planning system probably {cause}"
+        )
+    found = f"in beams from below ({', '.join(beams)}) the plan's dose is {_percent(percent)}"
+    if percent > 0:
+        return f"{found}, though Monte Carlo was given no couch"
+    return (
+        f"{found}: the planning system probably has a couch that Monte Carlo was not given; export it as "
+        "SUPPORT, or state [couch] in the machine file"
+    )
+
+
+def no_couch(in_phantom: bool, beams: Sequence[str], count: int) -> str:
+    """Of a couch in both doses or in neither."""
+    if in_phantom:
+        return "both doses have the couch"
+    below = f"{len(beams)} of {count} beams enter from below ({', '.join(beams)})"
+    return f"neither dose shows a couch, though {below}"
+
+
+def stated(roi: ROI, override: Mapping | None) -> str:
+    """What was said of a structure's density beside the CT."""
+    parts = [f"RTSTRUCT gives it {name} {value:g}" for name, value in roi.physical.items()]
+    if override is not None:
+        parts.append(f"Monte Carlo was told {override['material']} of {override['density']:g} g/cm3")
+    elif parts:
+        parts.append("Monte Carlo took the CT's density")
+    return ", ".join(parts)
+
+
+def density(worst: RegionEffect, told: str, also: Sequence[str]) -> str:
+    """Of a region whose density differs."""
+    before, after = worst.mean_density, max(0.0, worst.mean_density + worst.density_change)
+    parts = [f"{worst.inside_percent:+.1f} % inside"] * bool(worst.inside_sigma_percent)
+    parts += [f"{worst.behind_percent:+.1f} % behind"] * bool(worst.behind_sigma_percent)
+    text = (
+        f"{worst.region}: the plan's dose deviates by {' and '.join(parts)} it, as if its density were "
+        f"{after:.2f} instead of {before:.2f} g/cm3: probably a density override or another CT calibration"
+    )
+    text += f"; {told}" if told else ""
+    return f"{text}; likewise {', '.join(also)}" if also else text
+
+
+def no_density(count: int) -> str:
+    """Of regions that agree."""
+    return f"no sign of a wrong density in or behind {count} structures and tissues"
+
+
+def _percent(value: float) -> str:
+    return f"{abs(value):.1f} % {'higher' if value > 0 else 'lower'}"
