@@ -35,7 +35,8 @@ from validation.diagnosis.voxels import (
 from validation.profiles import DiagnosisLimit
 
 LEAST_VOXELS, LEAST_BLOCKS = 500, 20  # for a diagnosis at all
-REGION_VOXELS, REGION_BLOCKS = 40, 8  # inside or behind a region, for it to be looked at
+REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a region, for it to be looked at
+TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named rather
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
 BONE, METAL, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.0, 0.6), (0.85, 0.985)  # [g/cm3]
@@ -105,13 +106,11 @@ def diagnose(
     findings = [
         _output(joint, plan, by_test, calibration or {}),
         _of_beams(beams, by_test),
-        _shift(displacement, covariance, by_test),
+        _shift(displacement, covariance, joint.with_depth, by_test),
         _depth(joint, by_test),
         _of_couch(couch, effects[id(couch)], passing, plan, by_test),
         _density(found_regions, {r.name: r.stated for r in regions}, by_test),
     ]
-    relative = joint.fit.residual / joint.mc
-    own = (doses.sigma[voxels.chosen] / joint.mc) ** 2
     return Diagnosis(
         tuple(findings),
         tuple(10 * displacement),
@@ -119,7 +118,7 @@ def diagnose(
         beams,
         found_regions,
         len(voxels.points),
-        100 * math.sqrt(max(0.0, float(np.mean(relative**2) - np.mean(own)))),
+        100 * joint.scatter,
     )
 
 
@@ -165,18 +164,20 @@ def _region_candidates(
 ) -> list[Candidate]:
     """Regions that enough of the fitted voxels lie inside of or behind."""
 
-    def enough(where: np.ndarray) -> bool:
-        blocks = voxels.blocks[where]
-        return len(blocks) >= REGION_VOXELS and len(np.unique(blocks)) >= REGION_BLOCKS
+    def enough(where: np.ndarray, region: Region) -> bool:
+        blocks, least = voxels.blocks[where], REGION_BLOCKS if region.change is None else TISSUE_BLOCKS
+        return len(blocks) >= REGION_VOXELS and len(np.unique(blocks)) >= least
 
     found = []
     for index, effect in enumerate(region_columns(regions, voxels, stays, patient)):
-        inside, behind = (where & enough(where) for where in (effect.inside, effect.behind))
+        region = regions[index]
+        inside, behind = (where & enough(where, region) for where in (effect.inside, effect.behind))
         if not (inside.any() or behind.any()) or not effect.path.any():
             continue
         columns = [effect.path] + [inside.astype(float)] * bool(inside.any())
         seen = type(effect)(effect.path, inside, behind)
-        found.append(Candidate("density", regions[index].name, np.stack(columns, axis=1), index, seen))
+        favour = 1.0 if region.change is None else TISSUE
+        found.append(Candidate("density", region.name, np.stack(columns, axis=1), index, seen, favour))
     return found
 
 
@@ -194,8 +195,8 @@ def _select(
             if effect is None or candidate.test not in limits:
                 continue
             relevant = 100 * abs(effect.value) > limits[candidate.test].tolerance
-            if relevant and effect.significance > SIGNIFICANT and effect.gain > most:
-                best, most = candidate, effect.gain
+            if relevant and effect.significance > SIGNIFICANT and candidate.favour * effect.gain > most:
+                best, most = candidate, candidate.favour * effect.gain
         if best is None or len(joint.active) == MOST_ADDED:
             return outside
         joint.add(best)
@@ -288,7 +289,9 @@ def _of_beams(beams: Sequence[BeamEffect], limits: Mapping) -> Finding:
     )
 
 
-def _shift(displacement: np.ndarray, covariance: np.ndarray, limits: Mapping) -> Finding:
+def _shift(
+    displacement: np.ndarray, covariance: np.ndarray, with_depth: bool | None, limits: Mapping
+) -> Finding:
     size = float(np.linalg.norm(displacement))
     along = displacement / size if size > 0 else np.array([1.0, 0.0, 0.0])
     sigma = math.sqrt(max(0.0, float(along @ covariance @ along)))
@@ -298,7 +301,7 @@ def _shift(displacement: np.ndarray, covariance: np.ndarray, limits: Mapping) ->
         10 * size,
         10 * sigma,
         limits,
-        words.shift(10 * displacement),
+        words.shift(10 * displacement, with_depth),
         words.NO_SHIFT,
     )
 

@@ -20,7 +20,8 @@ TURN = 10.0  # of gantry, couch or collimator that one direction stands for, at 
 STEP = 0.25  # of the map of an opening, in the isocentre plane [cm]
 MARGIN = 3.0  # about the opening that the map covers [cm]
 EDGE = 0.3  # blur of an opening's edge [cm]
-SCATTER = 0.02  # of the open field: what an opening's map holds in its margin
+SCATTER, REACH = 0.06, 1.5  # share of an opening's dose that is scattered about it, and how far [cm]
+FAR = 0.004  # of the open field: least dose outside it
 WIDEST = 25.0  # where a beam without jaws is cut off [cm]
 
 
@@ -63,21 +64,24 @@ def directions(plan: Plan) -> list[Direction]:
         u, v = _map_axes(beam)
         for weight, point, opening in _stays(beam, u, v):
             rotation, source = beam_to_patient(beam, plan.patient_position, point)
-            blurred = gaussian_filter(opening, EDGE / STEP, mode="nearest")
-            weight_mu = weight * beam.mu * plan.fractions
             found.append(
                 Direction(
                     index,
-                    weight_mu,
+                    weight * beam.mu * plan.fractions,
                     rotation,
                     source,
                     beam.sad,
                     u,
                     v,
-                    np.maximum(blurred, SCATTER * blurred.max()),
+                    _blurred(opening),
                 )
             )
     return found
+
+
+def _blurred(opening: np.ndarray) -> np.ndarray:
+    near, wide = (gaussian_filter(opening, width / STEP, mode="nearest") for width in (EDGE, REACH))
+    return np.maximum((1.0 - SCATTER) * near + SCATTER * wide, FAR * opening.max())
 
 
 def _map_axes(beam: Beam) -> tuple[np.ndarray, np.ndarray]:

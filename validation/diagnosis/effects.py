@@ -20,7 +20,6 @@ REFERENCE_DEPTH = 10.0  # where a wrong energy leaves the dose right, by calibra
 DEPTH_UNIT = 10.0  # of the slope with depth [g/cm2]
 COUCH_WIDTH = 53.0  # of a couch that is not in the phantom [cm]
 MOST_OBLIQUE = 5.0  # path through such a couch over its thickness, at most
-LEAST_INSIDE = 12  # voxels of a region for it to have a dose of its own
 FAR = 0.5  # of the longest path through a region: voxels with more lie behind it
 NOT_AIR = 0.01  # [g/cm3]
 
@@ -64,10 +63,10 @@ class RegionColumns:
     behind: np.ndarray
 
 
-def shift_columns(dose: np.ndarray, grid: Grid, chosen: np.ndarray) -> np.ndarray:
-    """Change of dose [Gy] for a displacement by 1 cm along x, y and z, (n, 3)."""
+def slopes_at(dose: np.ndarray, grid: Grid, chosen: np.ndarray) -> np.ndarray:
+    """Slopes of a dose along LPS x, y and z at the chosen voxels, (n, 3) [Gy/cm]."""
     slopes = np.gradient(dose, *grid.spacing)
-    return -np.stack([slope[chosen] for slope in slopes[::-1]], axis=1)
+    return np.stack([slope[chosen] for slope in slopes[::-1]], axis=1)
 
 
 def depth_column(voxels: Voxels) -> np.ndarray:

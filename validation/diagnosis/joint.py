@@ -8,15 +8,19 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as moved
 
-from validation.diagnosis.effects import RegionColumns, depth_column, shift_columns
+from validation.diagnosis.effects import RegionColumns, depth_column, slopes_at
 from validation.diagnosis.fit import Fit, fit_columns
 from validation.diagnosis.voxels import BLUR, MODEL, Doses, Voxels
 
 SCALE, X, Y, Z, DEPTH = range(5)  # columns that are always fitted
+UNLIKE = 0.02  # of chi2, by which one of them must fit better
+TELLING = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
 SHIFT_ROUNDS, SETTLED = 8, 0.002  # repetitions until displacements change by less [cm]
+LEAST_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least
 SIGNIFICANT = 4.0  # sigmas from 0 for an effect to count
 ALIKE = 0.998  # of a column explained by the others: the two cannot be told apart
 SMOOTH = 0.7  # of the dose before its gradient is taken [voxels]
+SMOOTH_SIGMA = 1.5  # of Monte Carlo's variance [voxels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,8 @@ class Candidate:
     index : int
         Of the beam or the region.
     region : RegionColumns, optional
+    favour : float
+        Factor on what it gains, to choose between those that explain the same.
     """
 
     test: str
@@ -38,6 +44,7 @@ class Candidate:
     columns: np.ndarray
     index: int = 0
     region: RegionColumns | None = None
+    favour: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,17 @@ class JointFit:
     ----------
     doses : Doses
     voxels : Voxels
+
+    Attributes
+    ----------
+    scale, displacement : float, (3,) float64
+        Taken out of the plan's dose before the fit; along z, y, x [cm].
+    with_depth : bool or None
+        Whether depth dose moved along with it: a dose grid elsewhere. Otherwise it stays in the patient while
+        the beams move: another isocentre. None if that cannot be told.
+    active : list of Candidate
+    fit : Fit
+        `SCALE` to `DEPTH`, then the columns of `active`.
     """
 
     def __init__(self, doses: Doses, voxels: Voxels) -> None:
@@ -83,11 +101,27 @@ class JointFit:
         self.scale, self.displacement = 1.0, np.zeros(3)  # (z, y, x) [cm]
         self.active: list[Candidate] = []
         self._depth = depth_column(voxels)
-        mc = doses.mc[voxels.chosen]
-        slope = np.linalg.norm(np.gradient(gaussian_filter(doses.mc, SMOOTH), *doses.grid.spacing), axis=0)
-        variance = doses.sigma[voxels.chosen] ** 2 + (MODEL * mc) ** 2 + (BLUR * slope[voxels.chosen]) ** 2
-        self.weights, self.mc = 1.0 / variance, mc
+        # smooth, since a voxel's own sigma goes with its own noise and would favour voxels that are too low
+        self._noise = gaussian_filter(doses.sigma**2, SMOOTH_SIGMA)[voxels.chosen]
+        self._mc = doses.mc[voxels.chosen]
+        self._clean = doses.plan[voxels.chosen]
+        self.with_depth: bool | None = True
         self.fit = self._settle()
+        if np.linalg.norm(self.displacement) > TELLING:
+            self._tell_isocentre()
+
+    def _tell_isocentre(self) -> None:
+        """Fit the displacement of an isocentre, and keep it if it fits better."""
+        kept = self.scale, self.displacement, self.fit.chi2
+        self.with_depth = False
+        self.fit = self._settle()
+        if abs(self.fit.chi2 / kept[2] - 1.0) < UNLIKE:
+            self.with_depth = None
+        elif self.fit.chi2 > kept[2]:
+            self.with_depth = True
+        if self.with_depth is not False:
+            self.scale, self.displacement = kept[:2]
+            self.fit = self._settle()
 
     def _plan(self) -> np.ndarray:
         """The plan's dose without scale and displacement found so far, on the whole grid."""
@@ -97,21 +131,37 @@ class JointFit:
             dose = moved(dose, steps, order=3, mode="nearest")
         return dose / self.scale
 
-    def _columns(self, dose: np.ndarray) -> np.ndarray:
-        grid, chosen = self._doses.grid, self._voxels.chosen
-        always = np.empty((len(self.mc), 5))
-        always[:, SCALE] = self.mc
-        always[:, X : Z + 1] = shift_columns(gaussian_filter(dose, SMOOTH), grid, chosen)
-        always[:, DEPTH] = self.mc * self._depth
-        return np.concatenate([always, *(self.mc[:, None] * c.columns for c in self.active)], axis=1)
+    def _deeper(self) -> np.ndarray | float:
+        """Dose where a displacement comes from over that where it was, by their radiological depths."""
+        if self.with_depth is not False:
+            return 1.0
+        return np.exp(-self._voxels.steepness @ self.displacement[::-1])
+
+    def _columns(self, planned: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        always = np.empty((len(self._mc), 5))
+        always[:, SCALE] = self._clean
+        always[:, X : Z + 1] = -slopes
+        if self.with_depth is False:
+            always[:, X : Z + 1] -= planned[:, None] * self._voxels.steepness
+        always[:, DEPTH] = self._clean * self._depth
+        return np.concatenate([always, *(self._clean[:, None] * c.columns for c in self.active)], axis=1)
 
     def _settle(self) -> Fit:
-        """Fit; scale and displacement are taken out and fitted again until they stay."""
+        """Fit; scale and displacement are taken out and fitted again until they stay.
+
+        Effects are relative to the plan's dose without its errors: Monte Carlo's without its noise.
+        """
         for _ in range(SHIFT_ROUNDS):
             dose = self._plan()
-            self._base = self._columns(dose)
-            self._data = dose[self._voxels.chosen] - self.mc
-            fit = fit_columns(self._data, self._base, self.weights, self._voxels.blocks)
+            planned = dose[self._voxels.chosen] / self._deeper()
+            slopes = slopes_at(gaussian_filter(dose, SMOOTH), self._doses.grid, self._voxels.chosen)
+            model = (MODEL * planned) ** 2 + BLUR**2 * np.sum(slopes**2, axis=1)
+            self._base = self._columns(planned, slopes)
+            self._data = planned - self._mc
+            fit = fit_columns(self._data, self._base, 1.0 / (self._noise + model), self._voxels.blocks)
+            self._clean = np.clip(
+                planned - self._base @ fit.values, LEAST_CLEAN * planned, planned / LEAST_CLEAN
+            )
             step = fit.values[[Z, Y, X]]
             if np.abs(step).max() < SETTLED and abs(fit.values[SCALE]) < SETTLED:
                 return fit
@@ -119,9 +169,17 @@ class JointFit:
             self.scale *= 1.0 + np.clip(fit.values[SCALE], -0.9, 9.0)
         return fit
 
+    @property
+    def scatter(self) -> float:
+        """Rms difference left over in the upper half of the dose, less transport sigma [relative]."""
+        high = self._clean > 0.5 * self._clean.max()
+        own = self._doses.sigma[self._voxels.chosen][high]
+        left = np.mean((self.fit.residual[high] ** 2 - own**2) / self._clean[high] ** 2)
+        return float(np.sqrt(max(0.0, left)))
+
     def with_candidate(self, candidate: Candidate) -> Effect | None:
         """Effect of a candidate if it is added to the fit as it is; None if it is like what is there."""
-        more = self.mc[:, None] * candidate.columns
+        more = self._clean[:, None] * candidate.columns
         weights = self.fit.weights
         root = np.sqrt(weights)[:, None]
         base, extra = root * self._base, root * more

@@ -124,6 +124,8 @@ class Voxels:
         Of each direction in a voxel's dose; they sum to 1.
     depths : (directions, n) float64
         Radiological depth [g/cm2].
+    steepness : (n, 3) float64
+        Relative fall of the dose with radiological depth alone, along LPS x, y, z [1/cm].
     blocks : (n,) int
         Number of the block of `BLOCK` cm that holds it.
     attenuation : float
@@ -134,6 +136,7 @@ class Voxels:
     chosen: np.ndarray
     shares: np.ndarray
     depths: np.ndarray
+    steepness: np.ndarray
     blocks: np.ndarray
     attenuation: float
 
@@ -157,7 +160,7 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     energy : float
         Nominal beam energy [MV].
     """
-    chosen = doses.inside & (doses.plan >= LEAST_DOSE * doses.plan.max()) & (doses.mc > 0) & (doses.sigma > 0)
+    chosen = doses.inside & (doses.plan >= LEAST_DOSE * doses.plan.max()) & (doses.sigma > 0)
     index = np.argwhere(chosen)
     if not len(index):
         return None
@@ -173,9 +176,12 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     if not kept.any():
         return None
     chosen[tuple(index[~kept].T)] = False
+    shares, depths = shares[:, kept], depths[:, kept]
+    along = np.stack([stay.rotation[:, 2] for stay in stays])
+    steepness = attenuation * density[kept, None] * (shares.T @ along)
     cells = np.floor(points[kept] / BLOCK).astype(int)
     _, blocks = np.unique(cells, axis=0, return_inverse=True)
-    return Voxels(points[kept], chosen, shares[:, kept], depths[:, kept], blocks.reshape(-1), attenuation)
+    return Voxels(points[kept], chosen, shares, depths, steepness, blocks.reshape(-1), attenuation)
 
 
 def _primary(direction: Direction, points: np.ndarray, depth: np.ndarray, attenuation: float) -> np.ndarray:

@@ -11,7 +11,6 @@ from phantoms.structures import ROI
 from validation.diagnosis.result import BeamEffect, RegionEffect
 
 TOO_NOISY = "too uncertain to judge: lower the Monte Carlo dose's sigma"
-TOO_SMALL = "seen in too small a part of the dose to be judged"
 NO_SHIFT = "both doses lie at the same place"
 NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
 NO_BEAM_BELOW = "no beam enters through a couch"
@@ -77,17 +76,19 @@ def no_beam(beams: Sequence[BeamEffect]) -> str:
     return f"no beam deviates from the others{told}"
 
 
-def shift(displacement_mm: np.ndarray) -> str:
-    """Of a dose that lies elsewhere; LPS (x, y, z) [mm]."""
+def shift(displacement_mm: np.ndarray, with_depth: bool | None) -> str:
+    """Of a dose that lies elsewhere, LPS (x, y, z) [mm], or of beams that do while depth doses stay."""
     parts = [
         f"{abs(d):.1f} mm {names[int(d > 0)]}"
         for d, names in zip(displacement_mm, AXES, strict=True)
         if abs(d) >= LEAST_MM
     ]
-    return (
-        f"the plan's dose lies {', '.join(parts)} of Monte Carlo's: "
-        "probably the isocentre, or the position of the dose grid"
-    )
+    cause = {
+        True: "the position of the dose grid, for the depth doses lie elsewhere, too",
+        False: "another isocentre, for the depth doses stay in their place",
+        None: "the isocentre or the position of the dose grid",
+    }[with_depth]
+    return f"the plan's dose lies {', '.join(parts)} of Monte Carlo's: probably {cause}"
 
 
 def depth(percent: float) -> str:
