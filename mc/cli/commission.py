@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from validation.commission.run import Commissioning
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
-REPORT, RESULT = "commissioning.html", "commissioning.json"
+REPORT, PRINTED, RESULT = "commissioning.html", "commissioning.pdf", "commissioning.json"
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
     from validation.commission.criteria import DEFAULT, load_criteria
     from validation.commission.run import Effort, Listener, commission
-    from validation.report import write_result
-    from validation.report.commission import write_commission_report
+    from validation.report.commission import commission_report
+    from validation.report.html import write_html
+    from validation.report.pdf import write_pdf
+    from validation.report.write import write_result
     from validation.scans import read_folder
 
     started = time.monotonic()
@@ -58,7 +60,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
-        write_commission_report(found, out / REPORT)
+        report = commission_report(found)
+        write_html(report, out / REPORT)
+        write_pdf(report, out / PRINTED)
         write_result(found, out / RESULT)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {out / REPORT}")

@@ -39,6 +39,7 @@ The result folder receives
   dose.h5       dose and its uncertainties (written first)
   RTDOSE.dcm    the Monte Carlo dose, on the grid of the plan's RTDOSE
   report.html   verdict, tables and figures in one file
+  report.pdf    the same on a few pages, to sign
   result.json   the same for programs"""
 
 PLAN_EPILOG = """\
@@ -80,7 +81,8 @@ Compute by Monte Carlo what was measured of a machine in the water tank, and com
 
 SCANS_DIR holds the scans: PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns, and
 output factors as CSV. What the files do not tell stands in scans.toml beside them (docs/commissioning.md).
-Each field is one run; the result folder receives commissioning.html and commissioning.json."""
+Each field is one run; the result folder receives commissioning.html, the same as
+commissioning.pdf, and commissioning.json."""
 
 COMMISSION_EPILOG = """\
 examples:

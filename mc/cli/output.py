@@ -12,9 +12,9 @@ from pathlib import Path
 from mc.cli.faults import LOG
 from phantoms.errors import InputError
 
-DOSE, RTDOSE, REPORT, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "result.json"
+DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
 CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
-NAMES = (DOSE, RTDOSE, REPORT, RESULT)
+NAMES = (DOSE, RTDOSE, REPORT, PRINTED, RESULT)
 SCHEMA = "mcverify result"  # of result.json
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BYTES_PER_VOXEL = 24  # of dose.h5 and RTDOSE.dcm together
@@ -83,7 +83,7 @@ def check_space(folder: Path, voxels: int) -> None:
 
 def drop_older(folder: Path) -> None:
     """Remove what belonged to the dose that has just been replaced."""
-    for name in (RTDOSE, REPORT, RESULT):
+    for name in (RTDOSE, REPORT, PRINTED, RESULT):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -191,7 +191,10 @@ def _write_dose(out: Path, inputs: Inputs, whole: Dose, dose: Dose, screen: Scre
 def _compare(inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path):
     """Compare `dose` with the plan's dose and write the report."""
     from validation.comparison import compare
-    from validation.report import write_report, write_result
+    from validation.report.html import write_html
+    from validation.report.pdf import write_pdf
+    from validation.report.plan import plan_report
+    from validation.report.write import write_result
 
     comparison = compare(
         plan=inputs.plan,
@@ -205,6 +208,8 @@ def _compare(inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, o
         calibration=dose.provenance["calibrations"],
         warnings=[*inputs.case.warnings, *computed.warnings],
     )
-    write_report(comparison, out / output.REPORT)
+    report = plan_report(comparison)
+    write_html(report, out / output.REPORT)
+    write_pdf(report, out / output.PRINTED)
     write_result(comparison, out / output.RESULT)
     return comparison

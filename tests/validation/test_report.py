@@ -15,6 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from matplotlib.image import imread
 from spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of
@@ -22,10 +23,14 @@ from spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.comparison import compare
-from validation.report import write_report, write_result
+from validation.report import html
+from validation.report.figures import Figures
+from validation.report.html import write_html
+from validation.report.pdf import write_pdf
+from validation.report.plan import plan_report
 from validation.report.planes import VIEWS, cut, line_between
 from validation.report.text import duration, signed, with_sigma
-from validation.report.write import render
+from validation.report.write import write_result
 from validation.verdict import Structure
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +69,11 @@ class Checker(HTMLParser):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Spares the drawing where a test reads text only."""
-    monkeypatch.setattr("validation.report.figures.draw_all", lambda comparison: [])
+    monkeypatch.setattr("validation.report.figures.Figures.of", lambda comparison: Figures((), (), ()))
+
+
+def render(comparison) -> str:
+    return html.render(plan_report(comparison))
 
 
 def checked(html: str) -> Checker:
@@ -93,8 +102,43 @@ def test_html_is_balanced_and_needs_nothing_else(page):
     assert len(page) < 5_000_000
 
 
-def test_no_name_and_no_number_of_the_patient(page):
-    assert NAME not in page and "MRN-0815" not in page
+@pytest.fixture(scope="module")
+def printed(comparison, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pdf") / "report.pdf"
+    write_pdf(plan_report(comparison), path)
+    return path
+
+
+def words_of(document) -> str:
+    pages = (document[number].get_textpage().get_text_bounded() for number in range(len(document)))
+    return re.sub(r"\s+", " ", " ".join(pages))
+
+
+def test_pdf_tells_the_same_on_four_pages(printed, page):
+    document = pypdfium2.PdfDocument(printed)
+    assert 2 <= len(document) <= 5
+    text, told = words_of(document), checked(page).text
+    for part in ("FAIL", "Verdict", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
+                 "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
+        assert part in text and part in told, part
+    assert f"page {len(document)} of {len(document)}" in text
+    assert len(printed.read_bytes()) < 5_000_000
+    assert document.get_metadata_dict(skip_empty=True)["Author"] == "mcverify"
+
+
+def test_pdf_of_many_structures_is_shortened_and_says_so(tmp_path, no_figures):
+    more = [replace(CORD, number=10 + k, name=f"Organ {k}") for k in range(40)]
+    write_pdf(plan_report(compare(**case(rois=(BODY, PTV, CORD, *more)))), tmp_path / "report.pdf")
+    document = pypdfium2.PdfDocument(tmp_path / "report.pdf")
+    assert len(document) <= 4
+    text = words_of(document)
+    assert "SpinalCord" in text and "more, less important or less irradiated" in text
+
+
+def test_no_name_and_no_number_of_the_patient(page, printed):
+    document = pypdfium2.PdfDocument(printed)
+    for text in (page, words_of(document), str(document.get_metadata_dict())):
+        assert NAME not in text and "Doe" not in text and "MRN-0815" not in text
 
 
 def test_figures_are_pictures_and_show_something(page):
@@ -108,7 +152,7 @@ def test_figures_are_pictures_and_show_something(page):
 def test_the_verdict_and_every_section_are_there(page):
     text = checked(page).text
     places = [text.index(part) for part in ("FAIL", "Verdict", "Targets", "Organs at risk", "Gamma",
-              "Dose differences", "Figures", "Monte Carlo quality", "CT and overrides", "Warnings",
+              "Point doses", "Dose in planes", "Monte Carlo quality", "CT, couch and overrides", "Warnings",
               "Signature")]  # fmt: skip
     assert places == sorted(places)
     for part in ("Not a medical device", "TESTLINAC", "6 MV FFF", "16.00 Gy", "Test TPS 1.0", "c0ffee",
@@ -183,24 +227,27 @@ def test_unusual_cases_still_make_a_report(changes):
 
 
 def test_files_are_written_whole(comparison, tmp_path, no_figures):
-    write_report(comparison, tmp_path / "report.html")
+    report = plan_report(comparison)
+    write_html(report, tmp_path / "report.html")
+    write_pdf(report, tmp_path / "report.pdf")
     write_result(comparison, tmp_path / "result.json")
-    assert sorted(os.listdir(tmp_path)) == ["report.html", "result.json"]
+    assert sorted(os.listdir(tmp_path)) == ["report.html", "report.pdf", "result.json"]
     assert json.loads((tmp_path / "result.json").read_text())["verdict"]["passed"] is False
 
 
-@pytest.mark.parametrize("write", [write_report, write_result])
+@pytest.mark.parametrize("write", [write_html, write_pdf, write_result])
 def test_a_place_that_cannot_be_written_is_an_input_error(comparison, write, tmp_path, no_figures):
+    found = comparison if write is write_result else plan_report(comparison)
     with pytest.raises(InputError, match=r"nowhere.*cannot be written.*nothing was written"):
-        write(comparison, tmp_path / "nowhere" / "file")
+        write(found, tmp_path / "nowhere" / "file")
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="cannot be written"):
-        write(comparison, tmp_path / "folder")
+        write(found, tmp_path / "folder")
     assert os.listdir(tmp_path) == ["folder"]
 
 
 def test_matplotlib_and_jinja_wait_until_a_report_is_made():
-    code = "import sys, validation.report; print({'matplotlib', 'jinja2'} & set(sys.modules))"
+    code = "import sys, mc.cli.plan; print({'matplotlib', 'jinja2', 'reportlab'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 

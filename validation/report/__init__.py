@@ -1,5 +1,1 @@
-"""The report a physicist reads, and its twin for programs."""
-
-from validation.report.write import write_report, write_result
-
-__all__ = ["write_report", "write_result"]
+"""The report a physicist reads, as HTML and PDF, and its twin for programs."""

@@ -35,14 +35,19 @@ def _highest(comparison: Comparison, structure: Structure) -> float:
 
 
 def shown_structures(comparison: Comparison) -> list[Structure]:
-    """The structures that figures show: targets, organs of the profile, then the hottest, `MOST` at most."""
+    """The structures that figures show: the most important, `MOST` at most, in the order of the plan."""
+    chosen = by_importance(comparison)[:MOST]
+    return [structure for structure in comparison.structures if structure in chosen]
+
+
+def by_importance(comparison: Comparison) -> list[Structure]:
+    """All structures: targets, then organs of the profile, then the others, each from hot to cold."""
 
     def rank(structure: Structure) -> tuple[bool, bool, float]:
         known = any(organ.matches(structure.name) for organ in comparison.organs)
         return not structure.is_target, not known, -_highest(comparison, structure)
 
-    chosen = sorted(comparison.structures, key=rank)[:MOST]
-    return [structure for structure in comparison.structures if structure in chosen]
+    return sorted(comparison.structures, key=rank)
 
 
 def leading_gamma(comparison: Comparison) -> GammaResult:

@@ -1,22 +1,37 @@
-"""The report of a commissioning: one HTML file."""
+"""The report of a commissioning: what is said, in which order."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Iterator
 
 from validation.commission.judge import FAIL, NOISY, NOT_JUDGED, PASS, Figure, JudgedField
 from validation.commission.parameters import entries
 from validation.commission.run import Commissioning
 from validation.commission.tank import ACROSS, IN_DEPTH, IN_SHALLOW, SHALLOW
 from validation.commission.tune import Parameter, Tuning
-from validation.report.facts import PROVENANCE, QUALITY, Pair
+from validation.report.commission_figures import draw_cost, draw_field
+from validation.report.content import (
+    Block,
+    Cell,
+    Code,
+    Facts,
+    Group,
+    Heading,
+    Pair,
+    Points,
+    Report,
+    Section,
+    Table,
+    Text,
+    cells,
+    table,
+)
+from validation.report.facts import PROVENANCE, QUALITY
 from validation.report.text import PLUS_MINUS, signed
-from validation.report.write import fill, save
 from validation.scans import Scan
 from validation.scans.compare import ScanComparison
 
-TEMPLATE = "commission.html.j2"
 WORDS = {PASS: "PASS", FAIL: "FAIL", NOISY: "TOO NOISY", NOT_JUDGED: "NOT JUDGED"}
 CLASSES = {PASS: "pass", FAIL: "fail", NOISY: "warn", NOT_JUDGED: "shown"}
 HEADLINES = {
@@ -24,6 +39,18 @@ HEADLINES = {
     FAIL: "The computed beam differs from the measured one by more than the criteria allow.",
     NOISY: "Nothing disagrees, but some curves are too noisy to be judged: compute longer.",
 }
+SCAN_COLUMNS = (
+    "Status",
+    "Field",
+    "Scan",
+    "Passing [%]",
+    "Largest gamma",
+    "Mean difference [%]",
+    "Transport sigma [%]",
+    "Latent sigma [%]",
+    "Points judged",
+)
+FACTOR_COLUMNS = ("Status", "Field", "Condition", "Measured", "Computed", "Difference [%]")
 NAMES = {  # of figures, their unit, factor to it, digits
     "dmax_cm": ("dmax", "mm", 10.0, 1),
     "D10_percent": ("D(10 cm) / Dmax", "%", 1.0, 2),
@@ -39,51 +66,107 @@ NAMES = {  # of figures, their unit, factor to it, digits
 }
 
 
-def write_commission_report(found: Commissioning, path: str | Path) -> None:
-    """Write the report as one HTML file that needs nothing else.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written; one already there stays as it was.
-    """
-    save(render(found), path)
-
-
-def render(found: Commissioning) -> str:
-    """The report as HTML text."""
-    from validation.report.commission_figures import draw_cost, draw_field  # matplotlib is slow to import
-
-    tuning = None
+def commission_report(found: Commissioning) -> Report:
+    """Everything a physicist reads about a machine's beams before signing."""
+    criteria = found.criteria
+    sections = [Section("Verdict", tuple(_verdict(found)))]
     if found.tuning is not None:
-        tuning = {
-            "figure": draw_cost(found.tuning),
-            "lines": value_lines(found.tuning),
-            "runs": run_lines(found.tuning),
-            "entries": entry_lines(found),
-            "columns": [*(_with_unit(p) for p in found.tuning.parameters), "Cost"],
-        }
-
-    return fill(
-        TEMPLATE,
-        title=found.machine.name,
+        sections.append(Section("Tuning of the source", tuple(_tuning(found, found.tuning))))
+    sections += [Section(field.field.label, tuple(_field(field))) for field in found.fields]
+    sections += [
+        Section("Monte Carlo quality", tuple(_runs(found))),
+        Section(
+            "Warnings",
+            (Points(tuple(found.warnings), numbered=True) if found.warnings else Text("None."),),
+            "warnings",
+        ),
+    ]
+    opening: list[Block] = [Facts(tuple(header(found)))]
+    if count := len(found.warnings):
+        opening.insert(
+            0, Text(f"{count} warning{'s' * (count > 1)} on reading and comparing.", link="warnings")
+        )
+    return Report(
+        title=f"Commissioning of {found.machine.name}: Monte Carlo against water tank",
+        subject=f"commissioning of {found.machine.name}",
         status=CLASSES[found.status],
-        status_word=WORDS[found.status],
+        word=WORDS[found.status],
         headline=HEADLINES[found.status],
-        criteria=found.criteria,
-        header=header(found),
-        scans=scan_lines(found),
-        factors=factor_lines(found),
-        tuning=tuning,
-        fields=[
-            {"label": field.field.label, "figures": draw_field(field), "tables": figure_tables(field)}
-            for field in found.fields
-        ],
-        averaging=averaging_text(),
-        quality=[(field.field.label, _quality(field)) for field in found.fields],
-        provenance=[Pair(label, str(found.made[key])) for key, label in PROVENANCE if found.made.get(key)],
-        warnings=found.warnings,
+        note=f'Criteria "{criteria.name}" ({criteria.title}): {criteria.status}. Source: {criteria.source}.',
+        opening=tuple(opening),
+        sections=tuple(sections),
     )
+
+
+def _verdict(found: Commissioning) -> Iterator[Block]:
+    criteria = found.criteria
+    yield Text(
+        f"Gamma {criteria.criterion} (measured: reference; computed: evaluated) at the points beyond the "
+        f"build-up; {criteria.passing_percent:g} % of them must pass. Depth doses are scaled to each other "
+        "at 10 cm, profiles by their means over the central 60 % of the field. Mean difference and sigmas "
+        "are over the judged points above half of the maximum. Above "
+        f"{criteria.max_sigma_percent} % of both sigmas together a curve is too noisy to judge. Computed "
+        f"curves are averaged {averaging_text()}.",
+        small=True,
+    )
+    lines = (
+        (
+            Cell(line["word"], status=line["status"]),
+            line["field"],
+            Cell(line["scan"], line["place"]),
+            *(line[key] for key in ("passing", "largest", "difference", "sigma", "latent", "points")),
+        )
+        for line in scan_lines(found)
+    )
+    yield table(SCAN_COLUMNS, lines, 3)
+    if found.output_factors:
+        lines = (
+            (
+                Cell(line["word"], status=line["status"]),
+                *(line[key] for key in ("label", "condition", "measured", "computed", "difference")),
+            )
+            for line in factor_lines(found)
+        )
+        yield Heading("Output factors")
+        yield table(FACTOR_COLUMNS, lines, 3)
+
+
+def _tuning(found: Commissioning, tuning: Tuning) -> Iterator[Block]:
+    yield Text(
+        "Cost: mean square of the difference in units of its tolerance (dose criterion and slope times "
+        "distance), freed of the bias of noise; 1 is an rms gamma of 1. Curves are taken as quadratic in "
+        "each parameter between the runs. Sigma: transport and phase space, by leaving out one group of "
+        "histories after the other. Output factors take no part.",
+        small=True,
+    )
+    yield table(("Parameter", "Start", "Least cost at", ""), value_lines(tuning), texts_from=3)
+    yield draw_cost(tuning)
+    if lines := entry_lines(found):
+        yield Text("In the machine file, under [energies.head]:")
+        yield Code(tuple(lines))
+    yield Heading("Runs")
+    yield table((*map(_with_unit, tuning.parameters), "Cost"), run_lines(tuning), 0)
+
+
+def _field(field: JudgedField) -> Iterator[Block]:
+    yield from draw_field(field)
+    if tables := figure_tables(field):
+        yield Heading("Figures of the curves")
+        yield Text(
+            "Computed with one sigma, transport and phase space together, by leaving out one group of "
+            "histories after the other.",
+            small=True,
+        )
+        groups = (Group(tuple(map(cells, lines)), Cell(name)) for name, lines in tables)
+        yield Table(("Scan", "Figure", "Measured", "Computed", "Difference"), tuple(groups), 2)
+
+
+def _runs(found: Commissioning) -> Iterator[Block]:
+    for field in found.fields:
+        yield Heading(field.field.label)
+        yield Facts(tuple(_quality(field)))
+    yield Heading("Software")
+    yield Facts(tuple(Pair(label, str(found.made[key])) for key, label in PROVENANCE if found.made.get(key)))
 
 
 def header(found: Commissioning) -> list[Pair]:

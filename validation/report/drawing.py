@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import io
-from dataclasses import dataclass
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from validation.report.content import Drawing
 
 WIDTH = 7.4  # of a figure: the text width of A4 [inch]
 DPI = 150
@@ -25,20 +25,6 @@ PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 COLOURS = ("#d62728", "#8c2d9e", "#1f6fc4", "#2a9d3a", "#d98200", "#0f9fb0", "#8c564b", "#d6559f",
            "#6b7a1e", "#555555")  # fmt: skip
 MARKERS = "osD^vPX<>*"
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure as PNG, and what it shows."""
-
-    png: bytes
-    title: str
-    caption: str
-
-    @property
-    def data_uri(self) -> str:
-        """The picture as the address of an <img>."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 def finish(figure: Figure, title: str, caption: str) -> Drawing:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from validation.comparison import Comparison
+from validation.report.content import Facts, Pair, Table, table
 from validation.report.text import dose, duration, number, percent
 from validation.verdict import Structure
 
@@ -50,14 +50,6 @@ PHYSICS = (
     ("longest_step", "Longest electron step [g/cm2]"),
     ("k1_max", "Largest scattering strength of a step"),
 )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A line of a list of facts."""
-
-    label: str
-    value: str
 
 
 def header(comparison: Comparison) -> list[Pair]:
@@ -153,7 +145,7 @@ def latent_alarm(comparison: Comparison) -> str:
     )
 
 
-def calibrations(comparison: Comparison) -> list[tuple[str, ...]]:
+def calibrations(comparison: Comparison) -> Table:
     """Absolute dose: the calibration of every beam quality."""
     lines = []
     for label, record in comparison.calibration.items():
@@ -169,40 +161,69 @@ def calibrations(comparison: Comparison) -> list[tuple[str, ...]]:
                 str(record.get("phase_space_sha256", "-")),
             )
         )
-    return lines
+    columns = (
+        "Beam",
+        "Gy per history",
+        "Transport sigma",
+        "Latent sigma",
+        "Origin",
+        "Version",
+        "Phase space, SHA-256",
+    )
+    return table(columns, lines, texts_from=4)
 
 
-def phantom(comparison: Comparison) -> Mapping[str, Any]:
-    """The CT and override audit."""
+def ct(comparison: Comparison) -> Facts:
+    """What was made of the CT, and what carries the patient."""
     audit = comparison.phantom.audit
-    clamped = audit.get("clamped", {})
-    facts = []
+    clamped, pairs = audit.get("clamped", {}), []
     if "calibration" in audit:
         curve = audit["calibration"]
-        facts.append(Pair("CT calibration", f"{curve['name']}: {curve['source']}"))
+        pairs.append(Pair("CT calibration", f"{curve['name']}: {curve['source']}"))
     if "body" in audit:
         body = audit["body"]
-        facts.append(Pair("Body outline", f"{body['roi']}, {body['volume_cm3']:.0f} cm3"))
-    facts.append(Pair("Support structures", ", ".join(audit.get("supports", [])) or "none"))
+        pairs.append(Pair("Body outline", f"{body['roi']}, {body['volume_cm3']:.0f} cm3"))
+    pairs.append(Pair("Couch and supports", _couch(audit)))
     if clamped.get("lowest_hu") is not None:
-        facts.append(Pair("HU in use", f"{clamped['lowest_hu']:.0f} to {clamped['highest_hu']:.0f}"))
+        pairs.append(Pair("HU in use", f"{clamped['lowest_hu']:.0f} to {clamped['highest_hu']:.0f}"))
     for side in ("below", "above"):
         if side in clamped:
             end = clamped[side]
-            facts.append(
+            pairs.append(
                 Pair(
                     f"Clamped {side} {end['limit_hu']:g} HU",
                     f"{end['voxels']:,} CT voxels, {end['volume_cm3']:.2f} cm3",
                 )
             )
-    return {
-        "facts": facts,
-        "materials": [
-            (m["material"], f"{m['volume_cm3']:.1f}", f"{m['mean_density']:.3f}", f"{m['mass_g']:.1f}")
-            for m in audit.get("materials", [])
-        ],
-        "overrides": [
-            (o["roi"], o["material"], f"{o['density']:.3f}", f"{o['volume_cm3']:.2f}")
-            for o in audit.get("overrides", [])
-        ],
-    }
+    return Facts(tuple(pairs))
+
+
+def _couch(audit: Mapping[str, Any]) -> str:
+    """The SUPPORT structures, or the machine's table top, or that there is none."""
+    if supports := audit.get("supports"):
+        return f"structures {', '.join(supports)}"
+    if "couch" not in audit:
+        return "none"
+    slabs = ", ".join(
+        f"{slab['thickness_cm']:g} cm {slab['material']} of {slab['density']:g} g/cm3"
+        for slab in audit["couch"]["slabs"]
+    )
+    return f"the machine's table top, from the top down {slabs}; {audit['couch']['volume_cm3']:.0f} cm3"
+
+
+def materials(comparison: Comparison) -> Table:
+    """Volume, density and mass by material."""
+    lines = (
+        (m["material"], f"{m['volume_cm3']:.1f}", f"{m['mean_density']:.3f}", f"{m['mass_g']:.1f}")
+        for m in comparison.phantom.audit.get("materials", [])
+    )
+    return table(("Material", "Volume [cm3]", "Mean density [g/cm3]", "Mass [g]"), lines)
+
+
+def overrides(comparison: Comparison) -> Table:
+    """Structures whose material was given."""
+    lines = (
+        (o["roi"], o["material"], f"{o['density']:.3f}", f"{o['volume_cm3']:.2f}")
+        for o in comparison.phantom.audit.get("overrides", [])
+    )
+    return table(("Structure", "Material", "Density [g/cm3]", "Volume [cm3]"), lines, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -46,21 +47,28 @@ BAR = 0.11  # height of a colour bar [inch]
 GAMMA_TICKS = [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
-def draw_all(comparison: Comparison) -> list[Drawing]:
-    """Every figure of the report."""
-    organ, target = leading_organ(comparison), leading_target(comparison)
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # of names in other scripts: the tables have them
-        drawings = [isodose_planes(comparison)]
-        if organ is not None:
-            drawings.append(organ_plane(comparison, organ))
-        drawings.append(map_planes(comparison))
-        if comparison.curves:
-            drawings.append(charts.dvh(comparison))
-        if organ is not None and target is not None:
-            drawings.append(charts.profile(comparison, target, organ))
-        drawings.append(charts.gamma_histogram(comparison))
-    return drawings
+@dataclass(frozen=True)
+class Figures:
+    """All figures of a report, by where they belong."""
+
+    dvh: tuple[Drawing, ...]
+    gamma: tuple[Drawing, ...]
+    planes: tuple[Drawing, ...]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Figures:
+        """Draw them."""
+        organ, target = leading_organ(comparison), leading_target(comparison)
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # of names in other scripts: the tables have them
+            planes = [isodose_planes(comparison)]
+            if organ is not None:
+                planes.append(organ_plane(comparison, organ))
+            planes.append(map_planes(comparison))
+            if organ is not None and target is not None:
+                planes.append(charts.profile(comparison, target, organ))
+            dvh = (charts.dvh(comparison),) if comparison.curves else ()
+            return cls(dvh, (charts.gamma_histogram(comparison),), tuple(planes))
 
 
 def isodose_planes(comparison: Comparison) -> Drawing:

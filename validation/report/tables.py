@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mc.source.aperture import angle_range, jaw_ranges, mean_opening, technique
 from validation.comparison import Comparison
-from validation.report.choices import gamma_text, scale
-from validation.report.text import dose, signed, small, with_sigma
+from validation.report.choices import by_importance, gamma_text, scale
+from validation.report.content import Cell, Group, Table, cells, table
+from validation.report.text import PLUS_MINUS, dose, signed, with_sigma
 from validation.verdict import Row, Test
 
 STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
@@ -38,23 +39,6 @@ class TestLine:
     word: str
     note: str
     source: str
-
-
-@dataclass(frozen=True)
-class StructureBlock:
-    """A structure's lines in a metric table: plan, Monte Carlo, differences."""
-
-    name: str
-    volume: str
-    lines: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True)
-class MetricTable:
-    """Metrics as columns, structures as blocks of lines."""
-
-    columns: tuple[str, ...]
-    blocks: tuple[StructureBlock, ...]
 
 
 def test_lines(comparison: Comparison) -> list[TestLine]:
@@ -89,23 +73,43 @@ def _test_line(test: Test) -> TestLine:
     )
 
 
-def metric_table(comparison: Comparison, targets: bool) -> MetricTable:
-    """DVH metrics of the targets, or of all other structures."""
+def test_table(comparison: Comparison) -> Table:
+    """All tests with their limits, notes and sources."""
+    lines = [
+        (
+            Cell(line.word, status=line.status),
+            line.name,
+            line.value,
+            line.warns,
+            line.fails,
+            Cell(line.note, line.source),
+        )
+        for line in test_lines(comparison)
+    ]
+    columns = ("Status", "Test", "Found", "Warns", "Fails", "Note and source of the limit")
+    return table(columns, lines, 2, texts_from=5)
+
+
+def metric_table(comparison: Comparison, targets: bool) -> Table:
+    """DVH metrics of the targets, or of all other structures: plan, Monte Carlo, differences."""
     rows = [row for row in comparison.verdict.rows if row.target is targets]
     metrics = list(dict.fromkeys(row.metric for row in rows))
     metrics.sort(key=_metric_order)
     units = {row.metric: row.unit for row in rows}
     by_place = {(row.structure, row.metric): row for row in rows}
     sizes = {curves.structure: curves for curves in comparison.curves}
-    blocks = []
-    for name in dict.fromkeys(row.structure for row in rows):
-        found = [by_place.get((name, metric)) for metric in metrics]
-        share = sizes[name].in_grid_percent
-        volume = f"{sizes[name].volume_cm3:.2f} cm3"
+    groups = []
+    for structure in by_importance(comparison):
+        found = [by_place.get((structure.name, metric)) for metric in metrics]
+        if not any(found):
+            continue
+        share = sizes[structure.name].in_grid_percent
+        volume = f"{sizes[structure.name].volume_cm3:.2f} cm3"
         if share < 99:
             volume += f", {share:.0f} % of it on the grid"
-        blocks.append(StructureBlock(name, volume, _metric_lines(found, comparison)))
-    return MetricTable(tuple(f"{metric} [{units[metric]}]" for metric in metrics), tuple(blocks))
+        groups.append(Group(_metric_lines(found, comparison), Cell(structure.name, volume)))
+    columns = ("Structure", "", *(f"{metric} [{units[metric]}]" for metric in metrics))
+    return Table(columns, tuple(groups), 2, shorten=not targets)
 
 
 def _metric_order(metric: str) -> tuple[int, float]:
@@ -118,10 +122,10 @@ def _metric_order(metric: str) -> tuple[int, float]:
     return 3, 0.0
 
 
-def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple:
+def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple[tuple[Cell, ...], ...]:
     reference, _ = scale(comparison)
 
-    def cell(row: Row | None, text) -> str:
+    def cell(row: Row | None, text: Callable[[Row], str]) -> str:
         if row is None:
             return ""
         return text(row) if row.difference is not None else "-"
@@ -131,45 +135,51 @@ def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple:
 
     lines = (
         ("plan", lambda row: dose(row.plan)),
-        ("MC", lambda row: dose(row.mc)),
-        ("MC sigma", lambda row: "-" if row.sigma is None else small(row.sigma)),
+        (f"MC {PLUS_MINUS} sigma", lambda row: with_sigma(row.mc, row.sigma)),
         ("MC - plan", lambda row: signed(row.difference, 2)),
         ("in % of Rx" if comparison.prescription else "in % of max.", relative),
     )
-    return tuple((label, tuple(cell(row, text) for row in rows)) for label, text in lines)
+    return tuple(cells((label, *(cell(row, text) for row in rows))) for label, text in lines)
 
 
-def gamma_table(comparison: Comparison) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Columns and lines: passing rates by structure and criterion, each with its number of voxels."""
+def gamma_table(comparison: Comparison) -> Table:
+    """Passing rates by structure and criterion, each with its number of voxels."""
     results = comparison.verdict.gamma
     body = (f"{result.rate:.2f} ({result.map.count():,})" for result in results)
     ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.2f}" for result in results)
     lines = [(comparison.body_name, *body), (f"noise ceiling of {comparison.body_name}", *ceilings)]
-    for structure in comparison.structures:
+    for structure in by_importance(comparison):
         volume = structure.volume
         counts = [np.count_nonzero(volume.of_values(r.map.evaluated) & volume.half) for r in results]
-        cells = (
+        rates = (
             f"{result.by_structure[structure.name]:.2f} ({count:,})" if count else "-"
             for result, count in zip(results, counts, strict=True)
         )
-        lines.append((structure.name, *cells))
-    return ["Structure", *map(gamma_text, results)], lines
+        lines.append((structure.name, *rates))
+    return table(("Structure", *map(gamma_text, results)), lines, shorten=True)
 
 
-def regions(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+def regions(comparison: Comparison) -> Table:
     """Mean differences by dose region."""
-    return [
+    lines = (
         (
             region.region,
             f"{region.voxels:,}",
-            f"{signed(region.mean_percent, 3)} \N{PLUS-MINUS SIGN} {region.sigma_percent:.3f}",
+            f"{signed(region.mean_percent, 3)} {PLUS_MINUS} {region.sigma_percent:.3f}",
             f"{region.unexplained_percent:.2f}",
         )
         for region in comparison.regions
-    ]
+    )
+    columns = (
+        "Region of the plan's dose",
+        "Voxels",
+        "Mean MC - plan [% of plan's maximum]",
+        "Beyond noise, rms [%]",
+    )
+    return table(columns, lines)
 
 
-def isocentres(comparison: Comparison) -> list[tuple[str, ...]]:
+def points(comparison: Comparison) -> Table:
     """Point doses and the monitor unit check."""
     lines = []
     for point in comparison.isocentres:
@@ -181,13 +191,13 @@ def isocentres(comparison: Comparison) -> list[tuple[str, ...]]:
         relative = f" ({signed(100 * difference / point.plan_gy, 2)} %)" if point.plan_gy else ""
         factor = point.note
         if point.mu_factor is not None:
-            factor = f"{point.mu_factor:.4f} \N{PLUS-MINUS SIGN} {point.mu_factor_sigma:.4f}"
+            factor = f"{point.mu_factor:.4f} {PLUS_MINUS} {point.mu_factor_sigma:.4f}"
         values = (dose(point.plan_gy), with_sigma(point.mc_gy, point.mc_sigma_gy))
         lines.append((place, *values, signed(difference, 2) + relative, str(point.voxels), factor))
-    return lines
+    return table(("x, y, z [mm]", "Plan [Gy]", "MC [Gy]", "MC - plan [Gy]", "Voxels", "MU'/MU"), lines)
 
 
-def beams(comparison: Comparison) -> list[tuple[str, ...]]:
+def beams(comparison: Comparison) -> Table:
     """The beams, with the monitor units that would give the plan's dose at their isocentre."""
     factors = {point.position_mm: point.mu_factor for point in comparison.isocentres}
     lines = []
@@ -204,4 +214,15 @@ def beams(comparison: Comparison) -> list[tuple[str, ...]]:
                 "-" if factor is None else f"{beam.mu * factor:.2f}",
             )
         )
-    return lines
+    columns = (
+        "Beam",
+        "Technique",
+        "Gantry [deg]",
+        "Collimator [deg]",
+        "Couch [deg]",
+        "Jaws X, Y [cm]",
+        "Mean open area [cm2]",
+        "MU per fraction",
+        "MU'",
+    )
+    return table(columns, lines, 2, shorten=True)
