@@ -84,14 +84,16 @@ class ConstraintRow:
         return self.outcome in (FLIP, FLIP_IN_NOISE)
 
     @property
+    def place(self) -> str:
+        """Structure or organ, and the margin it is expanded by."""
+        name = self.structure or self.organ
+        return f"{name} + {margin_text(self.prv_mm)}" if self.prv_mm else name
+
+    @property
     def label(self) -> str:
         """Structure, metric and limit in one line."""
-        name = self.structure or self.organ
-        if self.prv_mm:
-            name += f" + {margin_text(self.prv_mm)}"
-        return (
-            f"{name} {self.metric} {self.relation} {self.limit:g} {self.unit} in {self.fractions} fractions"
-        )
+        limit = f"{self.metric} {self.relation} {self.limit:g} {self.unit}"
+        return f"{self.place} {limit} in {self.fractions} fractions"
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and `flip`, ready for JSON: None for what could not be told."""

@@ -8,6 +8,7 @@ from validation.comparison import Comparison
 from validation.report import facts, tables
 from validation.report.content import Alarm, Block, Drawing, Facts, Heading, Points, Report, Section, Text
 from validation.report.figures import Figures
+from validation.report.text import dose, with_sigma
 
 PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
 AGREEMENT = (
@@ -35,7 +36,7 @@ def plan_report(comparison: Comparison) -> Report:
         note=f'Profile "{profile.name}" ({profile.title}): {profile.status}. Source: {profile.source}.',
         opening=tuple(_opening(comparison)),
         sections=(
-            Section("Verdict", (tables.test_table(comparison), Text(AGREEMENT, small=True))),
+            Section("Verdict", tuple(_verdict(comparison))),
             Section("Targets and organs at risk", tuple(_doses(comparison, drawn.dvh))),
             Section("Gamma", tuple(_gamma(comparison, drawn.gamma))),
             Section("Point doses and monitor units", tuple(_points(comparison))),
@@ -49,7 +50,11 @@ def plan_report(comparison: Comparison) -> Report:
 
 def _opening(comparison: Comparison) -> Iterator[Block]:
     if flips := tables.flips(comparison):
-        told = tuple(f"{flip.name}: Monte Carlo {flip.value}; {flip.note}" for flip in flips)
+        told = tuple(
+            f"{flip.label}: plan {dose(flip.plan)}, Monte Carlo {with_sigma(flip.mc, flip.sigma)} {flip.unit}"
+            f"{f' ({flip.note})' * bool(flip.note)}"
+            for flip in flips
+        )
         yield Alarm("Clinical limits that the plan keeps and Monte Carlo breaks:", told)
     if alarm := facts.latent_alarm(comparison):
         yield Alarm(alarm)
@@ -58,6 +63,16 @@ def _opening(comparison: Comparison) -> Iterator[Block]:
         yield Text(f"{count} warning{plural} on reading, computing and comparing.", link="warnings")
     yield Facts(tuple(facts.header(comparison)))
     yield Text(PSEUDONYM, small=True)
+
+
+def _verdict(comparison: Comparison) -> Iterator[Block]:
+    yield tables.test_table(comparison)
+    limits, missing = tables.constraint_table(comparison), tables.missing_organs(comparison)
+    if limits.groups:
+        yield limits
+    if missing:
+        yield Text(f"The profile has limits for organs that no structure is named as: {', '.join(missing)}.")
+    yield Text(AGREEMENT, small=True)
 
 
 def _doses(comparison: Comparison, dvh: tuple[Drawing, ...]) -> Iterator[Block]:

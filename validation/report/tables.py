@@ -9,6 +9,15 @@ import numpy as np
 
 from mc.source.aperture import angle_range, jaw_ranges, mean_opening, technique
 from validation.comparison import Comparison
+from validation.constraints import (
+    BROKEN,
+    FLIP,
+    FLIP_IN_NOISE,
+    KEPT,
+    KEPT_BY_MC,
+    NOT_EVALUATED,
+    ConstraintRow,
+)
 from validation.report.choices import by_importance, gamma_text, scale
 from validation.report.content import Cell, Group, Table, cells, table
 from validation.report.text import PLUS_MINUS, dose, signed, with_sigma
@@ -17,9 +26,14 @@ from validation.verdict import Row, Test
 STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
 VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "fail": "FAIL"}
 ORDER = ("fail", "warn", "pass", "shown")
-FLIP = (
-    "flip"  # how `validation.verdict` begins the note of a limit that the plan keeps and Monte Carlo breaks
-)
+OUTCOMES = {  # of dose limits, as they are printed
+    FLIP: "FLIP",
+    FLIP_IN_NOISE: "FLIP within noise",
+    BROKEN: "broken by both",
+    KEPT_BY_MC: "broken by plan only",
+    KEPT: "kept",
+    NOT_EVALUATED: "not evaluated",
+}
 HEADLINES = {
     "pass": "Plan and Monte Carlo agree within all limits of the profile.",
     "warn": "Plan and Monte Carlo agree within the action limits; the warnings below need a look.",
@@ -43,15 +57,16 @@ class TestLine:
 
 def test_lines(comparison: Comparison) -> list[TestLine]:
     """All tests: flips first, then failures, warnings, passes, and what is only reported."""
+    flipped = {row.label for row in comparison.verdict.constraints if row.flip}
     tests = sorted(
-        comparison.verdict.tests, key=lambda test: (not test.note.startswith(FLIP), ORDER.index(test.status))
+        comparison.verdict.tests, key=lambda test: (test.name not in flipped, ORDER.index(test.status))
     )
     return [_test_line(test) for test in tests]
 
 
-def flips(comparison: Comparison) -> list[TestLine]:
+def flips(comparison: Comparison) -> list[ConstraintRow]:
     """Clinical limits that the plan keeps and Monte Carlo breaks."""
-    return [_test_line(test) for test in comparison.verdict.tests if test.note.startswith(FLIP)]
+    return [row for row in comparison.verdict.constraints if row.flip]
 
 
 def _test_line(test: Test) -> TestLine:
@@ -74,7 +89,8 @@ def _test_line(test: Test) -> TestLine:
 
 
 def test_table(comparison: Comparison) -> Table:
-    """All tests with their limits, notes and sources."""
+    """All tests but the dose limits, which have a table of their own, with limits, notes and sources."""
+    limits = {row.label for row in comparison.verdict.constraints}
     lines = [
         (
             Cell(line.word, status=line.status),
@@ -85,9 +101,39 @@ def test_table(comparison: Comparison) -> Table:
             Cell(line.note, line.source),
         )
         for line in test_lines(comparison)
+        if line.name not in limits
     ]
     columns = ("Status", "Test", "Found", "Warns", "Fails", "Note and source of the limit")
     return table(columns, lines, 2, texts_from=5)
+
+
+def constraint_table(comparison: Comparison) -> Table:
+    """The clinical dose limits of structures that the plan has, flips first."""
+    lines = []
+    for row in comparison.verdict.constraints:
+        if row.structure is None:
+            continue
+        volume = "" if row.volume_cc is None else f", {row.volume_cc:.2f} cm3"
+        lines.append(
+            (
+                Cell(OUTCOMES[row.outcome], row.note, row.status),
+                Cell(row.place, f"{row.organ}, by the name {row.matched_by}{volume}"),
+                row.metric,
+                f"{row.relation} {row.limit:g} {row.unit}",
+                "-" if row.plan is None else dose(row.plan),
+                "-" if row.mc is None else with_sigma(row.mc, row.sigma),
+                "-" if row.margin is None else signed(row.margin, 2),
+                Cell("", row.source),
+            )
+        )
+    columns = ("Dose limit", "Structure", "Metric", "Limit", "Plan", "MC", "Margin", "Source")
+    return table(columns, lines, 2, texts_from=7)
+
+
+def missing_organs(comparison: Comparison) -> list[str]:
+    """Organs that the profile has limits for and the plan has no structure of."""
+    rows = comparison.verdict.constraints
+    return list(dict.fromkeys(row.organ for row in rows if row.structure is None))
 
 
 def metric_table(comparison: Comparison, targets: bool) -> Table:
