@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from mc.source.plan import Plan
 from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.identity import pseudonym
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume, volume_fraction
 from phantoms.structures import ROI, StructureSet
@@ -43,6 +43,10 @@ class Comparison:
     ----------
     created : str
         Date and time, ISO 8601.
+    patient : str
+        Pseudonym (`phantoms.identity.pseudonym`).
+    name : str
+        Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
     plan, plan_dose, ct, phantom, profile
         As they were compared; `plan_dose` is of the whole course.
     mc : Dose
@@ -73,6 +77,8 @@ class Comparison:
     """
 
     created: str
+    patient: str
+    name: str = field(repr=False)
     plan: Plan
     plan_dose: PlanDose
     mc: Dose
@@ -94,12 +100,6 @@ class Comparison:
     quality: Mapping[str, Any]
     calibration: Mapping[str, Any]
     warnings: tuple[str, ...]
-
-    @property
-    def patient(self) -> str:
-        """Pseudonym of the patient: the first 8 hexadecimal digits of the SHA-256 of the Patient ID."""
-        name = self.plan.patient_id or self.plan_dose.patient_id
-        return hashlib.sha256(name.encode()).hexdigest()[:8] if name else "not stated"
 
     @property
     def quantity(self) -> str:
@@ -163,7 +163,7 @@ class Comparison:
                 "quality": self.quality,
                 "calibration": self.calibration,
                 "provenance": self.mc.provenance,
-                "phantom_audit": self.phantom.audit,
+                "phantom_audit": {k: v for k, v in self.phantom.audit.items() if k != "warnings"},
                 "warnings": self.warnings,
             }
         )
@@ -181,6 +181,8 @@ def compare(
     quality: Mapping[str, Any],
     calibration: Mapping[str, Any],
     warnings: Sequence[str] = (),
+    patient: str = "",
+    name: str = "",
     on_stage: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Compare a Monte Carlo dose with the plan's: DVH, gamma, verdict, and what the report needs beside.
@@ -207,6 +209,10 @@ def compare(
         Calibration by beam quality, as in the provenance of `mc.plan_dose`.
     warnings : sequence of str
         What reading and running had to say; those of plan and phantom are added.
+    patient : str
+        Pseudonym; that of the plan's Patient ID if not given.
+    name : str
+        Who the patient is, where the report is to tell.
     on_stage : callable
         Told in a few words what comes next.
     """
@@ -264,6 +270,8 @@ def compare(
     folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
     return Comparison(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        patient=patient or pseudonym(plan.patient_id or plan_dose.patient_id),
+        name=name,
         plan=plan,
         plan_dose=plan_dose,
         mc=on_plan,
@@ -359,9 +367,12 @@ def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
     """Each warning once, without the folders of the case, whose names may tell who the patient is."""
-    cleaned = []
-    for text in warnings:
-        for folder in folders:
+    return tuple(dict.fromkeys(without_folders(text, folders) for text in warnings))
+
+
+def without_folders(text: str, folders: Iterable[str]) -> str:
+    """A text about files without the folders they lie in."""
+    for folder in folders:
+        if folder != ".":
             text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
-        cleaned.append(text)
-    return tuple(dict.fromkeys(cleaned))
+    return text

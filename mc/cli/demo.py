@@ -17,6 +17,8 @@ PROFILE = "spine"
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Check the built-in plan; 0 when the run completes, whatever the verdict."""
-    options = Namespace(**vars(arguments), machine=None, calibration=None, voxel=None, dose_to="medium")
+    options = Namespace(
+        **vars(arguments), machine=None, calibration=None, voxel=None, dose_to="medium", name=False
+    )
     code = check_plan(CASE, options, load_profile(PROFILE), screen, ranks)
     return NO_VERDICT if code == NO_VERDICT else 0

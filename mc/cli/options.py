@@ -40,7 +40,8 @@ The result folder receives
   RTDOSE.dcm    the Monte Carlo dose, on the grid of the plan's RTDOSE
   report.html   verdict, tables and figures in one file
   report.pdf    the same on a few pages, to sign
-  result.json   the same for programs"""
+  result.json   the same for programs
+  inputs.h5     what `mcverify report` makes the report of again; names no patient"""
 
 PLAN_EPILOG = """\
 The run stops at whichever of --uncertainty, --histories and --max-time comes first. Ctrl-C stops it too and
@@ -57,6 +58,20 @@ command goes on from there, on any number of ranks and threads, to the same dose
 SIGUSR1 write it and end the run with exit code 75. docs/cluster.md tells how to use that.
 
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted), 75 suspended"""
+
+REPORT = """\
+Make the report of a result again, by the same limits or others, in seconds: nothing is transported.
+
+RESULT_DIR is what `mcverify plan` left. Its dose.h5 and inputs.h5 are all that is needed, the export is not;
+report.html, report.pdf and result.json are replaced, or written to --out."""
+
+REPORT_EPILOG = """\
+examples:
+  mcverify report result/ --profile stereotactic
+  mcverify report result/ --profile our-limits.toml --out second-opinion/
+  mcverify report result/ --name                   with the patient's name, for the paper record
+
+exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted)"""
 
 DEMO = """\
 Check the built-in plan: a real lumbar spine with a hip implant, five 6 MV FFF fields on L1. The first run
@@ -179,6 +194,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mcverify {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     _plan(commands.add_parser("plan", help="check a plan", description=PLAN, epilog=PLAN_EPILOG))
+    _report(
+        commands.add_parser(
+            "report",
+            help="make a report again, by other limits",
+            description=REPORT,
+            epilog=REPORT_EPILOG,
+        )
+    )
     _demo(commands.add_parser("demo", help="check the built-in plan", description=DEMO))
     _calibrate(
         commands.add_parser(
@@ -253,8 +276,28 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="which Monte Carlo dose is compared: to medium (default), or to water, where the planning "
         "system reports that. With water or both, dose.h5 holds both; both compares medium",
     )
+    _named(parser)
     _computing(parser)
     _checkpoints(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("result", metavar="RESULT_DIR", type=Path, help="result folder of `mcverify plan`")
+    parser.add_argument(
+        "--profile",
+        metavar="NAME|FILE",
+        help="limits to judge by (default: those the result was judged by)",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: RESULT_DIR)")
+    _named(parser)
+
+
+def _named(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--name",
+        action="store_true",
+        help="print the patient's name and ID in report.html and report.pdf (default: a pseudonym)",
+    )
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:

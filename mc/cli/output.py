@@ -13,31 +13,33 @@ from mc.cli.faults import LOG
 from phantoms.errors import InputError
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
+INPUTS = "inputs.h5"  # what the report is made of again
 CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
-NAMES = (DOSE, RTDOSE, REPORT, PRINTED, RESULT)
+NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT)
 SCHEMA = "mcverify result"  # of result.json
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-BYTES_PER_VOXEL = 24  # of dose.h5 and RTDOSE.dcm together
+BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
 REPORT_BYTES = 20_000_000  # of report and figures, generously
 OTHER_FOLDER = "choose another folder with --out"
 
 
-def default_folder(label: str, case: Path) -> Path:
+def default_folder(label: str) -> Path:
     """`mcverify-result/` and the plan's label, in letters that suit a file system."""
-    name = re.sub(r"[^\w.+-]+", "_", label).strip("._") or case.resolve().name
-    return Path("mcverify-result") / name
+    return Path("mcverify-result") / (re.sub(r"[^\w.+-]+", "_", label).strip("._") or "plan")
 
 
 @contextmanager
-def result_folder(folder: Path, case: Path) -> Iterator[None]:
+def result_folder(folder: Path, case: Path | None = None) -> Iterator[None]:
     """Make `folder` ready for a result before the work begins; leave nothing behind where none came.
+
+    `case` is the export, in whose folder no result may lie.
 
     Raises
     ------
     InputError
         If it cannot be written, belongs to the export, or holds other files that ours would replace.
     """
-    if folder.resolve().is_relative_to(case.resolve()):
+    if case is not None and folder.resolve().is_relative_to(case.resolve()):
         raise InputError(
             folder, "lies in the export folder, whose files it would be mixed up with", OTHER_FOLDER
         )
@@ -83,7 +85,7 @@ def check_space(folder: Path, voxels: int) -> None:
 
 def drop_older(folder: Path) -> None:
     """Remove what belonged to the dose that has just been replaced."""
-    for name in (RTDOSE, REPORT, PRINTED, RESULT):
+    for name in (RTDOSE, INPUTS, REPORT, PRINTED, RESULT):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,12 +31,16 @@ from phantoms.ct import CT, read_ct
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.hu import load_calibration
+from phantoms.identity import Identity, read_identity
 from phantoms.overrides import CaseFile, load_case_file
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet, read_structures
 from validation.profiles import DEFAULT, Profile, load_profile
 from validation.rtdose import PlanDose as TpsDose
 from validation.rtdose import course_dose, read_rtdose, sum_beam_doses, write_rtdose
+
+if TYPE_CHECKING:
+    from validation.comparison import Comparison
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
 
@@ -45,6 +50,7 @@ class Inputs:
     """A case as it was read."""
 
     case: Case
+    identity: Identity
     case_file: CaseFile
     plan: Plan
     ct: CT
@@ -83,7 +89,7 @@ def check_plan(
     started, water = time.monotonic(), arguments.dose_to != "medium"
     case = find_case(folder)
     plan = read_plan(case.plan_file)
-    out = arguments.out or output.default_folder(plan.label, folder)
+    out = arguments.out or output.default_folder(read_identity([case.plan_file]).hidden(plan.label))
     ready = output.result_folder(out, folder) if ranks.rank == 0 else nullcontext()
     with screen.progress() as bar, ready:
         bar.stage("reading the export")
@@ -134,7 +140,7 @@ def check_plan(
         _write_dose(out, inputs, computed.dose, dose, screen)
         bar.stage("comparing")
         load_gamma()
-        comparison = _compare(inputs, computed, dose, profile, out)
+        comparison = _compare(inputs, computed, dose, profile, out, arguments.name)
     show_verdict(comparison, screen)
     for path, why in case.unused:
         screen.note(f"not used: {path.name} ({why})")
@@ -156,12 +162,14 @@ def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
     if curve:
         case_file = replace(case_file, calibration=curve)
     structures = read_structures(case.structures_file)
+    headed = (case.plan_file, case.structures_file, *(dose.path for dose in case.doses), case.ct_files[0])
+    identity = read_identity(headed)
     doses = [read_rtdose(file.path) for file in case.doses]
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
     dose = course_dose(dose, plan.fractions)
     _refuse_incomparable(dose, structures, case_file)
-    return Inputs(case, case_file, plan, read_ct(case.ct_files), structures, dose)
+    return Inputs(case, identity, case_file, plan, read_ct(case.ct_files), structures, dose)
 
 
 def _refuse_incomparable(dose: TpsDose, structures: StructureSet, case_file: CaseFile) -> None:
@@ -188,28 +196,36 @@ def _write_dose(out: Path, inputs: Inputs, whole: Dose, dose: Dose, screen: Scre
         write_rtdose(path, np.maximum(dose.mean, 0.0), dose.grid, inputs.dose, description, __version__)
 
 
-def _compare(inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path):
-    """Compare `dose` with the plan's dose and write the report."""
-    from validation.comparison import compare
+def _compare(
+    inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path, named: bool
+) -> Comparison:
+    """Compare `dose` with the plan's dose; write what it was made from, and the report."""
+    from validation.record import Record
+
+    record = Record.of(
+        plan=inputs.plan,
+        structures=inputs.structures,
+        plan_dose=inputs.dose,
+        ct=inputs.ct,
+        phantom=computed.phantom,
+        quantity=TO_MEDIUM if dose is computed.dose else TO_WATER,
+        warnings=[*inputs.case.warnings, *computed.warnings],
+        identity=inputs.identity,
+    )
+    record.save(out / output.INPUTS, out / output.DOSE)
+    comparison = record.compare(computed.dose, profile, name=inputs.identity.told if named else "")
+    write_comparison(comparison, out)
+    return comparison
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write report and result into the folder `out`."""
     from validation.report.html import write_html
     from validation.report.pdf import write_pdf
     from validation.report.plan import plan_report
     from validation.report.write import write_result
 
-    comparison = compare(
-        plan=inputs.plan,
-        plan_dose=inputs.dose,
-        mc_dose=dose,
-        structures=inputs.structures,
-        ct=inputs.ct,
-        phantom=computed.phantom,
-        profile=profile,
-        quality=computed.quality,
-        calibration=dose.provenance["calibrations"],
-        warnings=[*inputs.case.warnings, *computed.warnings],
-    )
     report = plan_report(comparison)
     write_html(report, out / output.REPORT)
     write_pdf(report, out / output.PRINTED)
     write_result(comparison, out / output.RESULT)
-    return comparison

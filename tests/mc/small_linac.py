@@ -20,7 +20,14 @@ from mc.tables import tables_hash
 from phantoms.recipes import water_tank
 
 PARTICLES = 3000
-RESULT = {"dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"}  # what `plan` leaves
+RESULT = {
+    "dose.h5",
+    "RTDOSE.dcm",
+    "report.html",
+    "report.pdf",
+    "result.json",
+    "inputs.h5",
+}  # what `plan` leaves
 MACHINE = """\
 name = "TESTLINAC"
 sad_cm = 100.0

@@ -38,6 +38,30 @@ def test_plan_leaves_a_whole_result(bench, capsys):
     assert len(cpu.run_phase_space.signatures) == compiled  # what `warm_up` compiled is what the run used
 
 
+def test_report_is_made_again_without_the_export(bench, capsys):
+    code = main(plan())
+    first = json.loads(Path("out/result.json").read_text())
+    shutil.rmtree("case")
+    assert main(["report", "out", "--out", "again"]) == code
+    assert {path.name for path in Path("again").iterdir()} == {"report.html", "report.pdf", "result.json"}
+    again = json.loads(Path("again/result.json").read_text())
+    assert again["plan"] == first["plan"] and again["warnings"] == first["warnings"]
+    assert [test["status"] for test in again["verdict"]["tests"]] == [
+        test["status"] for test in first["verdict"]["tests"]
+    ]
+    assert "PATIENT-1" not in Path("again/report.html").read_text()
+    assert main(["report", "out", "--profile", "stereotactic", "--name"]) in (0, 1)
+    assert json.loads(Path("out/result.json").read_text())["verdict"]["profile"]["name"] == "stereotactic"
+    assert "Test, Patient (ID PATIENT-1)" in Path("out/report.html").read_text()
+    assert "PATIENT-1" not in Path("out/result.json").read_text()
+    capsys.readouterr()
+    Path("out/inputs.h5").unlink()
+    assert main(["report", "out"]) == 2
+    assert "mcverify: out/inputs.h5: no such file" in capsys.readouterr().err
+    assert main(["report", "nowhere"]) == 2
+    assert "mcverify: nowhere: is not a folder" in capsys.readouterr().err
+
+
 def test_exit_code_is_the_verdict(bench, capsys):
     """The Monte Carlo dose as the plan's own passes; the plan's dose 20 % too high fails."""
     assert main(plan()) in (0, 1)

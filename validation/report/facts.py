@@ -64,6 +64,7 @@ def header(comparison: Comparison) -> list[Pair]:
     spacing = " x ".join(f"{10 * d:.2f}" for d in comparison.plan_dose.grid.spacing[::-1])
     voxel = " x ".join(f"{d:.2f}" for d in comparison.mc_voxel_mm)
     return [
+        *([Pair("Patient", comparison.name)] if comparison.name else []),
         Pair("Patient (pseudonym)", comparison.patient),
         Pair("Plan label", plan.label or "not stated"),
         Pair("Plan UID", plan.uid),

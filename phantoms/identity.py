@@ -1,0 +1,96 @@
+"""Who the patient is, and texts that do not tell it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from phantoms.dicom import Dataset, items, optional, read_dataset
+
+NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
+NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
+SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: what is shorter is in too many words, and tells nobody
+NOBODY = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
+STAND_IN = "[patient]"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells who the patient is.
+
+    Parameters
+    ----------
+    name : str
+        As it is read: family name, given name.
+    number : str
+        Patient ID.
+    words : frozenset of str
+        Parts of names, and numbers, in lower case.
+    """
+
+    name: str = ""
+    number: str = ""
+    words: frozenset[str] = frozenset()
+
+    @property
+    def told(self) -> str:
+        """Name and Patient ID, for a report that is to tell them."""
+        return " ".join(filter(None, (self.name, self.number and f"(ID {self.number})"))) or "not stated"
+
+    def hidden(self, text: str) -> str:
+        """`text` with "[patient]" in place of every word that tells who it is; UIDs stay as they are."""
+        if not self.words:
+            return text
+        return _pattern(self.words).sub(lambda found: found[1] or STAND_IN, text)
+
+    def is_told_by(self, text: str) -> bool:
+        """Whether a text has a number, or two parts of a name, of the patient: more than a likeness."""
+        found = [word for word in self.words if Identity(words=frozenset([word])).hidden(text) != text]
+        return len(found) > 1 or any(any(c.isdigit() for c in word) for word in found)
+
+
+@cache
+def _pattern(words: frozenset[str]) -> re.Pattern[str]:
+    """A UID, as the first group, or one of `words` alone."""
+    told = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    # an underscore parts words here: file names are often made of the patient's name
+    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{told})(?![^\W_])", re.IGNORECASE)
+
+
+def pseudonym(number: str) -> str:
+    """The first 8 hexadecimal digits of the SHA-256 of a Patient ID."""
+    return hashlib.sha256(number.encode()).hexdigest()[:8] if number else "not stated"
+
+
+def read_identity(paths: Iterable[str | Path]) -> Identity:
+    """Who the patient of DICOM files is; the first file that states a name or number gives it."""
+    name, number, words = "", "", set()
+    for path in paths:
+        dataset = read_dataset(path, header_only=True)
+        for keyword in NAMES:
+            for value in _values(dataset, keyword, path):
+                parts = [part for part in re.split(r"[\^=,\s]+", value) if part]
+                words |= {part.lower() for part in parts if len(part) >= SHORTEST_NAME} - NOBODY
+                if keyword == "PatientName":
+                    name = name or ", ".join(parts)
+        others = items(dataset, "OtherPatientIDsSequence", path)
+        for keyword in NUMBERS:
+            values = _values(dataset, keyword, path)
+            if keyword == "PatientID":
+                number = number or next(iter(values), "")
+                values += [value for item in others for value in _values(item, keyword, path)]
+            words |= {value.lower() for value in values if len(value) >= SHORTEST_NUMBER}
+    return Identity(name, number, frozenset(words))
+
+
+def _values(dataset: Dataset, keyword: str, path: str | Path) -> list[str]:
+    """All values of an attribute as text."""
+    value = optional(dataset, keyword, path)
+    if value is None:
+        return []
+    several = value if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue" else [value]
+    return [text for text in (str(one).strip() for one in several) if text]

@@ -1,0 +1,55 @@
+"""What tells who a patient is, is found in an export and taken out of texts."""
+
+from __future__ import annotations
+
+import pytest
+from dicom_factory import write_plan
+from pydicom.dataset import Dataset
+
+from phantoms.identity import Identity, pseudonym, read_identity
+
+WHO = Identity("Doe, Jane", "MRN-0815", frozenset({"doe", "jane", "mrn-0815", "19600102"}))
+
+
+def test_an_export_tells_who_the_patient_is(tmp_path):
+    def edit(data: Dataset) -> None:
+        data.PatientName, data.PatientID, data.PatientBirthDate = "Doe^Jane^Q", "MRN-0815", "19600102"
+        data.OtherPatientIDs = ["OLD-4711", "X"]
+        other = Dataset()
+        other.PatientID = "CITY-99"
+        data.OtherPatientIDsSequence = [other]
+
+    who = read_identity([write_plan(tmp_path, edit=edit)])
+    assert (who.name, who.number) == ("Doe, Jane, Q", "MRN-0815")
+    assert who.words == {"doe", "jane", "mrn-0815", "19600102", "old-4711", "city-99"}
+    assert who.told == "Doe, Jane, Q (ID MRN-0815)"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("RP_DOE_Jane.dcm: beam 1 has no name", "RP_[patient]_[patient].dcm: beam 1 has no name"),
+        ("Doe^Jane, born 19600102", "[patient]^[patient], born [patient]"),
+        ("plan of mrn-0815", "plan of [patient]"),
+        ("Doering, Janet: does not match", "Doering, Janet: does not match"),
+        ("dose of plan 1.2.840.19600102.3", "dose of plan 1.2.840.19600102.3"),
+    ],
+)
+def test_texts_do_not_tell_it(text, hidden):
+    assert WHO.hidden(text) == hidden
+
+
+def test_one_likeness_is_not_the_patient():
+    assert not WHO.is_told_by("Jane's ring") and WHO.is_told_by("PTV Jane Doe")
+    assert WHO.is_told_by("PTV MRN-0815") and not Identity().is_told_by("PTV")
+
+
+def test_nobody_is_hidden_where_nobody_is_named(tmp_path):
+    assert read_identity([write_plan(tmp_path)]).words == {"patient-1"}  # Test^Patient
+    assert Identity().hidden("Test^Patient") == "Test^Patient"
+    assert Identity().told == "not stated"
+
+
+def test_pseudonym_is_stable_and_short():
+    assert pseudonym("MRN-0815") == pseudonym("MRN-0815") != pseudonym("MRN-0816")
+    assert len(pseudonym("MRN-0815")) == 8 and pseudonym("") == "not stated"
