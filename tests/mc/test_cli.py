@@ -175,13 +175,14 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     assert main(plan("--histories", "3000", "--seed", "2")) == 2
     assert "cannot draw" in capsys.readouterr().err
     assert not np.array_equal(Dose.load("out/dose.h5").mean, before)
-    assert {path.name for path in Path("out").iterdir()} == {"dose.h5", "RTDOSE.dcm", "mcverify-error.log"}
+    kept = {"dose.h5", "RTDOSE.dcm", "inputs.h5", "mcverify-error.log"}
+    assert {path.name for path in Path("out").iterdir()} == kept
     monkeypatch.undo()
     monkeypatch.chdir(bench)
     assert main(plan()) in (0, 1)  # such a folder is a result folder still
 
 
-@pytest.mark.parametrize(("room", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm"})])
+@pytest.mark.parametrize(("room", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm", "inputs.h5"})])
 def test_full_disk(bench, capsys, full_disk, room, left):
     main(plan())  # the kernels are kept before the disk fills up
     shutil.rmtree("out")
