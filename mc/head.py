@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,13 @@ from mc.transport.head import (
     NEW,
     RECORD_COLUMNS,
     RECORDS,
+    WEIGHT,
     WIDE,
     WIDE_ENERGY,
     Source,
 )
-from mc.transport.scoring import EMITTED, ESCAPED, LOST, OVERFLOWS, QUANTUM, ROULETTE
+from mc.transport.particle import PHOTON
+from mc.transport.scoring import EMITTED, ESCAPED, HISTORIES, LOST, OVERFLOWS, QUANTUM, ROULETTE
 from phantoms.errors import InputError
 from phantoms.materials import Material, load_materials
 
@@ -154,6 +156,72 @@ class HeadTransport:
         return Particles(kind.astype(np.int8) + 1, energy, x, y, height, u, v, w, weight, new)
 
 
+@dataclass(frozen=True)
+class Stratum:
+    """A share of the electrons, and which of their particles count.
+
+    Strata of one head use different electrons and keep different particles, each with the weight
+    1 / share, so together they are the beam of all electrons.
+
+    Parameters
+    ----------
+    transport : HeadTransport
+    share : float
+    least_cm, most_cm : float
+        Distances from the axis in the isocentre plane between which photons are kept.
+    photons_only : bool
+        Whether charged particles are left to another stratum.
+    """
+
+    transport: HeadTransport
+    share: float = 1.0
+    least_cm: float = 0.0
+    most_cm: float = math.inf
+    photons_only: bool = False
+
+    def run(self, first: int, last: int) -> Iterator[Particles]:
+        """Particles of electrons number `first` to `last` that are kept, in pieces in their order."""
+        for records in self.transport.run(first, last):
+            yield self.transport.particles(self._kept(records))
+
+    def _kept(self, records: np.ndarray) -> np.ndarray:
+        if self.share == 1.0 or len(records) == 0:
+            return records
+        kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
+        cuts = self.transport.cuts
+        with np.errstate(divide="ignore", invalid="ignore"):
+            way = (cuts.field - cuts.plane) / w
+            distance = np.where(w > 0.0, np.hypot(x + way * u, y + way * v), np.inf)
+        inside = (distance >= self.least_cm) & (distance < self.most_cm)
+        kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
+        electron = np.cumsum(new)[kept]  # a piece begins with the first record of an electron
+        records = records[kept]
+        records[:, NEW] = np.diff(electron, prepend=0.0) > 0
+        records[:, WEIGHT] /= self.share
+        return records
+
+
+def strata(
+    head: Head, isocentre_cm: float, physics: Physics, *, seed: int, keep_wide: bool
+) -> tuple[Stratum, ...]:
+    """The whole beam, or the core and the rest; options are those of `HeadTransport`."""
+    whole = HeadTransport(head, isocentre_cm, physics, seed=seed, keep_wide=keep_wide)
+    if head.core is None:
+        return (Stratum(whole),)
+    core = replace(
+        head,
+        splitting=head.core.splitting,
+        splitting_radius_cm=head.core.radius_cm,
+        contaminants_from_z_cm=None,
+    )
+    radius, share = head.core.radius_cm, head.core.share
+    inner = HeadTransport(core, isocentre_cm, physics, seed=seed)
+    return (
+        Stratum(whole, 1.0 - share, least_cm=radius),
+        Stratum(inner, share, most_cm=radius, photons_only=True),
+    )
+
+
 def simulate_head(
     head: Head,
     isocentre_cm: float,
@@ -195,17 +263,19 @@ def simulate_head(
         If interrupted before the first particle was scored; later an interruption ends the file early.
     """
     set_threads(threads)
-    transport = HeadTransport(head, isocentre_cm, physics, seed=seed, keep_wide=keep_wide)
+    parts = strata(head, isocentre_cm, physics, seed=seed, keep_wide=keep_wide)
+    transport = parts[0].transport
     started, cpu_started = time.monotonic(), time.process_time()
     constants = {"z": transport.cuts.plane}
-    if not keep_wide and head.contaminants_from_z_cm is not None:
+    if not keep_wide and head.contaminants_from_z_cm is not None and head.core is None:
         constants["weight"] = float(np.float32(transport.cuts.share))
     done, progress = 0, HeadProgress()
     with PhaseSpaceWriter(stem, constants) as writer, Interrupt() as interrupt:
         while done < electrons and not interrupt.requested:
             last = min(electrons, done + CHUNKS * ELECTRONS)
-            for records in transport.run(done, last):
-                writer.append(transport.particles(records))
+            for part, first, end in _shared_out(parts, done, last):
+                for particles in part.run(first, end):
+                    writer.append(particles)
             done = last
             progress.histories, progress.particles = done, writer.particles
             progress.share_done, progress.elapsed = done / electrons, time.monotonic() - started
@@ -213,7 +283,7 @@ def simulate_head(
         if interrupt.requested and writer.particles == 0:
             raise KeyboardInterrupt
         cpu = time.process_time() - cpu_started
-        quality = _quality(transport, done, writer.particles, cpu) | {
+        quality = _quality(parts, done, writer.particles, cpu) | {
             "stopped_by": INTERRUPTED if interrupt.requested else "electrons",
             "wall_seconds": time.monotonic() - started,
             "seed": seed,
@@ -222,6 +292,15 @@ def simulate_head(
         }
         space = writer.close(done, _header_text(head, transport, physics, title, quality))
     return HeadRun(space, quality)
+
+
+def _shared_out(parts: Sequence[Stratum], first: int, last: int) -> Iterator[tuple[Stratum, int, int]]:
+    """Electrons number `first` to `last` shared out to strata, none twice; as many in all as their shares."""
+    begun = 0.0
+    for part in parts:
+        low, high = (first + round(end * last) - round(end * first) for end in (begun, begun + part.share))
+        yield part, low, high
+        begun += part.share
 
 
 def lay_out(head: Head) -> tuple[tuple[Material, ...], Analytic]:
@@ -267,22 +346,26 @@ def _source(head: Head) -> Source:
     return Source(head.electron_mev, sigma, True, a, b, head.top_cm)
 
 
-def _quality(transport: HeadTransport, electrons: int, particles: int, cpu: float) -> dict:
+def _quality(parts: Sequence[Stratum], electrons: int, particles: int, cpu: float) -> dict:
     """Efficiency and account of a simulation."""
-    counters = transport.counters
+    transports = [part.transport for part in parts]
+    counters = sum(transport.counters for transport in transports)
+    deposited = sum(int(transport.deposited.sum()) for transport in transports)
     emitted = int(counters[EMITTED])
-    spent = int(transport.deposited.sum()) + int(counters[ESCAPED]) + int(counters[ROULETTE])
+    spent = deposited + int(counters[ESCAPED]) + int(counters[ROULETTE])
+    first = transports[0]
+    past = max(int(first.counters[HISTORIES]), 1)  # electrons of the stratum that meets the whole field
     return {
         "electrons": electrons,
         "particles": particles,
         "particles_per_electron": particles / electrons,
         "electrons_per_cpu_second": electrons / max(cpu, 1e-9),
         "cpu_seconds": cpu,
-        "splitting": transport.cuts.number,
+        "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(counters[WIDE]) / electrons,
-        "wide_mev_per_electron": int(counters[WIDE_ENERGY]) * QUANTUM / electrons,
+        "wide_photons_per_electron": int(first.counters[WIDE]) / past,
+        "wide_mev_per_electron": int(first.counters[WIDE_ENERGY]) * QUANTUM / past,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }
@@ -293,6 +376,12 @@ def _header_text(
 ) -> dict[str, str]:
     """Blocks of the IAEA header that say how the phase space came about."""
     past = "kept" if transport.cuts.wide else "left out"
+    core = ""
+    if head.core is not None:
+        core = (
+            f"; photons within {head.core.radius_cm:g} cm there from {head.core.share:g} of the electrons, "
+            f"x{head.core.splitting}"
+        )
     return {
         "IAEA_INDEX": "0",
         "TITLE": title or "Linac head by mcverify",
@@ -303,7 +392,8 @@ def _header_text(
         "COORDINATE_SYSTEM_DESCRIPTION": "cm; origin at the front of the target, z along the beam, "
         "x = X_b and y = -Y_b of the IEC 61217 beam limiting device",
         "VARIANCE_REDUCTION_TECHNIQUES": f"directional bremsstrahlung splitting x{head.splitting} into "
-        f"radius {head.splitting_radius_cm:g} cm at z = {transport.cuts.field:g} cm; photons past it {past}",
+        f"radius {head.splitting_radius_cm:g} cm at z = {transport.cuts.field:g} cm; photons past it "
+        f"{past}{core}",
         "INITIAL_SOURCE_DESCRIPTION": json.dumps(asdict(head)),
         "ADDITIONAL_NOTES": json.dumps(quality),
     }

@@ -26,13 +26,14 @@ def head_phase_space(
     machine: Machine,
     quality: BeamQuality,
     *,
+    seed: int = SEED,
     threads: int | None = None,
     on_progress: Callable[[HeadProgress], None] = lambda _: None,
 ) -> Path:
     """Header of the phase space of a beam's head: from the user's cache, or made and put there.
 
-    It is named by a hash of the head, the options and the cross sections, so what is found is what would be
-    made. Under MPI rank 0 makes it and the others wait; all must call.
+    It is named by a hash of the head, the seed, the options and the cross sections, so what is found is what
+    would be made. Under MPI rank 0 makes it and the others wait; all must call.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def head_phase_space(
         raise InputError(
             machine.path, f"describes no head of {quality.label}", "see [energies.head] in docs/formats.md"
         )
-    folder = _folder(machine, quality)
+    folder = _folder(machine, quality, seed)
     header = folder / f"{NAME}.IAEAheader"
     world = parallel.world()
     if world.rank == 0 and not header.is_file():
@@ -62,7 +63,7 @@ def head_phase_space(
                 partial / NAME,
                 head.electrons,
                 title=f"{machine.name} {quality.label}",
-                seed=SEED,
+                seed=seed,
                 threads=threads,
                 on_progress=on_progress,
             )
@@ -109,12 +110,12 @@ def with_heads(machine: Machine, qualities: Iterable[BeamQuality], **options) ->
     )
 
 
-def _folder(machine: Machine, quality: BeamQuality) -> Path:
+def _folder(machine: Machine, quality: BeamQuality, seed: int) -> Path:
     materials, _ = lay_out(quality.head)
     facts = (
         quality.head,
         machine.sad_cm,
-        SEED,
+        seed,
         head_tables_hash(materials, HEAD_PHYSICS),
         __version__,
     )

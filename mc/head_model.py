@@ -41,6 +41,26 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Core:
+    """The middle of the splitting field, whose photons come from electrons of their own, split more.
+
+    Near the axis no turning about it makes more of a history, so more photons are needed there.
+
+    Parameters
+    ----------
+    radius_cm : float
+        In the isocentre plane.
+    splitting : int
+    share : float
+        Of the electrons on the target.
+    """
+
+    radius_cm: float
+    splitting: int
+    share: float
+
+
+@dataclass(frozen=True)
 class Head:
     """Electron beam, parts, and how the head is simulated.
 
@@ -65,6 +85,7 @@ class Head:
     electrons : int
         On the target, for a phase space that is made when it is first needed.
     parts : tuple of Part
+    core : Core or None
     """
 
     electron_mev: float
@@ -78,6 +99,7 @@ class Head:
     radius_cm: float
     electrons: int
     parts: tuple[Part, ...]
+    core: Core | None = None
 
     @property
     def symmetric(self) -> bool:
@@ -115,6 +137,7 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
         radius_cm=table.number("radius_cm", above=0.0, default=30.0),
         electrons=_whole(table, "electrons", DEFAULT_ELECTRONS, MOST_ELECTRONS),
         parts=tuple(_part(entry) for entry in table.tables("parts")),
+        core=_core(table.table("core")) if "core" in table else None,
     )
     table.finish()
     if head.electron_mev <= 1.5 * head.energy_fwhm_mev:
@@ -124,10 +147,24 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
         raise table.error("plane_z_cm", f"must lie between {top:g} and the isocentre at {isocentre_cm:g}")
     if gate is not None and not top < gate < head.plane_z_cm:
         raise table.error("contaminants_from_z_cm", f"must lie between {top:g} and the plane")
+    if head.core is not None and not head.core.radius_cm < head.splitting_radius_cm:
+        raise table.error("core", "its radius_cm must lie within splitting_radius_cm")
     for part in head.parts:
         if part.z_cm[-1] > head.plane_z_cm:
             raise table.error("parts", f"{part.name} reaches below the plane at {head.plane_z_cm:g} cm")
     return head
+
+
+def _core(table: Table) -> Core:
+    core = Core(
+        radius_cm=table.number("radius_cm", above=0.0),
+        splitting=_whole(table, "splitting", MOST_SPLITTING, MOST_SPLITTING),
+        share=table.number("share", above=0.0, default=0.5),
+    )
+    table.finish()
+    if not core.share < 1.0:
+        raise table.error("share", f"must lie between 0 and 1, found {core.share:g}")
+    return core
 
 
 def _not_negative(table: Table, key: str, *default: float) -> float:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
 REPORT, PRINTED, RESULT = "commissioning.html", "commissioning.pdf", "commissioning.json"
+TUNED = "tuned.toml"
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
     from validation.commission.criteria import DEFAULT, load_criteria
+    from validation.commission.machine_file import write_tuned_file
     from validation.commission.run import Effort, Listener, commission
     from validation.report.commission import commission_report
     from validation.report.html import write_html
@@ -41,7 +43,13 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     if ranks.rank == 0:
         _make_ready(out)
     effort = Effort(
-        arguments.uncertainty, arguments.max_time, arguments.voxel, arguments.seed, arguments.threads
+        arguments.uncertainty,
+        arguments.max_time,
+        arguments.voxel,
+        arguments.seed,
+        arguments.threads,
+        arguments.tune_electrons,
+        arguments.tune_uncertainty,
     )
     with screen.progress() as bar:
         head = any(quality.head is not None for quality in machine.energies)
@@ -64,6 +72,8 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         write_html(report, out / REPORT)
         write_pdf(report, out / PRINTED)
         write_result(found, out / RESULT)
+        if found.tuning is not None:
+            write_tuned_file(machine, found, out / TUNED)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {out / REPORT}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
@@ -83,6 +93,7 @@ def show(found: Commissioning, screen: Screen) -> None:
     from validation.report.commission import (
         HEADLINES,
         WORDS,
+        cost_text,
         entry_lines,
         factor_lines,
         scan_lines,
@@ -114,6 +125,7 @@ def show(found: Commissioning, screen: Screen) -> None:
     if found.tuning is not None:
         columns = ("parameter", "start", "least cost at", "")
         screen.table("tuning of the source", columns, value_lines(found.tuning))
-        screen.line("\n".join(("for [energies.head] of the machine file:", *entry_lines(found))))
+        screen.line(f"cost: {cost_text(found)}")
+        screen.line("\n".join(("in the machine file:", *entry_lines(found))))
     screen.line(f"criteria: {found.criteria.criterion}; {found.criteria.status}")
     screen.line(f"verdict: {WORDS[found.status]}. {HEADLINES[found.status]}")

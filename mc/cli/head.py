@@ -79,7 +79,7 @@ def facts(done: HeadRun) -> list[tuple[str, str]]:
             "efficiency",
             f"{quality['electrons_per_cpu_second']:.0f} electrons per CPU-second, "
             f"{quality['particles_per_electron']:.2f} particles per electron "
-            f"at splitting {quality['splitting']}",
+            f"at splitting {' and '.join(map(str, quality['splitting']))}",
         ),
         (
             "past the splitting field",

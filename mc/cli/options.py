@@ -333,7 +333,22 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         "--tune",
         metavar="NAMES",
         type=lambda text: tuple(name.strip() for name in text.split(",")),
-        help="tune the machine's head first: energy, spot (size), filter (thickness), parted by commas",
+        help="tune the machine first: energy, spot (size), filter (thickness), leaves, jaws (offsets of "
+        "their ends), parted by commas; the result folder receives tuned.toml",
+    )
+    parser.add_argument(
+        "--tune-electrons",
+        metavar="N",
+        type=units.count,
+        default=250_000,
+        help="on the target, for each head of the search (default: 250000)",
+    )
+    parser.add_argument(
+        "--tune-uncertainty",
+        metavar="PERCENT",
+        type=units.percentage,
+        default=0.006,
+        help="transport sigma of the curves of the search (default: 0.6%%)",
     )
     parser.add_argument(
         "--criteria",

@@ -44,7 +44,7 @@ from mc.transport.track import deflect
 RECORDS, WIDE, WIDE_ENERGY = range(N_COUNTERS, N_COUNTERS + 3)
 N_HEAD_COUNTERS = N_COUNTERS + 3
 RECORD_COLUMNS = 9  # kind, energy, x, y, u, v, w, weight, 1 for the first of a history
-NEW = 8
+WEIGHT, NEW = 7, 8
 AT = 1e-6  # how near a plane is on it [cm]
 
 

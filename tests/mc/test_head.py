@@ -10,7 +10,7 @@ import pytest
 from mc import head as module
 from mc.cli import main
 from mc.head import HeadTransport, lay_out, simulate_head
-from mc.head_model import Head, Part
+from mc.head_model import Core, Head, Part
 from mc.source.phase_space import open_phase_space
 from mc.transport.head import NEW
 from mc.transport.scoring import EMITTED, ESCAPED, ROULETTE
@@ -98,6 +98,31 @@ def test_splitting_is_unbiased(split):
     for (a, sigma_a), (b, sigma_b) in zip(*scores, strict=True):
         assert b > 0 and sigma_b < 0.1 * b
         assert abs(a - b) < 3.5 * np.hypot(sigma_a, sigma_b)
+
+
+def test_a_core_changes_the_density_of_particles_alone(split, tmp_path):
+    """Photons in and out of the core, their energy, charged particles: as without; 3.5 sigma each."""
+    head = replace(HEAD, core=Core(radius_cm=8.0, splitting=1000, share=0.4))
+    done = simulate_head(head, 100.0, tmp_path / "core", 4096, seed=3, threads=1)
+    assert done.quality["energy_balance"] == pytest.approx(1.0, abs=1e-9)
+    found = done.phase_space.read(0, len(done.phase_space))
+    assert done.phase_space.header.orig_histories == 4096
+    plain, transport = split
+    cored = np.column_stack([found.kind - 1.0, *found[1:4], *found[5:]])  # without z, as records
+    scores, density = [], []
+    for rows, electrons in ((plain, 4000), (cored, 4096)):
+        kind, energy, x, y, u, v, w, weight, _ = rows.T
+        way = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        radius = np.hypot(x + way * u, y + way * v)
+        photon, inner, outer = kind == 0, radius < 8.0, (radius >= 8.0) & (radius < 16.0)
+        values = [weight * photon * inner, weight * energy * photon * inner, weight * photon * outer,
+                  weight * energy * photon * outer, weight * ~photon]  # fmt: skip
+        scores.append([by_history(rows, value, electrons) for value in values])
+        density.append(np.count_nonzero(photon & inner) / electrons)
+    for (a, sigma_a), (b, sigma_b) in zip(*scores, strict=True):
+        assert b > 0 and sigma_b < 0.25 * b  # charged particles are few
+        assert abs(a - b) < 3.5 * np.hypot(sigma_a, sigma_b)
+    assert 3.0 < density[1] / density[0] < 5.0  # 10 times the splitting of 0.4 of the electrons
 
 
 def test_no_energy_is_lost_and_splitting_gives_as_much_as_it_takes(split):

@@ -182,7 +182,7 @@ def compute_field(
     phantom = tank_for(scans, field.jaws, field.ssd_cm, sad_cm, side)
     positions = [fine_positions(scan) for scan in scans]
     weights = [
-        sampling(phantom.grid, scan, at, field.jaws, _symmetric(field, beam))
+        sampling(phantom.grid, scan, at, field.jaws, sad_cm, _symmetric(field, beam))
         for scan, at in zip(scans, positions, strict=True)
     ]
     batches = CurveBatches(weights, group_count([beam]))
@@ -216,9 +216,15 @@ def compute_field(
 
 
 def _symmetric(field: Field, beam: PlacedBeam) -> tuple[bool, bool]:
-    """Axes x, y about which source and field are symmetric."""
+    """Axes x, y about which source, collimators and field are symmetric."""
     x1, x2, y1, y2 = field.jaws
-    return beam.mirror[0] and abs(x1 + x2) < 1e-6, beam.mirror[1] and abs(y1 + y2) < 1e-6
+    source = (True, True) if beam.rotate else beam.mirror
+    centred = abs(x1 + x2) < 1e-6, abs(y1 + y2) < 1e-6
+    leaves = beam.through.collimators.leaves if beam.through is not None else None
+    even = [True, True]
+    if leaves is not None and (leaves.tongue_cm or leaves.tilt_rad):  # their sides are not mirror images
+        even["YX".index(leaves.axis)] = False
+    return tuple(all(each) for each in zip(source, centred, even, strict=True))
 
 
 def _axis_scan(field: Field) -> Scan:

@@ -1,48 +1,104 @@
-"""Parameters of a linac's head that can be tuned, by the names `mcverify commission --tune` knows them by."""
+"""Parameters of a linac that can be tuned, by the names `mcverify commission --tune` knows them by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from mc.collimators import Collimators, Ends, Jaws, Leaves
 from mc.head_model import Head, Part
 from mc.machine import Machine
 from phantoms.errors import InputError
 from validation.commission.tune import Parameter
 
-ENERGY, SPOT, FILTER = "energy", "spot", "filter"
-NAMES = (ENERGY, SPOT, FILTER)
+ENERGY, SPOT, FILTER, LEAVES, JAWS = "energy", "spot", "filter", "leaves", "jaws"
+OF_HEAD = (ENERGY, SPOT, FILTER)
+NAMES = (*OF_HEAD, LEAVES, JAWS)
 ENERGY_STEP = 0.3  # [MeV]
 SPOT_STEP, LARGEST_SPOT = 0.3, 0.5  # of the size it starts from; [cm]
 FILTER_STEP, FILTER_MOST = 0.04, 0.3  # of the thickness
+OFFSET_STEP, OFFSET_MOST = 0.05, 0.5  # of the ends of leaves and jaws; from where they start [cm]
+HEAD = "energies.head"
+DECIMALS = 4
 OF_FILTER = "filter"  # what the name of the part holds
 
 
-def parameters_of(machine: Machine, head: Head, names: Sequence[str]) -> tuple[Parameter, ...]:
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a machine file: its table, key and value, and of which part where there are several."""
+
+    table: str
+    key: str
+    value: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        part = f"  # of the part {self.part!r}" if self.part else ""
+        return f"{self.key} = {self.value}{part}"
+
+
+def parameters_of(machine: Machine, head: Head | None, names: Sequence[str]) -> tuple[Parameter, ...]:
     """The parameters of these names, starting from what the machine file says.
 
     Raises
     ------
     InputError
-        If a name is unknown or stands twice, or the head has no such parameter.
+        If a name is unknown or stands twice, or the machine has no such parameter.
     """
-    found = []
     for name in names:
         if name not in NAMES or list(names).count(name) > 1:
             raise InputError(f"--tune {name}", "is unknown or stands twice", f"choose of {', '.join(NAMES)}")
-        if name == ENERGY:
-            mev = head.electron_mev
-            found.append(Parameter(name, "MeV", mev, min(ENERGY_STEP, 0.1 * mev), 0.6 * mev, 1.5 * mev))
-        elif name == SPOT:
-            size = spot_of(head)
-            if not size > 0.0:
-                raise InputError(machine.path, "its electron spot has no size to start from", "state one")
-            found.append(Parameter(name, "cm", size, SPOT_STEP * size, 0.2 * size, LARGEST_SPOT))
-        else:
-            _filter_of(machine, head)
-            limits = 1.0 - FILTER_MOST, 1.0 + FILTER_MOST
-            found.append(Parameter(name, "of its thickness", 1.0, FILTER_STEP, *limits))
-    return tuple(found)
+    return tuple(_parameter(machine, head, name) for name in names)
+
+
+def _parameter(machine: Machine, head: Head | None, name: str) -> Parameter:
+    if name in (LEAVES, JAWS):
+        offset = _ends_of(machine, name)[0].offset_cm
+        limits = offset - OFFSET_MOST, offset + OFFSET_MOST
+        return Parameter(name, "cm, offset of their ends", offset, OFFSET_STEP, *limits)
+    if head is None:
+        raise InputError(machine.path, "describes no head to be tuned", "see [energies.head]")
+    if name == ENERGY:
+        mev = head.electron_mev
+        return Parameter(name, "MeV", mev, min(ENERGY_STEP, 0.1 * mev), 0.6 * mev, 1.5 * mev)
+    if name == SPOT:
+        size = spot_of(head)
+        if not size > 0.0:
+            raise InputError(machine.path, "its electron spot has no size to start from", "state one")
+        return Parameter(name, "cm", size, SPOT_STEP * size, 0.2 * size, LARGEST_SPOT)
+    _filter_of(machine, head)
+    return Parameter(name, "of its thickness", 1.0, FILTER_STEP, 1.0 - FILTER_MOST, 1.0 + FILTER_MOST)
+
+
+def _ends_of(machine: Machine, name: str) -> list[Ends]:
+    """The ends of a machine's leaves or of all its jaws, which must have one offset."""
+    collimators = machine.collimators or Collimators()
+    blocks = collimators.jaws if name == JAWS else [collimators.leaves] if collimators.leaves else []
+    ends = [block.ends for block in blocks]
+    if not ends:
+        raise InputError(machine.path, f"describes no {name} to be tuned", "see [collimators]")
+    if len({each.offset_cm for each in ends}) > 1:
+        raise InputError(machine.path, "its jaws differ in offset_cm", "tune them from a common one")
+    return ends
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Values with the decimals that a machine file gets (`entries`)."""
+    return {name: round(value, DECIMALS) for name, value in values.items()}
+
+
+def with_offsets(machine: Machine, values: Mapping[str, float]) -> Machine:
+    """The machine with these offsets of its leaves and jaws, where `values` holds them."""
+    collimators = machine.collimators
+
+    def moved(block: Jaws | Leaves, name: str) -> Jaws | Leaves:
+        return replace(block, ends=replace(block.ends, offset_cm=values[name]))
+
+    if LEAVES in values:
+        collimators = replace(collimators, leaves=moved(collimators.leaves, LEAVES))
+    if JAWS in values:
+        collimators = replace(collimators, jaws=tuple(moved(jaws, JAWS) for jaws in collimators.jaws))
+    return machine if collimators is machine.collimators else replace(machine, collimators=collimators)
 
 
 def spot_of(head: Head) -> float:
@@ -58,7 +114,8 @@ def with_values(machine: Machine, head: Head, values: Mapping[str, float]) -> He
         head = replace(head, spot_radius_cm=values[SPOT])
     elif SPOT in values:
         share = values[SPOT] / spot_of(head)
-        head = replace(head, spot_fwhm_cm=tuple(share * width for width in head.spot_fwhm_cm))
+        widths = tuple(round(share * width, DECIMALS) for width in head.spot_fwhm_cm)
+        head = replace(head, spot_fwhm_cm=widths)
     if FILTER in values:
         old = _filter_of(machine, head)
         new = _thickened(old, values[FILTER])
@@ -66,20 +123,24 @@ def with_values(machine: Machine, head: Head, values: Mapping[str, float]) -> He
     return head
 
 
-def entries(machine: Machine, head: Head, names: Sequence[str]) -> list[str]:
-    """Lines of `[energies.head]` that make these parameters of a head a machine file's own."""
-    lines = []
+def entries(machine: Machine, head: Head | None, names: Sequence[str]) -> list[Entry]:
+    """Entries of the machine file that make these parameters of a machine and its head the file's own."""
+    found = []
     if ENERGY in names:
-        lines.append(f"electron_mev = {head.electron_mev:.4g}")
+        found.append(Entry(HEAD, "electron_mev", f"{head.electron_mev:.{DECIMALS}f}"))
     if SPOT in names and head.spot_fwhm_cm is None:
-        lines.append(f"spot_radius_cm = {head.spot_radius_cm:.4g}")
+        found.append(Entry(HEAD, "spot_radius_cm", f"{head.spot_radius_cm:.{DECIMALS}f}"))
     elif SPOT in names:
-        lines.append(f"spot_fwhm_cm = [{', '.join(f'{width:.4g}' for width in head.spot_fwhm_cm)}]")
+        widths = ", ".join(f"{width:.{DECIMALS}f}" for width in head.spot_fwhm_cm)
+        found.append(Entry(HEAD, "spot_fwhm_cm", f"[{widths}]"))
     if FILTER in names:
         part = _filter_of(machine, head)
-        heights = ", ".join(f"{z:.6g}" for z in part.z_cm)
-        lines.append(f"z_cm = [{heights}]  # of the part {part.name!r}")
-    return lines
+        heights = ", ".join(f"{z:.5f}" for z in part.z_cm)
+        found.append(Entry(f"{HEAD}.parts", "z_cm", f"[{heights}]", part.name))
+    for name, table in ((LEAVES, "collimators.mlc"), (JAWS, "collimators.jaws")):
+        if name in names:
+            found.append(Entry(table, "offset_cm", f"{_ends_of(machine, name)[0].offset_cm:.{DECIMALS}f}"))
+    return found
 
 
 def _filter_of(machine: Machine, head: Head) -> Part:
@@ -97,4 +158,4 @@ def _filter_of(machine: Machine, head: Head) -> Part:
 def _thickened(part: Part, scale: float) -> Part:
     """A part with its heights scaled about its wider face, where it is mounted."""
     base = part.z_cm[0] if part.outer_cm[0] > part.outer_cm[-1] else part.z_cm[-1]
-    return replace(part, z_cm=tuple(base + scale * (z - base) for z in part.z_cm))
+    return replace(part, z_cm=tuple(round(base + scale * (z - base), 5) for z in part.z_cm))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,12 @@ from mc.provenance import provenance
 from mc.run import Progress
 from phantoms.errors import InputError
 from validation.commission.compute import ComputedField, compute_field
-from validation.commission.cost import residuals
+from validation.commission.cost import products, residuals
 from validation.commission.criteria import Criteria
 from validation.commission.fields import Field, sort_by_field
-from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, judge_fields
-from validation.commission.parameters import parameters_of
-from validation.commission.source import place_beam, sourced, with_head
+from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, jackknife, judge_fields
+from validation.commission.parameters import parameters_of, rounded
+from validation.commission.source import for_search, place_beam, sourced, with_tuned
 from validation.commission.tune import Tuning, tune
 from validation.numbers import plain
 from validation.scans import ScanSet
@@ -27,6 +28,8 @@ from validation.scans import ScanSet
 SCHEMA = "mcverify commissioning"
 SCHEMA_VERSION = 1
 UNCERTAINTY = 0.004  # relative transport sigma asked of the curves
+SEARCH_UNCERTAINTY = 0.006  # and of those of a search
+SEARCH_ELECTRONS = 250_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Effort:
         Side of the voxels; None: chosen by the width of the field.
     seed : int
     threads : int or None
+    search_electrons : int
+        On the target, for each head of a search.
+    search_uncertainty : float
+        As `uncertainty`, of the runs of a search.
     """
 
     uncertainty: float = UNCERTAINTY
@@ -50,6 +57,8 @@ class Effort:
     voxel_cm: float | None = None
     seed: int = 1
     threads: int | None = None
+    search_electrons: int = SEARCH_ELECTRONS
+    search_uncertainty: float = SEARCH_UNCERTAINTY
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +75,10 @@ class Commissioning:
     made : dict
         How and when it was computed (`mc.provenance`).
     tuning : Tuning or None
-        What was tuned before; the fields are those of the tuned source.
+        What was tuned before; machine and fields are the tuned ones.
+    cost : (float, float)
+        Cost of the computed fields (`validation.commission.cost`) and its sigma. After a tuning these have
+        random numbers that took no part in it.
     """
 
     machine: Machine
@@ -76,6 +88,7 @@ class Commissioning:
     warnings: tuple[str, ...]
     made: dict
     tuning: Tuning | None = None
+    cost: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def status(self) -> str:
@@ -107,6 +120,7 @@ class Commissioning:
                     for judged in self.output_factors
                 ],
                 "tuning": self.tuning,
+                "cost": self.cost,
                 "warnings": self.warnings,
                 "provenance": self.made,
             }
@@ -170,7 +184,7 @@ def compute_fields(
     for field in fields:
         if not field.quality.phase_spaces and field.quality.head is not None:
             listener.stage(f"{prefix}head of {field.quality.label}")
-        ready.append(sourced(machine, field, effort.threads, listener.progress))
+        ready.append(sourced(machine, field, effort.threads, listener.progress, effort.seed))
     placed = [place_beam(machine, field) for field in ready]
     computed = []
     for number, (field, beam) in enumerate(zip(ready, placed, strict=True), 1):
@@ -200,13 +214,13 @@ def tune_source(
     physics: Physics,
     effort: Effort,
     listener: Listener,
-) -> tuple[Tuning, tuple[Field, ...]]:
-    """Tune the head, and the fields with the tuned one.
+) -> tuple[Tuning, Machine, tuple[Field, ...]]:
+    """Tune head and collimators; machine and fields with the values found.
 
     Raises
     ------
     InputError
-        If the scans are of more than one beam, or its head has no such parameters.
+        If the scans are of more than one beam, or the machine has no such parameters.
     """
     qualities = list(dict.fromkeys(field.quality.label for field in fields))
     if len(qualities) > 1:
@@ -216,23 +230,24 @@ def tune_source(
             "tune one beam at a time, by its own scans",
         )
     quality = fields[0].quality
-    head = with_head(machine, quality, {}).head
-    parameters = parameters_of(machine, head, names)
+    parameters = parameters_of(machine, quality.head, names)
+    search = replace(effort, uncertainty=effort.search_uncertainty)
     runs = []
-
-    def fields_with(values: Mapping[str, float]) -> tuple[Field, ...]:
-        return tuple(replace(f, quality=with_head(machine, quality, values)) for f in fields)
 
     def residuals_at(values: dict[str, float]) -> np.ndarray:
         runs.append(values)
         stated = ", ".join(f"{name} {value:g}" for name, value in values.items())
         prefix = f"tuning, run {len(runs)} ({stated}): "
-        computed = compute_fields(machine, fields_with(values), physics, effort, listener, prefix)
-        return residuals(computed, criteria)
+        tried, beam = with_tuned(machine, quality, values)
+        beam = for_search(beam, fields, effort.search_electrons)
+        shaped = [replace(field, quality=beam) for field in fields]
+        return residuals(compute_fields(tried, shaped, physics, search, listener, prefix), criteria)
 
     found = tune(parameters, residuals_at)
-    best = {p.name: value for p, value in zip(parameters, found.best, strict=True)}
-    return found, fields_with(best)
+    best = rounded({p.name: value for p, value in zip(parameters, found.best, strict=True)})
+    tuned, beam = with_tuned(machine, quality, best)
+    energies = tuple(beam if each is quality else each for each in machine.energies)
+    return found, replace(tuned, energies=energies), tuple(replace(f, quality=beam) for f in fields)
 
 
 def commission(
@@ -254,7 +269,7 @@ def commission(
     criteria : Criteria
     effort : Effort
     tuned : sequence of str
-        Parameters of the head (`validation.commission.parameters`) to tune before.
+        Parameters of head and collimators (`validation.commission.parameters`) to tune before.
     physics : Physics, optional
     listener : Listener, optional
 
@@ -267,11 +282,14 @@ def commission(
     fields, warnings = sort_by_field(machine, measured)
     tuning = None
     if tuned:
-        tuning, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
+        tuning, machine, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
+        effort = replace(effort, seed=effort.seed + 1)  # what was found is judged by other random numbers
     computed = compute_fields(machine, fields, physics, effort, listener)
     judged, factors = judge_fields(computed, criteria)
+    own, without = products([residuals(computed, criteria)])
+    cost = float(own[0, 0]), jackknife(without[:, 0, 0])
     warnings = (*measured.warnings, *warnings, *_doubts(judged))
-    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning)
+    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost)
 
 
 WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mc.batch import PlacedBeam
 from mc.calibration import water_tank_beam
 from mc.head import HeadProgress
-from mc.head_cache import with_head_phase_space
+from mc.head_cache import SEED, with_head_phase_space
 from mc.machine import BeamQuality, Machine
-from phantoms.errors import InputError
 from validation.commission.fields import Field
-from validation.commission.parameters import with_values
+from validation.commission.parameters import OF_HEAD, with_offsets, with_values
+
+SPLITTING = 1000  # of a head in a search
+ROOM = 1.25  # radius of its splitting field, in that of the fields' farthest corner
 
 
 def place_beam(machine: Machine, field: Field) -> PlacedBeam:
@@ -31,26 +33,47 @@ def sourced(
     field: Field,
     threads: int | None,
     on_progress: Callable[[HeadProgress], None] = lambda _: None,
+    seed: int = SEED,
 ) -> Field:
     """A field whose beam has phase spaces: one made of its head where the machine file names none."""
     quality = field.quality
     if quality.phase_spaces or quality.head is None:
         return field
-    made = with_head_phase_space(machine, quality, threads=threads, on_progress=on_progress)
+    made = with_head_phase_space(machine, quality, seed=seed, threads=threads, on_progress=on_progress)
     return replace(field, quality=made)
 
 
-def with_head(machine: Machine, quality: BeamQuality, values: Mapping[str, float]) -> BeamQuality:
-    """A beam quality whose head has other values of its parameters, and no phase space yet.
+def with_tuned(
+    machine: Machine, quality: BeamQuality, values: Mapping[str, float]
+) -> tuple[Machine, BeamQuality]:
+    """Machine and beam quality with these values of their parameters.
+
+    A head with others has no phase space yet.
 
     Raises
     ------
     InputError
-        If the machine file describes no head of it.
+        If the machine has no such parameters.
     """
-    if quality.head is None:
-        raise InputError(
-            machine.path, f"describes no head of {quality.label} to be tuned", "see [energies.head]"
-        )
-    head = with_values(machine, quality.head, values)
-    return replace(quality, head=head, phase_spaces=(), calibration=None)
+    if any(name in OF_HEAD for name in values):
+        head = with_values(machine, quality.head, values)
+        quality = replace(quality, head=head, phase_spaces=(), calibration=None)
+    return with_offsets(machine, values), quality
+
+
+def for_search(quality: BeamQuality, fields: Sequence[Field], electrons: int) -> BeamQuality:
+    """The beam with a head that serves a search: fewer electrons, split more, into a narrower field.
+
+    What it leaves out are photons past the fields, which reach the scans through the collimators alone.
+    """
+    if quality.head is None or quality.phase_spaces:
+        return quality
+    corner = max(max(map(abs, f.jaws[:2])) ** 2 + max(map(abs, f.jaws[2:])) ** 2 for f in fields) ** 0.5
+    head = replace(
+        quality.head,
+        electrons=min(electrons, quality.head.electrons),
+        splitting=max(SPLITTING, quality.head.splitting),
+        splitting_radius_cm=min(ROOM * corner, quality.head.splitting_radius_cm),
+        core=None,
+    )
+    return replace(quality, head=head)

@@ -3,8 +3,9 @@
 A point of a curve is a weighted sum of voxels, so its sigma follows from the batches of the run as a
 voxel's does. The weights are a product over the axes:
 
-- *along the scan* the dose is taken as the cubic whose averages over the four nearest voxels are theirs,
-  which takes back the blurring by the voxels to fourth order;
+- *along the scan* the dose is taken as the cubic whose averages over voxels come nearest to theirs: where
+  dose is steep over the four nearest ones, which takes back their blurring to fourth order; away from edges
+  and build-up over all within `SMOOTH`, where no dose is more bent than a cubic (`half_widths`);
 - *across it* a straight line is fitted to the voxels within half of `ACROSS` (less in small fields), in depth
   to those within half of `IN_DEPTH` of a profile: a mean where they lie symmetrically.
 
@@ -32,7 +33,10 @@ MARGIN = 3.0  # of water beside the outermost point [cm]
 BEYOND = 5.0  # of water below the deepest point, and beside the field [cm]
 VOXELS = ((5.0, 0.2), (2.0, 0.1), (0.0, 0.05))  # side of the voxels [cm] for fields at least so wide [cm]
 STEP = 0.05  # of the positions at which a curve is told [cm]
-STENCIL = 4  # voxels along the scan
+STENCIL = 4  # voxels along the scan, at least
+SMOOTH = 1.0  # half width of the fit along the scan, at most [cm]
+BUILD_UP, EDGE = 1.0, 0.5  # depth above which, and distance from a field's edge within which, it is 0 [cm]
+SMOOTH_SHARE = 0.5  # of what is beyond these: half width of the fit
 
 
 def voxel_side(jaws: Sequence[float]) -> float:
@@ -78,8 +82,26 @@ def points_of(scan: Scan, positions: np.ndarray) -> np.ndarray:
     return np.column_stack([z, -y, x])
 
 
+def half_widths(scan: Scan, points: np.ndarray, jaws: Sequence[float], sad_cm: float) -> np.ndarray:
+    """Half width [cm] of the fit along a scan at `points` (n, 3), z, y, x [cm] in the tank; (n,)."""
+    z, y, x = points.T
+    if scan.kind == PDD:
+        room = z - BUILD_UP
+    else:
+        edges = np.multiply.outer((scan.ssd_cm + z) / sad_cm, jaws)
+        along = {CROSSLINE: (x, edges[:, :2]), INLINE: (-y, edges[:, 2:])}
+        axes = along.values() if scan.kind == DIAGONAL else (along[scan.kind],)
+        room = np.min([np.abs(edge - at[:, None]).min(axis=1) for at, edge in axes], axis=0) - EDGE
+    return np.clip(SMOOTH_SHARE * room, 0.0, SMOOTH)
+
+
 def sampling(
-    grid: Grid, scan: Scan, positions: np.ndarray, jaws: Sequence[float], mirror: tuple[bool, bool]
+    grid: Grid,
+    scan: Scan,
+    positions: np.ndarray,
+    jaws: Sequence[float],
+    sad_cm: float,
+    mirror: tuple[bool, bool],
 ) -> csr_array:
     """Weights of the voxels in every point of a curve, (n, voxels).
 
@@ -92,29 +114,33 @@ def sampling(
         On the scan [cm].
     jaws : sequence of float
         x1, x2, y1, y2 [cm].
+    sad_cm : float
     mirror : (bool, bool)
         Axes x, y about which the source is symmetric.
     """
-    weights = _weights(grid, scan, points_of(scan, positions), jaws)
+    points = points_of(scan, positions)
+    halves = half_widths(scan, points, jaws, sad_cm)
+    weights = _weights(grid, scan, points, halves, jaws)
     across = {CROSSLINE: (True, False), INLINE: (False, True), DIAGONAL: (True, True)}
     flipped = across.get(scan.kind, (False, False))
     if any(flipped) and all(m for m, f in zip(mirror, flipped, strict=True) if f):
         flip_x, flip_y = (-1.0 if f else 1.0 for f in flipped)
-        mirrored = points_of(scan, positions) * [1.0, flip_y, flip_x]
-        weights = 0.5 * (weights + _weights(grid, scan, mirrored, jaws))
+        weights = 0.5 * (weights + _weights(grid, scan, points * [1.0, flip_y, flip_x], halves, jaws))
     return weights
 
 
-def _weights(grid: Grid, scan: Scan, points: np.ndarray, jaws: Sequence[float]) -> csr_array:
-    """Weights of the voxels in every one of `points` (n, 3), z, y, x [cm], of a scan."""
+def _weights(
+    grid: Grid, scan: Scan, points: np.ndarray, halves: np.ndarray, jaws: Sequence[float]
+) -> csr_array:
+    """Weights of the voxels in every one of `points` (n, 3), z, y, x [cm]; `halves` (n,) as `half_widths`."""
     smooth = {PDD: (0,), CROSSLINE: (2,), INLINE: (1,), DIAGONAL: (1, 2)}[scan.kind]
     across = min(ACROSS, ACROSS_SHARE * min(jaws[1] - jaws[0], jaws[3] - jaws[2]))
     in_depth = IN_SHALLOW if scan.kind != PDD and scan.depth_cm < SHALLOW else IN_DEPTH
     widths = (in_depth, across, across)
     rows, columns, weights = [], [], []
-    for row, point in enumerate(points):
+    for row, (point, half) in enumerate(zip(points, halves, strict=True)):
         parts = [
-            _reconstructed(grid, axis, at) if axis in smooth else _averaged(grid, axis, at, widths[axis])
+            _fitted(grid, axis, at, half) if axis in smooth else _averaged(grid, axis, at, widths[axis])
             for axis, at in enumerate(point)
         ]
         cells = np.ravel_multi_index(np.ix_(*(cell for cell, _ in parts)), grid.shape).ravel()
@@ -127,20 +153,22 @@ def _weights(grid: Grid, scan: Scan, points: np.ndarray, jaws: Sequence[float]) 
     return csr_array(entries, shape=shape)
 
 
-def _reconstructed(grid: Grid, axis: int, at: float) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels about `at` and their weights in the value there of the cubic that has their averages."""
-    first = int(np.clip(np.rint(grid.index(np.full(3, at))[axis] + 0.5) - 2, 0, grid.shape[axis] - STENCIL))
-    cells = first + np.arange(STENCIL)
-    t = (at - grid.centres(axis)[first]) / grid.spacing[
-        axis
-    ] + 0.5  # in voxels from the first one's lower face
-    faces = np.arange(STENCIL + 1)
-    # the derivative at t of the quartic through the cumulative dose at the faces
+def _fitted(grid: Grid, axis: int, at: float, half: float) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels within `half` of `at`, four at least, and their weights in the value there of a cubic.
+
+    Its averages over the voxels come nearest to theirs by least squares; those over four it meets.
+    """
+    side = grid.spacing[axis]
+    nearest = np.rint(grid.index(np.full(3, at))[axis] + 0.5) - STENCIL // 2
+    first = min(nearest, np.ceil((at - half - grid.lower[axis]) / side))
+    last = max(nearest + STENCIL, np.floor((at + half - grid.lower[axis]) / side))
+    first = int(np.clip(first, 0, grid.shape[axis] - STENCIL))
+    last = int(np.clip(last, first + STENCIL, grid.shape[axis]))
+    cells = np.arange(first, last)
+    faces = (grid.lower[axis] - at) / side + np.arange(first, last + 1)  # from `at`, in voxels
     powers = np.arange(1, STENCIL + 1)
-    of_faces = np.linalg.solve(
-        np.vander(faces, increasing=True).T, np.append(0.0, powers * t ** (powers - 1))
-    )
-    return cells, np.array([of_faces[k + 1 :].sum() for k in range(STENCIL)])
+    averages = np.diff(faces[:, None] ** powers, axis=0) / powers  # of 1, t, t^2, t^3
+    return cells, np.linalg.pinv(averages)[0]
 
 
 def _averaged(grid: Grid, axis: int, at: float, width: float) -> tuple[np.ndarray, np.ndarray]:

@@ -141,8 +141,9 @@ def _tuning(found: Commissioning, tuning: Tuning) -> Iterator[Block]:
     )
     yield table(("Parameter", "Start", "Least cost at", ""), value_lines(tuning), texts_from=3)
     yield draw_cost(tuning)
+    yield Text(f"Cost at the minimum: {cost_text(found)}.")
     if lines := entry_lines(found):
-        yield Text("In the machine file, under [energies.head]:")
+        yield Text("In the machine file (tuned.toml beside this report holds them):")
         yield Code(tuple(lines))
     yield Heading("Runs")
     yield table((*map(_with_unit, tuning.parameters), "Cost"), run_lines(tuning), 0)
@@ -263,11 +264,25 @@ def value_lines(tuning: Tuning) -> list[tuple[str, ...]]:
 
 
 def entry_lines(found: Commissioning) -> list[str]:
-    """What the machine file's head would say with the tuned parameters."""
-    head = found.fields[0].field.quality.head
-    if found.tuning is None or head is None:
+    """What the machine file says with the tuned parameters, by its tables."""
+    if found.tuning is None:
         return []
-    return entries(found.machine, head, [parameter.name for parameter in found.tuning.parameters])
+    names = [parameter.name for parameter in found.tuning.parameters]
+    lines: list[str] = []
+    for entry in entries(found.machine, found.fields[0].field.quality.head, names):
+        if f"[{entry.table}]" not in lines:
+            lines.append(f"[{entry.table}]")
+        lines.append(str(entry))
+    return lines
+
+
+def cost_text(found: Commissioning) -> str:
+    """Cost of the curves that were judged, and before it what the search expected of them."""
+    cost = f"{found.cost[0]:.3f} {PLUS_MINUS} {found.cost[1]:.3f}"
+    if found.tuning is None:
+        return cost
+    expected = f"{found.tuning.cost:.3f} {PLUS_MINUS} {found.tuning.cost_sigma:.3f}"
+    return f"expected {expected}; found with other random numbers {cost}"
 
 
 def run_lines(tuning: Tuning) -> list[tuple[str, ...]]:

@@ -52,10 +52,10 @@ def test_values_reach_the_head():
 
 def test_entries_for_the_machine_file():
     head = with_values(Named(), HEAD, {"energy": 6.31, "spot": 0.3, "filter": 1.1})
-    assert entries(Named(), head, ("energy", "spot", "filter")) == [
-        "electron_mev = 6.31",
-        "spot_fwhm_cm = [0.2, 0.4]",
-        "z_cm = [12.3, 13.4, 14.5]  # of the part 'flattening filter'",
+    assert list(map(str, entries(Named(), head, ("energy", "spot", "filter")))) == [
+        "electron_mev = 6.3100",
+        "spot_fwhm_cm = [0.2000, 0.4000]",
+        "z_cm = [12.30000, 13.40000, 14.50000]  # of the part 'flattening filter'",
     ]
 
 
@@ -101,6 +101,7 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
     def computed(machine, fields, physics, effort, listener, prefix=""):
         head = fields[0].quality.head
         assert fields[0].quality.phase_spaces == () and head.parts == HEAD.parts
+        assert head.electrons == 500 and effort.uncertainty == 0.01  # of the search
         listener.stage(prefix)
         (deep,) = (scan for scan in fields[0].scans if scan.kind == "PDD")
         z = deep.positions
@@ -112,11 +113,13 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
 
     monkeypatch.setattr("validation.commission.run.compute_fields", computed)
     told = []
-    tuning, tuned = tune_source(
-        machine, fields, ("energy",), load_criteria(), Physics(), Effort(), Listener(told.append)
+    effort = Effort(search_electrons=500, search_uncertainty=0.01)
+    tuning, again, tuned = tune_source(
+        machine, fields, ("energy",), load_criteria(), Physics(), effort, Listener(told.append)
     )
     assert tuning.best[0] == pytest.approx(6.2, abs=4 * tuning.sigma[0]) and tuning.sigma[0] < 0.05
-    assert tuned[0].quality.head.electron_mev == tuning.best[0] and tuning.determined(0)
+    assert tuned[0].quality.head == replace(HEAD, electron_mev=round(tuning.best[0], 4))
+    assert again.energies[0] == tuned[0].quality and tuning.determined(0)
     assert told[0] == "tuning, run 1 (energy 6): "
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from linac import HEADER, csv_lines
 
-from validation.commission.tank import fine_positions, sampling, tank_for, voxel_side
+from validation.commission.tank import (
+    fine_positions,
+    half_widths,
+    points_of,
+    sampling,
+    tank_for,
+    voxel_side,
+)
 from validation.scans import read_scans
 
 JAWS = (-5.0, 5.0, -5.0, 5.0)
@@ -48,7 +55,7 @@ def test_constant_dose_is_itself(scans):
     tank = tank_for(list(scans.values()), JAWS, 90.0, 100.0, 0.2)
     for scan in scans.values():
         for mirror in (NEITHER, BOTH):
-            weights = sampling(tank.grid, scan, fine_positions(scan), JAWS, mirror)
+            weights = sampling(tank.grid, scan, fine_positions(scan), JAWS, 100.0, mirror)
             np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-12)
 
 
@@ -76,7 +83,7 @@ def test_cubics_along_the_scan_are_exact(scans, kind):
     }
     (of_z, of_y, of_x), expected = forms[kind]
     dose = averages(tank.grid, of_z, of_y, of_x)
-    found = sampling(tank.grid, scans[kind], at, JAWS, NEITHER) @ dose.ravel()
+    found = sampling(tank.grid, scans[kind], at, JAWS, 100.0, NEITHER) @ dose.ravel()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
@@ -84,8 +91,29 @@ def test_halves_are_averaged_where_the_source_is_symmetric(scans):
     tank = tank_for(list(scans.values()), JAWS, 90.0, 100.0, 0.2)
     dose = np.random.default_rng(2).random(tank.grid.shape).ravel()
     at = fine_positions(scans["crossline"])
-    one = sampling(tank.grid, scans["crossline"], at, JAWS, NEITHER) @ dose
-    both = sampling(tank.grid, scans["crossline"], at, JAWS, (True, False)) @ dose
+    one = sampling(tank.grid, scans["crossline"], at, JAWS, 100.0, NEITHER) @ dose
+    both = sampling(tank.grid, scans["crossline"], at, JAWS, 100.0, (True, False)) @ dose
     np.testing.assert_allclose(both, 0.5 * (one + one[::-1]), rtol=1e-12)
-    inline = sampling(tank.grid, scans["inline"], at, JAWS, (True, False)) @ dose
-    np.testing.assert_array_equal(inline, sampling(tank.grid, scans["inline"], at, JAWS, NEITHER) @ dose)
+    inline = sampling(tank.grid, scans["inline"], at, JAWS, 100.0, (True, False)) @ dose
+    np.testing.assert_array_equal(
+        inline, sampling(tank.grid, scans["inline"], at, JAWS, 100.0, NEITHER) @ dose
+    )
+
+
+def test_noise_is_smoothed_where_dose_is_smooth_and_edges_are_not(scans):
+    """White noise falls by much on the plateau; a step at the edge is as wide as with the nearest voxels."""
+    scan = scans["crossline"]
+    tank = tank_for(list(scans.values()), JAWS, 90.0, 100.0, 0.2)
+    at = fine_positions(scan)
+    weights = sampling(tank.grid, scan, at, JAWS, 100.0, NEITHER)
+    noise = np.sqrt((weights.multiply(weights)).sum(axis=1))
+    edge = 5.0 * 0.95
+    plateau, steep = np.abs(at) < 2.0, np.abs(np.abs(at) - edge) < 0.4
+    assert noise[plateau].mean() < 0.6 * noise[steep].mean()
+    dose = np.broadcast_to(np.abs(tank.grid.centres(2)) < edge, tank.grid.shape).astype(float)
+    curve = weights @ dose.ravel()
+    beyond = np.abs(np.abs(at) - edge) > 0.6
+    np.testing.assert_allclose(curve[beyond], np.abs(at[beyond]) < edge, atol=1e-9)
+    assert half_widths(scans["PDD"], points_of(scans["PDD"], np.array([0.5, 1.4, 9.0])), JAWS, 100.0) == (
+        pytest.approx([0.0, 0.2, 1.0])
+    )
