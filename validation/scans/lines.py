@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from phantoms.errors import InputError
 
 LARGEST_FILE = 200_000_000  # bytes; no export of scans comes near
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+END_OF_FILE = "\x1a"  # of old systems, behind the last line
+POINT = re.compile(r"\d\.\d")
+COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+
+
+def decode(content: bytes) -> str | None:
+    """The text of a file in UTF-8, UTF-16 with its mark, or what Windows wrote before; None if it is none."""
+    if content.startswith(UTF_16):
+        return content.decode("utf-16", errors="replace")
+    if b"\0" in content:
+        return None
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")
 
 
 class Lines:
@@ -32,13 +53,12 @@ class Lines:
             content = path.read_bytes()
         except OSError as error:
             raise InputError(path, f"cannot be read: {error.strerror}") from None
-        if b"\0" in content:
+        text = decode(content)
+        if text is None:
             raise InputError(path, "is no text file", "export the scans as text")
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")  # older programs write the letters of Windows
-        self._lines = [line.strip() for line in text.splitlines()]
+        # not str.splitlines, which ends lines at letters of some code pages, too
+        self._lines = [line.strip() for line in re.split("\r\n|\r|\n", text.rstrip(END_OF_FILE))]
+        self._points = any(POINT.search(line) for line in self._lines)
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Number, counted from 1, and text of every line that is not empty."""
@@ -59,12 +79,18 @@ class Lines:
         return InputError(f"{self.path}, line {number}", problem, remedy)
 
     def number(self, number: int, text: str, what: str) -> float:
-        """A finite number in line `number`."""
+        """A finite number in line `number`, with a decimal point or comma."""
+        plain = text.strip()
+        if COMMA.fullmatch(plain):
+            if self._points and THOUSANDS.fullmatch(plain):
+                raise self.error(
+                    number, f"{what} {text!r} may be a decimal comma or thousands", "write it with a point"
+                )
+            plain = plain.replace(",", ".")
         try:
-            value = float(text)
+            value = float(plain)
         except ValueError:
-            comma = "write a point for the decimal comma" if "," in text else ""
-            raise self.error(number, f"{what} is no number: {text!r}", comma) from None
+            raise self.error(number, f"{what} is no number: {text!r}") from None
         if not math.isfinite(value):
             raise self.error(number, f"{what} is not finite: {text!r}")
         return value

@@ -72,7 +72,8 @@ def read_mcc(path: Path) -> list[Scan]:
                 raise lines.error(number, "BEGIN_DATA out of place")
             rows, in_data = [], True
         elif "=" in line and entries is not None:
-            entries.add(number, *line.split("=", 1))
+            key, value = line.split("=", 1)
+            entries.add(number, key.strip(), value)
         elif "=" not in line and line != SIGNATURE:
             raise lines.error(number, f"{line[:40]!r} is not understood")
     if not complete:

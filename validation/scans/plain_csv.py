@@ -67,7 +67,8 @@ def _scan(lines: Lines, line: int, row: dict[str, str], points: list[list[float]
 
 def header(path: Path) -> list[str]:
     """Names of the columns of a CSV file."""
-    return [name.strip() for name in _cells(Lines(path).first_text)]
+    first = next((text for _, text in Lines(path) if not text.startswith("#")), "")
+    return _names(first)
 
 
 def read_table(
@@ -81,10 +82,8 @@ def read_table(
         If a column is missing, unknown or there twice, or a line has not all cells.
     """
     lines = Lines(path)
-    (top, first), *rest = list(lines) or [(1, "")]
-    names = [name.strip() for name in _cells(first)]
-    if ";" in first:
-        raise lines.error(top, "columns are parted by semicolons", "write commas, and points in numbers")
+    (top, first), *rest = [(n, text) for n, text in lines if not text.startswith("#")] or [(1, "")]
+    separator, names = _separator(first), _names(first)
     for name in required:
         if name not in names:
             raise lines.error(top, f"there is no column {name}", f"needed: {', '.join(required)}")
@@ -95,16 +94,29 @@ def read_table(
             )
     table = []
     for number, text in rest:
-        if text.startswith("#"):
+        cells = _cells(text, separator)
+        if not any(cells):
             continue
-        cells = [cell.strip() for cell in _cells(text)]
-        if len(cells) != len(names):
+        if len(cells) < len(names) or any(cells[len(names) :]):
             raise lines.error(number, f"has {len(cells)} cells for {len(names)} columns")
-        table.append((number, dict(zip(names, cells, strict=True))))
+        table.append((number, dict(zip(names, cells, strict=False))))
     if not table:
         raise InputError(path, "holds no line of data")
     return lines, table
 
 
-def _cells(text: str) -> list[str]:
-    return next(csv.reader([text]), [])
+def _separator(text: str) -> str:
+    """What parts the columns: the comma, or, where the comma is decimal, semicolon or tab."""
+    return next((mark for mark in (";", "\t") if mark in text), ",")
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([text], delimiter=separator), [])]
+
+
+def _names(text: str) -> list[str]:
+    """Names of columns; empty ones behind the last, which spreadsheets leave, count for nothing."""
+    names = _cells(text, _separator(text))
+    while names and not names[-1]:
+        names.pop()
+    return names

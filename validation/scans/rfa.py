@@ -10,6 +10,7 @@ it matters the user says which (`rfa_x` in scans.toml). %FSZ is taken in the ord
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ X_AXES = ("inline", "crossline")
 MM = 0.1  # [cm]
 TENTH_MM = 0.01  # [cm]
 SAME = 0.11  # by which statements of one position may differ [cm]
+ENERGY = re.compile(r"(?P<number>[\d.,]+)\s*(?:MV|X)?\s*(?P<mode>FFF)?", re.IGNORECASE)  # 6.0, 6 MV, 6FFF
 DETECTORS = {"ION": "ionisation chamber", "SEM": "semiconductor"}
 
 
@@ -43,7 +45,7 @@ def read_rfa(path: Path, x_axis: str | None = None) -> list[Scan]:
     if not lines.first_text.startswith(SIGNATURE):
         raise lines.error(1, f"an RFA300 file begins with {SIGNATURE} and the number of measurements")
     scans: list[Scan] = []
-    entries, rows, count, complete = None, [], 0, False
+    entries, rows, count, complete = None, [], None, False
     for number, text in lines:
         line = text.split("#", 1)[0].strip()
         if not line or line.startswith((":SYS", "!")):
@@ -51,12 +53,13 @@ def read_rfa(path: Path, x_axis: str | None = None) -> list[Scan]:
         if complete:
             raise lines.error(number, "stands behind :EOF")
         if line.startswith(SIGNATURE):
-            count = int(lines.number(number, line.removeprefix(SIGNATURE).strip(), "the number of scans"))
+            announced = line.removeprefix(SIGNATURE).strip()
+            count = int(lines.number(number, announced, "the number of scans")) if announced else None
         elif line.startswith("%"):
             if entries is None:
                 entries, rows = Entries(lines, number), []
             key, *value = line.split(None, 1)
-            entries.add(number, key, value[0] if value else "")
+            entries.add(number, key.upper(), value[0] if value else "")
         elif line.startswith("="):
             if entries is None:
                 raise lines.error(number, "a point without a measurement")
@@ -64,19 +67,22 @@ def read_rfa(path: Path, x_axis: str | None = None) -> list[Scan]:
             if len(cells) != 4:
                 raise lines.error(number, f"{line[:40]!r} is no point (= X Y Z dose)")
             rows.append([lines.number(number, cell, "a value") for cell in cells])
-        elif line == ":EOM":
+        elif line.split()[0] == ":EOM":
             if entries is None:
                 raise lines.error(number, ":EOM without a measurement")
             scans.append(_scan(entries, np.array(rows).reshape(-1, 4), x_axis))
             entries = None
-        elif line == ":EOF":
+        elif line.split()[0] == ":EOF":
             complete = True
         else:
             raise lines.error(number, f"{line[:40]!r} is not understood")
     if not complete or entries is not None:
         raise lines.error(lines.last, "the file was cut off: no :EOF", "export it anew")
-    if len(scans) != count or not scans:
-        raise lines.error(1, f":MSR announces {count} measurements, there are {len(scans)}", "export it anew")
+    if not scans or (count is not None and len(scans) != count):
+        announced = "none" if count is None else str(count)
+        raise lines.error(
+            1, f":MSR announces {announced} measurements, there are {len(scans)}", "export it anew"
+        )
     return scans
 
 
@@ -88,8 +94,9 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
         raise entries.error("%PTS", f"there are {len(rows)} points", "export it anew")
     entries.must_be("%TYP", ("SCN",), "only scans are supported")
     stated = entries.must_be("%SCN", ("DPT", "PRO", "DIA"), "only depth doses, profiles and diagonals")
-    modality, *energy = entries.text("%BMT").split()
-    if modality.upper() != "PHO" or len(energy) != 1:
+    modality, *energy = entries.text("%BMT").split(None, 1)
+    beam = ENERGY.fullmatch(energy[0].strip()) if energy else None
+    if modality.upper() != "PHO" or beam is None:
         raise entries.error("%BMT", "only photon beams with their energy are supported", "%BMT PHO 6.0")
     entries.must_be_zero("%WEG", "%GPO", "%CPO")
     size = [lines.number(entries.at("%FSZ"), cell, "%FSZ") for cell in entries.text("%FSZ").split()]
@@ -114,8 +121,7 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
     kind = kind_of(*placed[:, :3].T)
     if kind is not None and ((stated == "DPT") != (kind == PDD) or (stated == "PRO" and kind == DIAGONAL)):
         raise entries.error("%SCN", f"the points are those of a {kind} scan")
-    stated_depth = entries.text("%PRD", "0").replace(",", ".")
-    depth = TENTH_MM * lines.number(entries.at("%PRD"), stated_depth, "%PRD")
+    depth = TENTH_MM * entries.number("%PRD", 0.0)
     mean = float(placed[:, 2].mean())
     if kind != PDD and depth > 0.0 and abs(depth - mean) > SAME:
         problem = f"a depth in 0.1 mm, but the points lie at {10 * mean:g} mm"
@@ -126,8 +132,8 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
         unit="%",
         field_cm=centred_field(MM * width_x, MM * width_y),
         ssd_cm=MM * entries.number("%SSD"),
-        nominal_mv=lines.number(entries.at("%BMT"), energy[0], "%BMT"),
-        fluence_mode=None,
+        nominal_mv=lines.number(entries.at("%BMT"), beam["number"], "%BMT"),
+        fluence_mode="FFF" if beam["mode"] else None,
         detector=DETECTORS.get(entries.text("%FLD", "").upper(), "unknown"),
         detector_radius_cm=None,
         file=lines.path,

@@ -7,6 +7,7 @@ x*y [mm]. The format holds no energy: the user states it (`nominal_mv` in scans.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,18 @@ def read_w2cad(path: Path) -> list[Scan]:
     entries, rows, count, complete = None, [], None, False
     for number, text in lines:
         line = text.split("#", 1)[0].strip()
-        if not line:
+        if not line or line.startswith("!"):
             continue
         if complete:
             raise lines.error(number, "stands behind $ENOF")
         if line.startswith("$NUMS") and entries is None:
-            count = int(lines.number(number, line.removeprefix("$NUMS").strip(), "the number of scans"))
+            announced = line.removeprefix("$NUMS").strip()
+            count = int(lines.number(number, announced, "the number of scans")) if announced else None
         elif line == "$STOM" and entries is None:
             entries, rows = Entries(lines, number), []
         elif line.startswith("%") and entries is not None:
             key, *value = line.split(None, 1)
-            entries.add(number, key, value[0] if value else "")
+            entries.add(number, key.upper(), value[0] if value else "")
         elif line.startswith("<") and entries is not None:
             cells = line.strip("<>").split()
             if not line.endswith(">") or len(cells) != 4:
@@ -75,7 +77,9 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
         raise entries.error("%AXIS", f"does not go with %TYPE {curve}")
     if len(rows) != int(entries.number("%PNTS")) or len(rows) == 0:
         raise entries.error("%PNTS", f"there are {len(rows)} points", "export it anew")
-    size = [lines.number(entries.at("%FLSZ"), c, "%FLSZ") for c in entries.text("%FLSZ").split("*")]
+    size = [
+        lines.number(entries.at("%FLSZ"), c, "%FLSZ") for c in re.split(r"[*xX\s]+", entries.text("%FLSZ"))
+    ]
     if len(size) != 2:
         raise entries.error("%FLSZ", "a field has two widths, such as 100*100")
     if curve != "OPD" and abs(MM * (entries.number("%DPTH") - rows[:, 2].mean())) > SAME:

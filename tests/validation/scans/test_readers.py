@@ -200,7 +200,6 @@ def test_csv(tmp_path):
     assert scan.fluence_mode == "STANDARD" and scan.line == 2
     for text, words in [
         (csv(rows).replace("x_cm", "x_mm"), "no column x_cm"),
-        (csv(rows).replace(",", ";"), "semicolons"),
         (csv(rows) + "a,0,0,5,1,10,10,100,6,STANDARD\n", "ssd_cm of scan 'a' differs"),
         (csv(rows) + "a,0\n", "2 cells"),
         (csv(rows, mode="FF"), "fluence_mode 'FF'"),
@@ -284,3 +283,97 @@ def test_agility(shared):
         np.testing.assert_allclose(scan.values, np.asarray(dose[k], float))
         if scan.depth_cm is not None:
             assert scan.depth_cm == pytest.approx(depth[k] / 10)
+
+
+def windows(path, text, encoding="cp1252"):
+    """Write a file as programs of Windows do: CRLF, letters of a code page."""
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    return path
+
+
+def commas(text, lines):
+    """Numbers with decimal commas in the lines that hold data."""
+    return "\n".join(line.replace(".", ",") if line.startswith(lines) else line for line in text.split("\n"))
+
+
+def same(found, expected):
+    """Whether scans hold the same points."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.kind, one.field_cm, one.ssd_cm) == (other.kind, other.field_cm, other.ssd_cm)
+        for name in ("x", "y", "z", "values"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-6, atol=1e-9)
+
+
+def test_files_of_windows(tmp_path):
+    """CRLF, a degree sign, an ellipsis of a code page, UTF-16, and the end-of-file sign of DOS."""
+    text = mcc(
+        ROWS, COMMENT="angle 0\N{DEGREE SIGN}\N{HORIZONTAL ELLIPSIS} \N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    )
+    expected = read_scans(write(tmp_path, "a.mcc", text))
+    assert "\N{DEGREE SIGN}\N{HORIZONTAL ELLIPSIS}" in expected[0].notes[0]
+    for name, encoding in (("b.mcc", "cp1252"), ("c.mcc", "utf-16"), ("d.mcc", "utf-8-sig")):
+        found = read_scans(windows(tmp_path / name, text + "\x1a" * (encoding == "cp1252"), encoding))
+        same(found, expected)
+        assert found[0].notes == expected[0].notes
+
+
+def test_decimal_commas(tmp_path):
+    points = [(x / 10, 0.0, 5.0, v) for x, v in ROWS]
+    for text, kind, lines in (
+        (rfa(RFA_X), "asc", ("=", "%FSZ", "%BMT", "%STS", "%PRD")),
+        (w2cad([(x, 0.0, 50.0, v) for x, v in ROWS]), "asc", "<"),
+        (mcc(ROWS), "mcc", ("\t\t\t", "\t\tENERGY", "\t\tSSD")),
+    ):
+        expected = read_scans(write(tmp_path, f"a.{kind}", text), Stated(rfa_x="inline"))
+        comma = commas(text, lines)
+        assert comma != text
+        same(read_scans(write(tmp_path, f"b.{kind}", comma), Stated(rfa_x="inline")), expected)
+    table = csv(points).replace(",", ";").replace(".", ",")
+    expected = read_scans(write(tmp_path, "a.csv", csv(points)))
+    same(read_scans(write(tmp_path, "b.csv", table)), expected)
+    same(read_scans(write(tmp_path, "c.csv", table.replace(";", "\t"))), expected)
+    with pytest.raises(InputError, match="decimal comma or thousands"):
+        read_scans(write(tmp_path, "d.mcc", mcc(ROWS, SSD="1,000")))
+
+
+def test_spreadsheets_leave_empty_cells(tmp_path):
+    points = [(x / 10, 0.0, 5.0, v) for x, v in ROWS]
+    text = "# measured by hand\n" + "\n".join(line + ",," for line in csv(points).splitlines()) + "\n,,,\n"
+    same(read_scans(write(tmp_path, "b.csv", text)), read_scans(write(tmp_path, "a.csv", csv(points))))
+    with pytest.raises(InputError, match="cells for 10 columns"):
+        read_scans(write(tmp_path, "c.csv", csv(points) + "a,0,0,5,1,10,10,90,6,STANDARD,7\n"))
+
+
+def test_rfa_variants(tmp_path):
+    """Several measurements, blank fields, comments, small letters, an energy with its mode."""
+    first = rfa(RFA_X, count=2, DAT="", TIM="", FLD="", WEG="", BMT="PHO\t 6FFF").split(":EOF")[0]
+    second = (
+        rfa([(0.0, 0.0, z, v) for z, v in DEPTHS], "DPT", BMT="PHO 6 MV").split("BDS 0")[1].split("\n", 1)[1]
+    )
+    second = second.replace("%FSZ", "%fsz").replace(":EOM", "# last point\n:EOM end")
+    profile_scan, deep = read_scans(
+        write(tmp_path, "a.asc", first + second + "\n \n"), Stated(rfa_x="inline")
+    )
+    assert profile_scan.fluence_mode == "FFF" and profile_scan.nominal_mv == deep.nominal_mv == 6.0
+    assert deep.fluence_mode is None and deep.kind == PDD and profile_scan.detector == "unknown"
+    blank = rfa(RFA_X).replace(":MSR \t1", ":MSR \t")
+    same(
+        read_scans(write(tmp_path, "b.asc", blank), Stated(rfa_x="inline")),
+        [the_scan(write(tmp_path, "c.asc", rfa(RFA_X)), rfa_x="inline")],
+    )
+    for wrong in ("ELE 6.0", "PHO", "PHO six"):
+        with pytest.raises(InputError, match="only photon beams"):
+            read_scans(write(tmp_path, "d.asc", rfa(RFA_X, BMT=wrong)), Stated(rfa_x="inline"))
+
+
+def test_w2cad_variants(tmp_path):
+    """Several scans, comments, blank fields, other marks between the widths of the field."""
+    rows = [(x, 0.0, 50.0, v) for x, v in ROWS]
+    expected = the_scan(write(tmp_path, "a.asc", w2cad(rows)))
+    one = w2cad(rows, FLSZ="100 x 80", DATE="").replace("$NUMS 001\n", "").replace("$ENOF\n", "")
+    two = w2cad([(0.0, 0.0, z, v) for z, v in DEPTHS], "OPD", "Z").replace("$NUMS 001\n", "")
+    text = "$NUMS 002   # number of scans\n! exported\n\n" + one.replace("<", "< ").replace(">", " >") + two
+    found, deep = read_scans(write(tmp_path, "b.asc", text.replace("%TYPE", "%type")))
+    same([found], [expected])
+    assert deep.kind == PDD
