@@ -95,13 +95,17 @@ def _result(folder: Path, screen: Screen) -> None:
     if (folder / output.RESULT).exists():
         stated = json.loads((folder / output.RESULT).read_bytes())
         verdict = stated.get("verdict", {})
-        facts = [
-            ("created", stated.get("created")),
-            ("plan", stated.get("plan", {}).get("label")),
-            ("profile", verdict.get("profile", {}).get("title")),
-            ("verdict", verdict.get("status")),
-            ("report", folder / output.REPORT),
-        ]
+        facts = [("plan", stated.get("plan", {}).get("label"))]
+        if "phantom" in stated:
+            facts.append(("phantom", stated["phantom"]["title"]))
+        else:
+            facts = [
+                ("created", stated.get("created")),
+                *facts,
+                ("profile", verdict.get("profile", {}).get("title")),
+                ("verdict", verdict.get("status")),
+                ("report", folder / output.REPORT),
+            ]
         screen.facts(f"{folder}: result of mcverify", facts)
     else:
         screen.warn(f"{folder} holds a dose, but no verdict")

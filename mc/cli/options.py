@@ -52,6 +52,7 @@ examples:
   mcverify plan export/ --machine linac.toml --profile stereotactic --out result/
   mcverify plan export/ --uncertainty 2% --max-time 10min
   mcverify plan export/ --voxel 2mm --calibration schneider-24
+  mcverify plan RTPLAN.dcm --phantom water --machine linac.toml
 
 While it computes, the result folder holds checkpoint.h5 as well. Broken off by whatever means, the same
 command goes on from there, on any number of ranks and threads, to the same dose bit for bit. SIGTERM and
@@ -241,7 +242,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("case", metavar="CASE_DIR", type=Path, help="folder with the export of one plan")
+    parser.add_argument(
+        "case",
+        metavar="CASE_DIR",
+        type=Path,
+        help="folder with the export of one plan, or an RTPLAN with --phantom",
+    )
+    parser.add_argument(
+        "--phantom",
+        metavar="NAME|FILE",
+        help="compute an RTPLAN in a phantom in place of a patient: water, slabs, film, or a TOML file",
+    )
+    parser.add_argument(
+        "--dose",
+        metavar="RTDOSE",
+        type=Path,
+        help="with --phantom: a dose to compare with, by gamma (%(metavar)s or dose.h5)",
+    )
+    parser.add_argument(
+        "--criterion",
+        metavar="DOSE/DISTANCE",
+        help="of that gamma, such as 2%%/1mm (default: 3%%/2mm)",
+    )
     parser.add_argument(
         "--machine",
         metavar="MACHINE.toml",

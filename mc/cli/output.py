@@ -17,6 +17,7 @@ INPUTS = "inputs.h5"  # what the report is made of again
 CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
 NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT)
 SCHEMA = "mcverify result"  # of result.json
+PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
 REPORT_BYTES = 20_000_000  # of report and figures, generously
@@ -94,7 +95,7 @@ def is_result_folder(folder: Path) -> bool:
     try:
         if (folder / RESULT).exists():
             stated = json.loads((folder / RESULT).read_bytes())
-            return isinstance(stated, dict) and stated.get("schema") == SCHEMA
+            return isinstance(stated, dict) and stated.get("schema") in (SCHEMA, PHANTOM_SCHEMA)
         # of a run that was broken off, or whose report failed: our names only, with the dose or checkpoint
         entries = set(_entries(folder))
         held = entries & {DOSE, CHECKPOINT}

@@ -60,6 +60,19 @@ class Inputs:
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Check the plan in `arguments.case`."""
+    if arguments.phantom is not None:
+        from mc.cli.plan_phantom import run as run_in_phantom
+
+        return run_in_phantom(arguments, screen, ranks)
+    for name in ("dose", "criterion"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name}", "goes with --phantom alone", "leave it out")
+    if arguments.case.is_file():
+        raise InputError(
+            arguments.case,
+            "is a file, not the folder of an export",
+            "for a plan alone name a phantom: --phantom water",
+        )
     profile = load_profile(arguments.profile or DEFAULT)
     if arguments.calibration:
         own = arguments.case / CASE_FILE

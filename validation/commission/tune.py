@@ -1,10 +1,12 @@
 """Tuning: which parameters of the source bring the computed curves nearest to the measured ones.
 
-**What is done.** About a starting point every parameter is moved one step down and one step up: 2 k + 1 runs
-for k parameters. The *curves*, not the cost, are taken as quadratic in each parameter between those runs, for
-curves answer smoothly to small changes; the cost (`validation.commission.cost`) is then known everywhere in
-between. Its minimum is looked for there and nowhere else: where it lies on the border, and the cost falls
-towards it by more than noise can make it, the next round starts from it.
+**What is done.** About a starting point all parameters are moved at once, one step down or up, by a
+definitive screening design (Jones and Nachtsheim, J Qual Technol 43 (2011) 1): about two runs for each
+parameter and one in the middle. The *curves*, not the cost, are fitted by a sum of quadratic functions of
+each parameter, for curves answer smoothly to small changes; the cost (`validation.commission.cost`) is then
+known everywhere in between. Every run tells of every parameter, so runs may be short. The minimum is looked
+for within the steps and nowhere else: where it lies on the border, and the cost falls towards it by more than
+noise can make it, the next round starts from it.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
 sigma (jackknife: transport and phase space). Where the cost does not rise to both sides by more than twice
@@ -126,15 +128,12 @@ def tune(
         return known[key]
 
     centre = np.array([p.start for p in parameters])
+    points = design(len(parameters))
+    fit = np.linalg.pinv(_features(points))
     for _ in range(ROUNDS):
         centre, steps = _within(parameters, centre)
-        sets = [run(centre)]
-        for k, step in enumerate(steps):
-            for sign in (-1.0, 1.0):
-                moved = centre.copy()
-                moved[k] += sign * step
-                sets.append(run(moved))
-        gram, without = products(sets)
+        sets = np.array([run(centre + point * steps) for point in points])
+        gram, without = products(np.einsum("cr,rgn->cgn", fit, sets))
         best = _minimum(gram, list(product(STARTS, repeat=len(parameters))))
         at_border = np.abs(best) >= ON_BORDER
         farther = [
@@ -150,7 +149,7 @@ def tune(
         rising = [_rises(k, best, gram, without) for k in range(len(parameters))]
         best = np.where(rising, best, 0.0)
         at_border = np.abs(best) >= ON_BORDER
-    weights = _weights(best)
+    weights = _features(best)
     evaluations = []
     for values, one in known.items():
         own, own_without = products([one])
@@ -174,21 +173,51 @@ def _within(parameters: Sequence[Parameter], centre: np.ndarray) -> tuple[np.nda
     return np.clip(centre, least + steps, most - steps), steps
 
 
-def _weights(at: np.ndarray) -> np.ndarray:
-    """Weights of the runs (centre, then down and up along each parameter) in the curves at `at` [steps]."""
-    pairs = [((t * t - t) / 2.0, (t * t + t) / 2.0) for t in at]
-    return np.array([1.0 - float(np.sum(at**2)), *(weight for pair in pairs for weight in pair)])
+def design(parameters: int) -> np.ndarray:
+    """Points (runs, parameters) of a screening design [steps]: the middle, then pairs of opposite corners.
+
+    The rows of a conference matrix C (C C' = (m - 1) 1, 0 on its diagonal) and their opposites: effects of
+    the parameters do not mix with each other, nor with those of their squares.
+    """
+    if parameters == 1:
+        return np.array([[0.0], [-1.0], [1.0]])
+    order = next((order for order in CONFERENCE if order >= parameters), None)
+    if order is None:
+        raise ValueError(f"{parameters} parameters are more than there is a design for")
+    rows = _conference(order)[:, :parameters]
+    return np.concatenate([np.zeros((1, parameters)), -rows, rows])
+
+
+CONFERENCE = (2, 4, 6)  # orders of conference matrices, one more than a prime of the kind 4 n + 1, or 3, or 1
+
+
+def _conference(order: int) -> np.ndarray:
+    """A conference matrix by Paley's construction, (order, order)."""
+    prime = order - 1
+    squares = {i * i % prime for i in range(1, prime)} if prime > 1 else set()
+    matrix = np.ones((order, order))
+    difference = np.subtract.outer(np.arange(prime), np.arange(prime)) % prime
+    matrix[1:, 1:] = np.where(np.isin(difference, list(squares)), 1.0, -1.0)
+    if prime % 4 == 3:
+        matrix[1:, 0] = -1.0
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def _features(at: np.ndarray) -> np.ndarray:
+    """Terms of the fit at points (..., parameters) [steps]: 1, then t and t^2 of each parameter."""
+    at = np.asarray(at, float)
+    return np.concatenate([np.ones((*at.shape[:-1], 1)), at, at**2], axis=-1)
 
 
 def _minimum(gram: np.ndarray, starts: Sequence[Sequence[float]]) -> np.ndarray:
     """Where, within a step of the centre, the cost is least [steps], looked for from `starts`."""
 
     def cost(at: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = _weights(at)
-        half_slope = gram @ weights
-        own = half_slope[1:].reshape(-1, 2)
-        slope = -2.0 * at * half_slope[0] + (at - 0.5) * own[:, 0] + (at + 0.5) * own[:, 1]
-        return float(weights @ half_slope), 2.0 * slope
+        terms = _features(at)
+        half_slope = gram @ terms
+        linear, square = half_slope[1:].reshape(2, -1)
+        return float(terms @ half_slope), 2.0 * (linear + 2.0 * at * square)
 
     found = [
         minimize(cost, start, jac=True, bounds=[(-1.0, 1.0)] * len(start), method="L-BFGS-B")
@@ -215,7 +244,7 @@ def _rises(k: int, best: np.ndarray, gram: np.ndarray, without: np.ndarray) -> b
 
 def _difference(at: np.ndarray, of: np.ndarray, gram: np.ndarray, without: np.ndarray) -> tuple[float, float]:
     """Cost at one place less that at another [steps], and its sigma."""
-    here, there = _weights(at), _weights(of)
+    here, there = _features(at), _features(of)
     return (
         float(here @ gram @ here - there @ gram @ there),
         jackknife([here @ each @ here - there @ each @ there for each in without]),
@@ -232,7 +261,7 @@ def _curve(
 ) -> CostCurve:
     """Cost along parameter `k` through the minimum."""
     along = np.unique(np.append(np.linspace(-1.0, 1.0, CURVE_POINTS), best[k]))
-    least = _weights(best)
+    least = _features(best)
     rises = []
     for t in along:
         at = best.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -17,18 +18,28 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from phantoms.dicom import read_dataset
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from validation.rtdose.read import PlanDose, load
+from validation.rtdose.read import PlanDose
 
 STEPS = 2**32 - 100  # stored value of the maximum; the scaling's ten digits move it by up to 3
+
+
+@dataclass(frozen=True)
+class OfPlan:
+    """The RTPLAN a dose is of, where there is no dose of the planning system to take identities from."""
+
+    path: Path
+    plan_uid: str
+    structure_set_uid: str = ""
 
 
 def write_rtdose(
     path: str | PathLike,
     dose: np.ndarray,
     grid: Grid,
-    template: PlanDose | None = None,
+    template: PlanDose | OfPlan | None = None,
     description: str = "Monte Carlo dose",
     version: str = "",
 ) -> str:
@@ -40,9 +51,9 @@ def write_rtdose(
     dose : (nz, ny, nx) array
         [Gy], finite; negative values have no place in the file and are refused.
     grid : Grid
-    template : PlanDose, optional
-        The planning system's dose: its patient, study, frame of reference, plan and structure set
-        are kept. Without it the file is anonymous, in a study and frame of reference of its own.
+    template : PlanDose or OfPlan, optional
+        The planning system's dose, or the plan: its patient, study, frame of reference, plan and structure
+        set are kept. Without it the file is anonymous, in a study and frame of reference of its own.
     description, version : str
         SeriesDescription; SoftwareVersions after 'mcverify'.
 
@@ -70,14 +81,14 @@ def write_rtdose(
     return str(data.SOPInstanceUID)
 
 
-def _header(path: Path, template: PlanDose | None, description: str, version: str) -> FileDataset:
+def _header(path: Path, template: PlanDose | OfPlan | None, description: str, version: str) -> FileDataset:
     """Everything but the grid and the pixels."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTDoseStorage
     meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-    source = load(template.path) if template else Dataset()
+    source = read_dataset(template.path) if template else Dataset()
     for name in (
         *("SpecificCharacterSet", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
         *(

@@ -10,7 +10,7 @@ from validation.commission.compute import ComputedField, Curve
 from validation.commission.cost import GROUPS, products, residuals
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import Field
-from validation.commission.tune import Parameter, tune
+from validation.commission.tune import Parameter, design, tune
 from validation.scans import read_scans
 
 POINTS = 60
@@ -66,6 +66,19 @@ def test_products_without_a_group():
     )
     np.testing.assert_allclose(without[6], mean_of_others, rtol=1e-10)
     np.testing.assert_allclose(every, every.T, rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_design_parts_all_effects(count):
+    """Effects of the parameters are orthogonal to each other and to all squares; all can be told."""
+    points = design(count)
+    assert len(points) <= 2 * count + 3 and len(np.unique(points, axis=0)) == len(points)
+    linear, square = points, points**2
+    gram = linear.T @ linear
+    np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-12)
+    np.testing.assert_allclose(linear.T @ square, 0.0, atol=1e-12)
+    terms = np.column_stack([np.ones(len(points)), linear, square])
+    assert np.linalg.matrix_rank(terms) == 1 + 2 * count
 
 
 def test_minimum_without_noise():
