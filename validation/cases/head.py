@@ -61,7 +61,7 @@ def run(case: Case, options: Options) -> Verdict:
     (quality,) = machine.energies
     with tempfile.TemporaryDirectory() as folder:
         made = simulate_head(
-            quality.head, machine.sad_cm, Path(folder) / "head", electrons,
+            replace(quality.head, core=None), machine.sad_cm, Path(folder) / "head", electrons,
             threads=options.threads, on_progress=stages.next(),
         )  # fmt: skip
         if made.quality["stopped_by"] == INTERRUPTED:
