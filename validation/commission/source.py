@@ -14,7 +14,7 @@ from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
 SPLITTING = 1000  # of a head in a search
-ROOM = 1.25  # radius of its splitting field, in that of the fields' farthest corner
+ROOM = 1.15  # radius of its splitting field, in that of the fields' farthest corner
 
 
 def place_beam(machine: Machine, field: Field) -> PlacedBeam:
