@@ -39,6 +39,8 @@ def residuals(computed: Sequence[ComputedField], criteria: Criteria) -> np.ndarr
         build_up = build_up_of(each.field, scans, criteria)
         parts += [_of_curve(curve, criteria.criterion, build_up) for curve in each.curves]
     parts = [part for part in parts if part.size]
+    if not parts:
+        return np.full((GROUPS, 1), np.nan)  # nothing is judged, so nothing can be said
     return np.concatenate([part / np.sqrt(len(parts) * part.shape[1]) for part in parts], axis=1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from linac import HEADER, csv_lines
@@ -169,5 +171,11 @@ def test_residuals_of_a_curve(tmp_path):
     slope = np.gradient(measured, z)
     expected = np.mean(((0.002 * (z - 10) * measured)[judged] / np.hypot(1.0, 0.1 * slope)[judged]) ** 2)
     assert cost(0.002, 0.0) == pytest.approx(expected, rel=0.02)
+    above = replace(criteria, build_up_cm=50.0)
+    nothing = ComputedField(
+        Field(Quality(), scan.field_cm, scan.ssd_cm, (scan,)),
+        (Curve(scan, z, dose, 0 * dose, 0 * dose, np.tile(dose, (32, 1))),), None, 0.2, {},
+    )  # fmt: skip
+    assert np.isnan(products([residuals([nothing], above)])[0]).all()
     noisy = [cost(0.002, 0.05) for _ in range(60)]
     assert np.mean(noisy) == pytest.approx(expected, abs=4 * np.std(noisy) / np.sqrt(60))
