@@ -48,7 +48,7 @@ def mask_by_centre(region: Region, grid: Grid) -> np.ndarray:
     for index in np.unique(owner[owner < len(slabs)]):
         inside_z = (owner == index) & (z >= slabs[index].lower - PLANE_TOLERANCE)
         if inside_z.any():
-            mask[inside_z] = _centres_inside(slabs[index].polygons, grid)
+            mask[inside_z] = mask_by_lines(slabs[index].polygons, grid)
     return mask
 
 
@@ -74,16 +74,18 @@ def volume_fraction(region: Region, grid: Grid, supersampling: int = 4) -> np.nd
 
 def volume(region: Region) -> float:
     """Return the volume of `region` [cm3]."""
-    total = 0.0
-    for slab in region.slabs():
-        y = np.concatenate(slab.polygons)[:, 1]
-        # Cuts between the vertices keep the error small where edges cross each other.
-        lines, heights = _strips(np.linspace(y.min(), y.max(), 101), y)
-        line, x = _crossings(slab.polygons, lines)
-        order = np.lexsort((x, line))
-        widths = x[order][1::2] - x[order][::2]
-        total += (widths * heights[line[order][::2]]).sum() * (slab.upper - slab.lower)
-    return float(total)
+    return sum(area(slab.polygons) * (slab.upper - slab.lower) for slab in region.slabs())
+
+
+def area(polygons: list[np.ndarray]) -> float:
+    """Return the area within `polygons` [cm2]."""
+    y = np.concatenate(polygons)[:, 1]
+    # Cuts between the vertices keep the error small where edges cross each other.
+    lines, heights = _strips(np.linspace(y.min(), y.max(), 101), y)
+    line, x = _crossings(polygons, lines)
+    order = np.lexsort((x, line))
+    widths = x[order][1::2] - x[order][::2]
+    return float((widths * heights[line[order][::2]]).sum())
 
 
 def _strips(cuts: np.ndarray, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,8 +124,8 @@ def _crossings(polygons: list[np.ndarray], lines: np.ndarray) -> tuple[np.ndarra
     return line, x
 
 
-def _centres_inside(polygons: list[np.ndarray], grid: Grid) -> np.ndarray:
-    """Return which voxel centres of a layer lie inside, (ny, nx) bool."""
+def mask_by_lines(polygons: list[np.ndarray], grid: Grid) -> np.ndarray:
+    """Return which voxel centres of a layer lie inside `polygons`, (ny, nx) bool."""
     _, ny, nx = grid.shape
     line, x = _crossings(polygons, grid.centres(1))
     column = np.searchsorted(grid.centres(2), x, side="left")  # first centre at or right of the crossing

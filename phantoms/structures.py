@@ -2,8 +2,10 @@
 
 A contour stands for a slab: half the contour spacing on either side of its plane. Between planes of
 unequal distance the border lies midway; beyond the first and the last plane the slab ends half a
-spacing outside, as in the volumes that planning systems state. A gap wider than one and a half times
-the usual spacing is empty, and said. On one plane all contours of a structure combine by the even-odd
+spacing outside, as in the volumes that planning systems state. `phantoms.solids` puts a smoother shape
+between the same planes, for dose-volume histograms. A gap is empty, and said: planes further apart than
+one and a half times the usual spacing, if other structures have contours in between or the planes on
+either side of them are not as far apart. On one plane all contours of a structure combine by the even-odd
 rule, which makes holes of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
 """
 
@@ -30,6 +32,7 @@ from phantoms.dicom import (
 )
 from phantoms.errors import InputError
 from phantoms.polygons import Slab
+from phantoms.solids import Run
 
 SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
 GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
@@ -53,6 +56,8 @@ class ROI:
         Closed planar contours, LPS (x, y, z) [cm].
     contour_spacing : float
         Usual distance of contour planes [cm].
+    gaps : tuple of int
+        Planes, ascending in z, after which the structure is interrupted.
     problem : str
         Why the contours cannot be filled; empty if they can.
     physical : dict of str to float
@@ -66,6 +71,7 @@ class ROI:
     colour: tuple[int, int, int]
     contours: tuple[np.ndarray, ...]
     contour_spacing: float
+    gaps: tuple[int, ...] = ()
     problem: str = ""
     physical: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -75,8 +81,8 @@ class ROI:
         """Whether the structure has no closed contours."""
         return not self.contours
 
-    def slabs(self) -> list[Slab]:
-        """Return the structure as slabs of polygons, ascending in z.
+    def runs(self) -> list[Run]:
+        """Return the contours as runs of planes without a gap, ascending in z.
 
         Raises
         ------
@@ -88,15 +94,25 @@ class ROI:
         if self.problem:
             raise InputError(f"structure {self.name}", self.problem)
         planes = _planes(self.contours)
-        z = np.array([plane[0] for plane in planes])
-        half = 0.5 * self.contour_spacing
-        gaps = np.diff(z)
-        reach = np.where(gaps > GAP_FACTOR * self.contour_spacing, half, 0.5 * gaps)
-        below, above = np.concatenate([[half], reach]), np.concatenate([reach, [half]])
+        ends = [gap + 1 for gap in self.gaps] + [len(planes)]
         return [
-            Slab(z[k] - below[k], z[k] + above[k], [contour[:, :2] for contour in contours])
-            for k, (_, contours) in enumerate(planes)
+            Run(
+                np.array([z for z, _ in planes[start:end]]),
+                [[contour[:, :2] for contour in contours] for _, contours in planes[start:end]],
+                0.5 * self.contour_spacing,
+            )
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
+
+    def slabs(self) -> list[Slab]:
+        """Return the structure as slabs of polygons, ascending in z; raises as `runs` does."""
+        slabs = []
+        for run in self.runs():
+            borders = 0.5 * (run.z[1:] + run.z[:-1])
+            lower = [run.z[0] - run.reach, *borders]
+            upper = [*borders, run.z[-1] + run.reach]
+            slabs += [Slab(*slab) for slab in zip(lower, upper, run.polygons, strict=True)]
+        return slabs
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +203,17 @@ def read_structures(path: str | Path) -> StructureSet:
         raise InputError(path, "holds no contours or no ROI observations", "export it again")
     contours = {number: _read_contours(item, path) for number, item in drawn.items()}
     usual = _usual_spacing([area for area, _ in contours.values()])
+    heights = np.unique([z for area, _ in contours.values() for z, _ in _planes(area)])
     rois = tuple(
         _read_roi(
-            number, item, drawn.get(number), observed.get(number), contours.get(number, ([], "")), usual, path
+            number,
+            item,
+            drawn.get(number),
+            observed.get(number),
+            contours.get(number, ([], "")),
+            usual,
+            heights,
+            path,
         )
         for number, item in named.items()
     )
@@ -245,6 +269,7 @@ def _read_roi(
     observed: Dataset | None,
     contours: tuple[list[np.ndarray], str],
     usual_spacing: float,
+    heights: np.ndarray,
     path: Path,
 ) -> ROI:
     name = optional_text(item, "ROIName", path) or f"ROI {number}"
@@ -258,8 +283,8 @@ def _read_roi(
     spacing = float(np.median(gaps)) if len(gaps) else usual_spacing
     if area and not problem and not spacing > 0:
         problem = "has a single contour, so its thickness is unknown"
-    wide = np.flatnonzero(gaps > GAP_FACTOR * spacing)
-    if len(wide):
+    wide = _gaps(z, spacing, heights)
+    if wide:
         places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
         warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
     return ROI(
@@ -269,10 +294,26 @@ def _read_roi(
         colour=colour,
         contours=tuple(area),
         contour_spacing=spacing,
+        gaps=wide,
         problem=problem,
         physical={} if observed is None else _physical_properties(observed, path),
         warnings=tuple(warnings),
     )
+
+
+def _gaps(z: np.ndarray, spacing: float, heights: np.ndarray) -> tuple[int, ...]:
+    """Planes `z` (n,) after which a structure is interrupted; `heights` are the planes of all structures.
+
+    Where slices change their thickness, wide steps follow each other and nobody has contours in between.
+    """
+    steps = np.diff(z)
+    found = []
+    for k in np.flatnonzero(steps > GAP_FACTOR * spacing):
+        others = heights[(heights > z[k] + SAME_PLANE_CM) & (heights < z[k + 1] - SAME_PLANE_CM)]
+        beside = [steps[n] for n in (k - 1, k + 1) if 0 <= n < len(steps)]
+        if len(others) or not any(GAP_FACTOR * step >= steps[k] for step in beside):
+            found.append(int(k))
+    return tuple(found)
 
 
 def _without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:
