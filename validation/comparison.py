@@ -18,7 +18,8 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.identity import pseudonym
 from phantoms.phantom import Phantom
-from phantoms.polygons import mask_by_centre, volume, volume_fraction
+from phantoms.polygons import mask_by_centre
+from phantoms.solids import cut
 from phantoms.structures import ROI, StructureSet
 from validation.curves import DvhCurves, curves_and_rows
 from validation.diagnosis import Diagnosis, Finding, diagnose
@@ -27,7 +28,7 @@ from validation.numbers import plain
 from validation.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.rtdose import PlanDose
 from validation.spots import PointDose, RegionDifference, isocentre_dose, region_differences
-from validation.verdict import Row, Structure, Test, Verdict, judge, judge_run
+from validation.verdict import Row, Structure, Test, Verdict, histograms, judge, judge_run
 
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
@@ -241,6 +242,7 @@ def compare(
     organs = profile.organs or load_profile(DEFAULT).organs
 
     on_stage("gamma, DVH and limits")
+    dvhs = histograms(evaluated, plan_dose.dose, judged.mean, judged.sigma)
     verdict = judge(
         plan_dose.dose,
         grid,
@@ -253,9 +255,10 @@ def compare(
         prescription,
         plan.fractions,
         dict(not_evaluated),
+        dvhs,
     )
     verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
-    curves, more = curves_and_rows(plan_dose, judged, evaluated, shares, profile, organs)
+    curves, more = curves_and_rows(evaluated, dvhs, shares, profile, organs)
     on_stage("diagnosis")
     diagnosis = diagnose(
         plan, plan_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
@@ -313,15 +316,13 @@ def _voxelise(
         if roi.is_empty or roi.problem:
             left_out.append((name, roi.problem or "has no contours"))
             continue
-        fraction = volume_fraction(roi, grid)
-        same = grid.matches(mc_grid)
-        mc_fraction = None if same else volume_fraction(roi, mc_grid)
-        if not fraction.any() or not (same or mc_fraction.any()):
+        cells = cut(roi, grid)
+        mc_cells = None if grid.matches(mc_grid) else cut(roi, mc_grid)
+        if not cells.volume > 0 or (mc_cells is not None and not mc_cells.volume > 0):
             left_out.append((name, "lies outside the dose grid"))
             continue
-        evaluated.append(Structure(name, roi.type, fraction, mc_fraction))
-        inside, whole = float(fraction.sum(dtype=float)) * grid.voxel_volume, volume(roi)
-        shares[name] = min(1.0, inside / whole) if whole > 0 else 1.0
+        evaluated.append(Structure(name, roi.type, cells, mc_cells))
+        shares[name] = min(1.0, cells.volume / cells.whole_cc)
     return tuple(evaluated), shares, tuple(left_out)
 
 

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mc.dose import Dose
 from validation.dvh import Dvh
 from validation.profiles import Organ, Profile
-from validation.rtdose import PlanDose
 from validation.verdict import TABLE_METRICS, Row, Structure
-from validation.volumes import Volume
 
 CORD_METRICS = ("D0.35cc",)  # beside TABLE_METRICS, whether the profile has a limit on it or not
 CURVE_POINTS = 241
-CURVE_DRAWS = 20  # resampled doses for the sigma of a DVH curve, then known to 16 %
-SEED = 30_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,25 +43,18 @@ class DvhCurves:
 
 
 def curves_and_rows(
-    plan_dose: PlanDose,
-    mc: Dose,
     structures: Sequence[Structure],
+    dvhs: Mapping[str, tuple[Dvh, Dvh]],
     shares: Mapping[str, float],
     profile: Profile,
     organs: Sequence[Organ],
 ) -> tuple[tuple[DvhCurves, ...], tuple[Row, ...]]:
     """Curves of every structure, and the organs' metrics beyond `TABLE_METRICS`."""
     curves, rows = [], []
-    top = 1.03 * max(
-        max((_highest(plan_dose.dose, s.volume) for s in structures), default=0.0),
-        max((_highest(mc.mean, s.mc_volume) for s in structures), default=0.0),
-    )
+    top = 1.03 * max((dvh.highest for pair in dvhs.values() for dvh in pair), default=0.0)
     axis = np.linspace(0.0, top or 1.0, CURVE_POINTS)
     for s in structures:
-        dvh = Dvh(s.volume.of_values(plan_dose.dose), s.volume.inner, plan_dose.grid.voxel_volume)
-        mean, noise = (s.mc_volume.of_values(values) for values in (mc.mean, mc.sigma))
-        mc_dvh = Dvh(mean, s.mc_volume.inner, mc.grid.voxel_volume, noise)
-        sigma = _curve_sigma(mean, noise, s.mc_volume.inner, axis)
+        dvh, mc_dvh = dvhs[s.name]
         curves.append(
             DvhCurves(
                 s.name,
@@ -76,7 +64,7 @@ def curves_and_rows(
                 axis,
                 dvh.curve(axis),
                 mc_dvh.curve(axis),
-                sigma,
+                mc_dvh.curve_sigma(axis),
             )
         )
         metrics = _organ_metrics(s.name, profile, organs)
@@ -98,25 +86,6 @@ def curves_and_rows(
                 )
             )
     return tuple(curves), tuple(rows)
-
-
-def _highest(dose: np.ndarray, volume: Volume) -> float:
-    return float(volume.of_values(dose)[volume.inner > 0].max())
-
-
-def _curve_sigma(mean: np.ndarray, sigma: np.ndarray, fraction: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """One sigma of a DVH curve at the doses `axis` (n,), by resampling the transport noise, (n,)."""
-    inside = fraction > 0
-    mean, sigma, part = mean[inside], sigma[inside], fraction[inside].astype(float)
-    random, drawn = np.random.default_rng(SEED), []
-    for _ in range(CURVE_DRAWS):
-        dose = random.standard_normal(mean.size)
-        dose *= sigma
-        dose += mean
-        # by how many of the doses `axis` each voxel receives at least
-        reached = np.bincount(np.searchsorted(axis, dose, side="right"), part, axis.size + 1)
-        drawn.append(100.0 * np.cumsum(reached[:0:-1])[::-1] / reached.sum())
-    return np.std(drawn, axis=0, ddof=1)
 
 
 def _organ_metrics(name: str, profile: Profile, organs: Sequence[Organ]) -> list[str]:

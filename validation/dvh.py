@@ -1,25 +1,31 @@
 """Dose-volume histograms and the metrics read from them, with their sigma.
 
-Dose is constant in a voxel, and a voxel counts with the fraction of its volume that lies in the
-structure. Nothing is interpolated and nothing is binned: D[v] is the greatest dose that the
-volume v receives, V[d] the volume that receives at least d.
+A structure comes as cells finer than the voxels (`phantoms.subvoxels`). Between voxel centres the dose is
+interpolated: linearly, and along each axis bent by the second differences where those at both ends agree in
+sign (the smaller one counts), so it follows peaks and never swings beyond an edge. Over the outer half
+voxel of the grid it stays as it is. A cell's volume is spread evenly over the doses that the gradient makes
+in it. D[v] is the least dose of the hottest volume v, V[d] the volume that receives at least d.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numba import njit
 
 from phantoms.errors import InputError
+from phantoms.subvoxels import SubVoxels
 
-DRAWS = 50  # resampled doses for the sigma of a quantile, which is then known to 10 %
+DRAWS = 40  # resampled doses for a sigma, which is then known to 11 %
+LEAST_DRAWS, CELLS_OF_ALL_DRAWS = 12, 40_000_000  # fewer for large structures
 SEED = 20_000
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
-BINS = 4096  # in which the dose of a volume is sought
+BINS, BINS_DRAWN = 16384, 4096  # from the lowest to the highest dose; within them doses are interpolated
+ROUNDING = 1e-9  # of doses and volumes
 
 
 @dataclass(frozen=True)
@@ -94,56 +100,62 @@ class Dvh:
 
     Parameters
     ----------
+    cells : SubVoxels
+        The structure on the dose grid.
     dose : (nz, ny, nx) array
-        [Gy]
-    fraction : (nz, ny, nx) array
-        Fraction of each voxel's volume that lies in the structure, 0 to 1.
-    voxel_volume : float
-        [cm3]
+        On the whole grid [Gy].
     sigma : (nz, ny, nx) array, optional
         Transport sigma of `dose` [Gy].
     """
 
-    def __init__(
-        self,
-        dose: np.ndarray,
-        fraction: np.ndarray,
-        voxel_volume: float,
-        sigma: np.ndarray | None = None,
-    ) -> None:
-        if dose.shape != fraction.shape or (sigma is not None and sigma.shape != dose.shape):
-            raise ValueError(f"dose {dose.shape}, fractions and sigma must have one shape")
-        inside = fraction > 0
-        if not inside.any():
+    def __init__(self, cells: SubVoxels, dose: np.ndarray, sigma: np.ndarray | None = None) -> None:
+        if dose.shape != cells.grid.shape or (sigma is not None and sigma.shape != dose.shape):
+            raise ValueError(
+                f"dose {dose.shape} and sigma must be on the structure's grid {cells.grid.shape}"
+            )
+        self._cells = cells
+        self.volume = cells.volume
+        if not self.volume > 0:
             raise InputError("DVH", "the structure has no volume on the dose grid")
-        dose = dose[inside].astype(float)
-        if not np.isfinite(dose).all():
-            raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(dose))} doses are not finite")
-        order = np.argsort(-dose, kind="stable")
-        self._dose = dose[order]
-        self._volume = fraction[inside].astype(float)[order] * voxel_volume
-        self._cumulative = np.cumsum(self._volume)
-        self._sigma = None if sigma is None else sigma[inside].astype(float)[order]
+        # the voxels of the structure and those beside them, between which doses are interpolated
+        around = tuple(
+            slice(max(0, part.start - 2), min(n, part.stop + 2))
+            for part, n in zip(cells.box, dose.shape, strict=True)
+        )
+        self._dose = np.ascontiguousarray(dose[around], dtype=np.float64)
+        if not np.isfinite(self._dose).all():
+            raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(self._dose))} doses are not finite")
+        self._sigma = None if sigma is None else np.ascontiguousarray(sigma[around], dtype=np.float64)
+        self._corner = tuple(part.start - a.start for part, a in zip(cells.box, around, strict=True))
+        self._read = self._cumulate(self._dose, BINS)
 
     @property
-    def volume(self) -> float:
-        """Volume of the structure within the dose grid [cm3]."""
-        return float(self._cumulative[-1])
+    def lowest(self) -> float:
+        """Dmin [Gy]."""
+        return self._read.lowest
+
+    @property
+    def highest(self) -> float:
+        """Dmax [Gy]."""
+        return self._read.highest
 
     def curve(self, dose: np.ndarray) -> np.ndarray:
         """Percentage of the volume that receives at least `dose` (n,) [Gy], (n,)."""
-        count = np.searchsorted(-self._dose, -np.asarray(dose, dtype=float), side="right")
-        return 100.0 * np.concatenate(([0.0], self._cumulative))[count] / self.volume
+        return self._read.percent(np.asarray(dose, dtype=float))
+
+    def curve_sigma(self, dose: np.ndarray) -> np.ndarray:
+        """One sigma of `curve` by the transport noise, (n,) [%]."""
+        dose = np.asarray(dose, dtype=float)
+        return np.std([read.percent(dose) for read in self._drawn], axis=0, ddof=1)
 
     def metric(self, name: str, prescription: float | None = None) -> MetricValue:
         """The metric `name` (see `parse_metric`) and its sigma.
 
-        The sigma takes the transport noise of different voxels as independent: for Dmean
-        sqrt(sum w^2 sigma^2) / sum w, for all others the spread over `DRAWS` doses resampled from
-        the voxels' sigmas with a fixed seed. Tracks that cross several voxels correlate them: for
-        Dmean it is 0.7 to 0.9 of the true sigma, for quantiles within about 20 %, at the ends of the
-        curve too large (docs/physics.md, Two sigmas). Latent noise is not in it. Noise also drives
-        Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
+        The sigma of Dmean is sqrt(sum w^2 sigma^2) / sum w, with the share w of each voxel in the structure.
+        All others are the spread over `DRAWS` doses (fewer for large structures) resampled from the voxels'
+        sigmas with a fixed seed; it takes the transport noise of different voxels as independent. Tracks
+        that cross several voxels correlate them: see docs/physics.md, Two sigmas. Latent noise is not in it.
+        Noise also drives Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
 
         Parameters
         ----------
@@ -154,17 +166,20 @@ class Dvh:
         return self.metrics([name], prescription)[name]
 
     def metrics(self, names: Sequence[str], prescription: float | None = None) -> dict[str, MetricValue]:
-        """Several metrics at once, see `metric`: they share the resampled doses."""
-        values, asked = {}, {}
+        """Several metrics at once, see `metric`."""
+        values = {}
         for name in names:
             metric = parse_metric(name)
             note = self._missing(metric, prescription)
-            value = None if note else self._read(metric, prescription)
-            values[name] = MetricValue(name, metric.unit, value, note=note)
-            if value is not None and self._sigma is not None:
-                asked[name] = metric
-        for name, sigma in self._spreads(asked, prescription).items():
-            values[name] = replace(values[name], sigma=sigma)
+            value = sigma = None
+            if not note:
+                value = self._value(metric, self._read, prescription)
+                if self._sigma is not None and metric.kind == "mean":
+                    sigma = self._sigma_of_mean()
+                elif self._sigma is not None:
+                    drawn = [self._value(metric, read, prescription) for read in self._drawn]
+                    sigma = float(np.std(drawn, ddof=1))
+            values[name] = MetricValue(name, metric.unit, value, sigma, note)
         return values
 
     def _missing(self, metric: Metric, prescription: float | None) -> str:
@@ -175,102 +190,277 @@ class Dvh:
             return f"structure of {self.volume:.3g} cc is smaller"
         return ""
 
-    def _spreads(self, metrics: Mapping[str, Metric], prescription: float | None) -> dict[str, float]:
-        """One sigma of each metric from the voxels' sigmas."""
-        sigmas = {}
-        for name, metric in metrics.items():
-            if metric.kind == "mean":
-                sigmas[name] = float(np.sqrt(np.sum((self._volume * self._sigma) ** 2)) / self.volume)
-        drawn: dict[str, list[float]] = {name: [] for name in metrics if name not in sigmas}
-        of_volumes = [name for name in drawn if metrics[name].kind in ("dose", "cold dose")]
-        asked = np.array([self._asked(metrics[name]) for name in of_volumes])
+    def _value(self, metric: Metric, read: _Cumulative, prescription: float | None) -> float:
+        """Value of `metric` of the structure in one dose."""
+        if metric.kind == "mean":
+            return read.mean
+        if metric.kind in ("min", "max"):
+            return read.lowest if metric.kind == "min" else read.highest
+        if metric.kind in VOLUMES:
+            threshold = metric.amount * (0.01 * prescription if metric.amount_unit == "%" else 1.0)
+            percent = float(read.percent(np.array([threshold]))[0])
+            if metric.kind == "cold volume":
+                percent = 100.0 - percent
+            return percent if metric.unit == "%" else 0.01 * percent * self.volume
+        asked = metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0)
+        return read.dose_of(self.volume - asked if metric.kind == "cold dose" else asked)
+
+    def _sigma_of_mean(self) -> float:
+        share = self._cells.fraction().astype(float)
+        part = tuple(slice(a, a + n) for a, n in zip(self._corner, share.shape, strict=True))
+        return float(np.sqrt(np.sum((share * self._sigma[part]) ** 2)) / share.sum())
+
+    @cached_property
+    def _drawn(self) -> list[_Cumulative]:
+        """What doses resampled from the voxels' sigmas read."""
         random = np.random.default_rng(SEED)
-        for _ in range(DRAWS if drawn else 0):
-            dose = random.standard_normal(self._dose.size)
+        drawn = []
+        draws = int(np.clip(CELLS_OF_ALL_DRAWS / self._cells.coverage.size, LEAST_DRAWS, DRAWS))
+        for _ in range(draws):
+            dose = random.standard_normal(self._dose.shape)
             dose *= self._sigma
             dose += self._dose
-            doses = dict(zip(of_volumes, _doses_of_volumes(dose, self._volume, asked), strict=True))
-            for name, values in drawn.items():
-                known = doses.get(name)
-                values.append(
-                    self._extreme_or_volume(metrics[name], dose, prescription) if known is None else known
-                )
-        return sigmas | {name: float(np.std(values, ddof=1)) for name, values in drawn.items()}
+            drawn.append(self._cumulate(dose, BINS_DRAWN))
+        return drawn
 
-    def _read(self, metric: Metric, prescription: float | None) -> float:
-        """Value of `metric`, from the voxels in descending order of dose."""
-        if metric.kind == "mean":
-            return float(np.sum(self._dose * self._volume) / self.volume)
-        if metric.kind in ("dose", "cold dose"):
-            place = np.searchsorted(self._cumulative, self._asked(metric))
-            return float(self._dose[min(place, self._dose.size - 1)])
-        return self._extreme_or_volume(metric, self._dose, prescription)
-
-    def _extreme_or_volume(self, metric: Metric, dose: np.ndarray, prescription: float | None) -> float:
-        """Dmax, Dmin or a V, were `dose` (n,) that of the voxels."""
-        if metric.kind == "max":
-            return float(dose.max())
-        if metric.kind == "min":
-            return float(dose.min())
-        threshold = metric.amount * (0.01 * prescription if metric.amount_unit == "%" else 1.0)
-        hot = metric.kind == "volume"
-        receiving = float(np.sum(self._volume[(dose >= threshold) == hot]))
-        return receiving if metric.unit == "cc" else 100.0 * receiving / self.volume
-
-    def _asked(self, metric: Metric) -> float:
-        """Volume whose dose is asked for [cm3]; to 1e-9, so that rounding of sums does not skip a voxel."""
-        asked = metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0)
-        return (self.volume - asked if metric.kind == "cold dose" else asked) * (1 - 1e-9)
+    def _cumulate(self, dose: np.ndarray, bins: int) -> _Cumulative:
+        cells = self._cells
+        along = zip(cells.coverage.shape, cells.divisions, self._corner, dose.shape, strict=True)
+        axes = [_nodes(*axis) for axis in along]
+        lowest, highest = _extremes(cells.coverage, dose, *axes)
+        lowest = max(lowest, min(0.0, float(dose.min())))  # a valley between voxels does not go below 0
+        width = max((highest - lowest) / bins, ROUNDING * max(abs(highest), 1e-6))
+        counts, more, ends, mean = _histogram(cells.coverage, dose, *axes, lowest, highest, width, bins)
+        below = np.concatenate([[0.0], np.maximum.accumulate(np.cumsum(counts + np.cumsum(more)))])
+        return _Cumulative(lowest, highest, width, below * cells.cell_volume, ends, mean)
 
 
-@njit(cache=True)
-def _doses_of_volumes(dose, volume, asked):
-    """Greatest doses that volumes receive, without sorting all voxels: only those of the bins they lie in.
+@dataclass(frozen=True, eq=False)
+class _Cumulative:
+    """Volume below each of a row of doses.
 
     Parameters
     ----------
-    dose, volume : (n,) float64
-    asked : (m,) float64
-        The volumes.
+    lowest, highest, width : float
+        Doses of the structure, and the width of the bins between [Gy].
+    below : (bins + 1,) float64
+        Volume whose dose is below each border of the bins [cm3].
+    ends : (2, bins) float64
+        Lowest and highest dose within each bin [Gy].
+    mean : float
+        [Gy]
+    """
+
+    lowest: float
+    highest: float
+    width: float
+    below: np.ndarray = field(repr=False)
+    ends: np.ndarray = field(repr=False)
+    mean: float
+
+    def percent(self, dose: np.ndarray) -> np.ndarray:
+        """Percentage of the volume that receives at least `dose` (n,) [Gy], (n,)."""
+        dose = dose - ROUNDING * np.abs(dose)
+        bins = np.clip(np.floor((dose - self.lowest) / self.width), 0, self.below.size - 2).astype(int)
+        low, high = self.ends[:, bins]
+        share = np.clip((dose - low) / np.maximum(high - low, ROUNDING * self.width), 0.0, 1.0)
+        share = np.where(dose <= low, 0.0, np.where(dose > high, 1.0, share))
+        below = self.below[bins] + share * (self.below[bins + 1] - self.below[bins])
+        return 100.0 * (1.0 - below / self.below[-1])
+
+    def dose_of(self, volume: float) -> float:
+        """Least dose of the hottest `volume` [cm3], [Gy]."""
+        colder = self.below[-1] - volume + ROUNDING * self.below[-1]
+        n = int(np.searchsorted(self.below, colder, side="right")) - 1
+        if n >= self.below.size - 1:
+            return self.highest
+        share = (colder - self.below[n]) / (self.below[n + 1] - self.below[n])
+        low, high = self.ends[:, n]
+        return float(low + share * (high - low))
+
+
+def _nodes(cells: int, divisions: int, corner: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Between which voxels the cells along an axis lie.
+
+    Parameters
+    ----------
+    cells, divisions : int
+        Number of cells, and of them in a voxel.
+    corner, size : int
+        Voxel of the first cell, and number of voxels, in the part of the dose at hand.
 
     Returns
     -------
-    (m,) float64
+    nodes : (cells, 6) int64
+        Voxels below and above; two pairs of voxels of which the smaller difference is the gradient (on a
+        voxel's centre those on either side, so that an edge of the dose is not carried over it).
+    weights : (cells, 2) float64
+        Of the voxel above; of the difference, which then is that from end to end of the cell.
     """
-    low, high = dose.min(), dose.max()
-    scale = BINS / (high - low) if high > low else 0.0
-    held, counts = np.zeros(BINS), np.zeros(BINS, np.int64)
-    for n in range(dose.size):
-        b = min(BINS - 1, int((dose[n] - low) * scale))
-        held[b] += volume[n]
-        counts[b] += 1
-    # the bin of each volume, and what the bins above it hold
-    bins, above = np.empty(asked.size, np.int64), np.empty(asked.size)
-    first = np.full(BINS, -1)  # where the voxels of a bin are kept
-    kept = 0
-    for m in range(asked.size):
-        b, total = BINS - 1, 0.0
-        while b > 0 and total + held[b] < asked[m]:
-            total += held[b]
-            b -= 1
-        bins[m], above[m] = b, total
-        if first[b] < 0:
-            first[b] = kept
-            kept += counts[b]
-    filled = first.copy()
-    voxels, fallen = np.empty(kept, np.int64), np.empty(kept)
-    for n in range(dose.size):
-        b = min(BINS - 1, int((dose[n] - low) * scale))
-        if first[b] >= 0:
-            voxels[filled[b]], fallen[filled[b]] = n, -dose[n]
-            filled[b] += 1
-    found = np.empty(asked.size)
-    for m in range(asked.size):
-        start, stop = first[bins[m]], filled[bins[m]]
-        total, found[m] = above[m], low
-        for k in start + np.argsort(fallen[start:stop]):
-            total += volume[voxels[k]]
-            found[m] = -fallen[k]
-            if total >= asked[m]:
-                break
-    return found
+    place = corner - 0.5 + (np.arange(cells) + 0.5) / divisions
+    low = np.clip(np.floor(place + ROUNDING), 0, max(size - 2, 0)).astype(np.int64)
+    high = np.minimum(low + 1, size - 1)
+    weight = np.clip(place - low, 0.0, 1.0)
+    middle = np.rint(place).astype(np.int64)
+    centre = np.abs(place - middle) < 1e-6
+    pairs = np.stack([low, high, low, high])
+    before, after = np.maximum(middle - 1, 0), np.minimum(middle + 1, size - 1)
+    pairs[:, centre] = np.stack([middle, after, before, middle])[:, centre]
+    pairs[:2, centre & (after == middle)] = pairs[2:, centre & (after == middle)]
+    pairs[2:, centre & (before == middle)] = pairs[:2, centre & (before == middle)]
+    outside = (place < -1e-6) | (place > size - 1 + 1e-6)
+    slope = np.where(outside, 0.0, 1.0 / divisions)
+    return np.stack([low, high, *pairs], axis=1), np.stack([weight, slope], axis=1)
+
+
+@njit(cache=True)
+def _smaller(a, b):
+    """The smaller of two numbers of one sign, 0 where the signs differ."""
+    if a * b <= 0.0:
+        return 0.0
+    return a if abs(a) < abs(b) else b
+
+
+@njit(cache=True)
+def _bent(a, b, c, d, first, last, t):
+    """What bending adds at `t` between `b` and `c`; `a` before is there unless `first`, `d` unless `last`."""
+    left, right = a - 2.0 * b + c, b - 2.0 * c + d
+    if first and last:
+        bend = 0.0
+    elif first:
+        bend = right
+    elif last:
+        bend = left
+    else:
+        bend = _smaller(left, right)
+    return 0.5 * t * (t - 1.0) * bend
+
+
+@njit(cache=True)
+def _row(dose, zn, zw, yn, yw, value, steps):
+    """Dose and squared differences along z and y of a row of cells, at the voxels of the x axis."""
+    nz, ny, nx = dose.shape
+    z0, z1, y0, y1 = zn[0], zn[1], yn[0], yn[1]
+    tz, ty = zw[0], yw[0]
+    first_z, last_z, first_y, last_y = z0 == 0, z1 == nz - 1, y0 == 0, y1 == ny - 1
+    before_z, behind_z = max(z0 - 1, 0), min(z1 + 1, nz - 1)
+    before_y, behind_y = max(y0 - 1, 0), min(y1 + 1, ny - 1)
+    bent_z, bent_y = 0.0 < tz < 1.0, 0.0 < ty < 1.0
+    for i in range(nx):
+        lower = dose[z0, y0, i] + ty * (dose[z0, y1, i] - dose[z0, y0, i])
+        upper = dose[z1, y0, i] + ty * (dose[z1, y1, i] - dose[z1, y0, i])
+        value[i] = lower + tz * (upper - lower)
+        if bent_z:
+            below = dose[before_z, y0, i] + ty * (dose[before_z, y1, i] - dose[before_z, y0, i])
+            above = dose[behind_z, y0, i] + ty * (dose[behind_z, y1, i] - dose[behind_z, y0, i])
+            value[i] += _bent(below, lower, upper, above, first_z, last_z, tz)
+        front = dose[z0, y0, i] + tz * (dose[z1, y0, i] - dose[z0, y0, i])
+        back = dose[z0, y1, i] + tz * (dose[z1, y1, i] - dose[z0, y1, i])
+        if bent_y:
+            before = dose[z0, before_y, i] + tz * (dose[z1, before_y, i] - dose[z0, before_y, i])
+            behind = dose[z0, behind_y, i] + tz * (dose[z1, behind_y, i] - dose[z0, behind_y, i])
+            value[i] += _bent(before, front, back, behind, first_y, last_y, ty)
+        step_z = _step(dose[zn[2], y0, i], dose[zn[3], y0, i], dose[zn[4], y0, i], dose[zn[5], y0, i])
+        step_y = _step(dose[z0, yn[2], i], dose[z0, yn[3], i], dose[z0, yn[4], i], dose[z0, yn[5], i])
+        if ty > 0.0:
+            at_y1 = _step(dose[zn[2], y1, i], dose[zn[3], y1, i], dose[zn[4], y1, i], dose[zn[5], y1, i])
+            step_z += ty * (at_y1 - step_z)
+        if tz > 0.0:
+            at_z1 = _step(dose[z1, yn[2], i], dose[z1, yn[3], i], dose[z1, yn[4], i], dose[z1, yn[5], i])
+            step_y += tz * (at_z1 - step_y)
+        steps[i] = (step_z * zw[1]) ** 2 + (step_y * yw[1]) ** 2
+
+
+@njit(cache=True)
+def _step(a, b, c, d):
+    """The smaller of two differences."""
+    return _smaller(b - a, d - c)
+
+
+@njit(cache=True)
+def _spread(value, steps, xn, xw):
+    """Lowest, mean and highest dose of a cell."""
+    t, low, high = xw[0], xn[0], xn[1]
+    mean = value[low] + t * (value[high] - value[low])
+    if 0.0 < t < 1.0:
+        last = value.size - 1
+        a, d = value[max(low - 1, 0)], value[min(high + 1, last)]
+        mean += _bent(a, value[low], value[high], d, low == 0, high == last, t)
+    along = _step(value[xn[2]], value[xn[3]], value[xn[4]], value[xn[5]])
+    square = steps[low] + t * (steps[high] - steps[low]) + (along * xw[1]) ** 2
+    half = 0.5 * np.sqrt(square)
+    return mean - half, mean, mean + half
+
+
+@njit(cache=True)
+def _extremes(coverage, dose, z_axis, y_axis, x_axis):
+    """Lowest and highest dose of the cells that lie in the structure by half or more, or else of all."""
+    value, steps = np.empty(dose.shape[2]), np.empty(dose.shape[2])
+    for least in (0.5, 0.0):
+        lowest, highest = np.inf, -np.inf
+        for k in range(coverage.shape[0]):
+            for j in range(coverage.shape[1]):
+                if not coverage[k, j].any():
+                    continue
+                _row(dose, z_axis[0][k], z_axis[1][k], y_axis[0][j], y_axis[1][j], value, steps)
+                for i in range(coverage.shape[2]):
+                    if coverage[k, j, i] > 0.0 and coverage[k, j, i] >= least:
+                        a, _, b = _spread(value, steps, x_axis[0][i], x_axis[1][i])
+                        lowest, highest = min(lowest, a), max(highest, b)
+        if lowest <= highest:
+            break
+    return lowest, highest
+
+
+@njit(cache=True)
+def _histogram(coverage, dose, z_axis, y_axis, x_axis, lowest, highest, width, bins):
+    """Sort the cells by dose.
+
+    Returns
+    -------
+    counts, more : (bins,) float64
+        Cells in each bin are `counts` and the running sum of `more`.
+    ends : (2, bins) float64
+        Lowest and highest dose in each bin.
+    mean : float
+    """
+    counts, more = np.zeros(bins), np.zeros(bins + 1)
+    spanned = np.zeros(bins + 1, np.int64)
+    ends = np.empty((2, bins))
+    for n in range(bins):
+        ends[0, n], ends[1, n] = lowest + (n + 1) * width, lowest + n * width
+    value, steps = np.empty(dose.shape[2]), np.empty(dose.shape[2])
+    total, weighted = 0.0, 0.0
+    for k in range(coverage.shape[0]):
+        for j in range(coverage.shape[1]):
+            if not coverage[k, j].any():
+                continue
+            _row(dose, z_axis[0][k], z_axis[1][k], y_axis[0][j], y_axis[1][j], value, steps)
+            for i in range(coverage.shape[2]):
+                part = float(coverage[k, j, i])
+                if part <= 0.0:
+                    continue
+                a, mean, b = _spread(value, steps, x_axis[0][i], x_axis[1][i])
+                total += part
+                weighted += part * mean
+                a, b = min(max(a, lowest), highest), min(max(b, lowest), highest)
+                first = min(bins - 1, int((a - lowest) / width))
+                last = min(bins - 1, int((b - lowest) / width))
+                ends[0, first], ends[1, last] = min(ends[0, first], a), max(ends[1, last], b)
+                if first == last:
+                    counts[first] += part
+                    continue
+                density = part / (b - a)
+                counts[first] += density * (lowest + (first + 1) * width - a)
+                counts[last] += density * (b - lowest - last * width)
+                more[first + 1] += density * width
+                more[last] -= density * width
+                ends[1, first], ends[0, last] = lowest + (first + 1) * width, lowest + last * width
+                spanned[first + 1] += 1
+                spanned[last] -= 1
+    through = 0
+    for n in range(bins):
+        through += spanned[n]
+        if through > 0:
+            ends[0, n], ends[1, n] = lowest + n * width, lowest + (n + 1) * width
+    return counts, more[:bins], ends, weighted / total

@@ -28,12 +28,12 @@ from phantoms.identity import Identity, pseudonym
 from phantoms.materials import Material
 from phantoms.phantom import Phantom
 from phantoms.structures import StructureSet
+from phantoms.subvoxels import box_of
 from validation.comparison import Comparison, compare, without_folders
 from validation.diagnosis.voxels import averaged, coarse_grid, factors
 from validation.packing import Numbers, pack, unpack
 from validation.profiles import Profile
 from validation.rtdose import PlanDose
-from validation.volumes import Volume
 
 FORMAT, FORMAT_VERSION = "mcverify inputs", 1
 SHOWN, MARGIN = 0.02, 3.0  # the CT is kept where the plan has this share of its maximum, and [cm] about it
@@ -274,7 +274,7 @@ def _retold(kind: type, value: Any, told: Callable[[str], str]) -> Any:
 
 def _about_the_dose(ct: CT, plan_dose: PlanDose) -> CT:
     """The part of a CT that figures show, and none of its identifiers."""
-    high = Volume.of(plan_dose.dose >= SHOWN * plan_dose.dose.max()).box
+    high = box_of(plan_dose.dose >= SHOWN * plan_dose.dose.max())
     box = []
     for axis, part in enumerate(high):
         edges = plan_dose.grid.edges(axis)[[part.start, part.stop]] + (-MARGIN, MARGIN)

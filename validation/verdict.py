@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.subvoxels import SubVoxels
 from validation.constraints import (
     FLIP,
     FLIP_IN_NOISE,
@@ -45,23 +46,29 @@ class Structure:
     name : str
     kind : str
         RT ROI Interpreted Type, such as PTV, ORGAN, EXTERNAL; empty where there is none.
-    fraction : array
-        Fraction of each voxel of the plan's dose grid that lies in it, 0 to 1.
-    mc_fraction : array, optional
-        The same on the Monte Carlo grid, where that is another one.
+    cells : SubVoxels
+        On the plan's dose grid.
+    mc_cells : SubVoxels, optional
+        On the Monte Carlo grid, where that is another one.
 
     Attributes
     ----------
     volume, mc_volume : Volume
-        The same, by the boxes around it.
+        Fractions of voxels, by the boxes around the structure.
     """
 
-    def __init__(
-        self, name: str, kind: str, fraction: np.ndarray, mc_fraction: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, name: str, kind: str, cells: SubVoxels, mc_cells: SubVoxels | None = None) -> None:
         self.name, self.kind = name, kind
-        self.volume = Volume.of(fraction)
-        self.mc_volume = self.volume if mc_fraction is None else Volume.of(mc_fraction)
+        self.cells, self.mc_cells = cells, cells if mc_cells is None else mc_cells
+        self.volume = Volume.of(cells)
+        self.mc_volume = self.volume if mc_cells is None else Volume.of(mc_cells)
+
+    def expanded(self, margins_mm: Sequence[float]) -> Structure:
+        """The structure grown by margins along (x, y, z) [mm]."""
+        margins = [0.1 * margin for margin in margins_mm[::-1]]
+        same = self.mc_cells is self.cells
+        grown = self.cells.expanded(margins)
+        return Structure(self.name, self.kind, grown, None if same else self.mc_cells.expanded(margins))
 
     @property
     def fraction(self) -> np.ndarray:
@@ -188,6 +195,13 @@ class Verdict:
         }
 
 
+def histograms(
+    structures: Sequence[Structure], plan: np.ndarray, mc: np.ndarray, mc_sigma: np.ndarray
+) -> dict[str, tuple[Dvh, Dvh]]:
+    """DVHs of plan and Monte Carlo by the names of the structures."""
+    return {s.name: (Dvh(s.cells, plan), Dvh(s.mc_cells, mc, mc_sigma)) for s in structures}
+
+
 def judge(
     plan: np.ndarray,
     plan_grid: Grid,
@@ -200,6 +214,7 @@ def judge(
     prescription: float | None = None,
     fractions: int | None = None,
     left_out: Mapping[str, str] | None = None,
+    dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
 ) -> Verdict:
     """Compare the Monte Carlo dose with the plan's.
 
@@ -219,29 +234,28 @@ def judge(
         Picks the constraints.
     left_out : dict of str to str, optional
         Structures that could not be evaluated, and why.
+    dvhs : dict of str to pair of Dvh, optional
+        Of the structures (`histograms`), where they are at hand.
     """
     results = tuple(
         _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
     )
     limits = [*profile.differences, *(c for c in profile.constraints if c.fractions == fractions)]
     metrics = list(dict.fromkeys([*TABLE_METRICS, *(limit.metric for limit in limits)]))
-    found = {}
-    for s in structures:
-        inside = s.volume, s.mc_volume
-        planned = Dvh(inside[0].of_values(plan), inside[0].inner, plan_grid.voxel_volume)
-        judged = Dvh(
-            inside[1].of_values(mc), inside[1].inner, mc_grid.voxel_volume, inside[1].of_values(mc_sigma)
-        )
-        found[s.name] = [dvh.metrics(metrics, prescription) for dvh in (planned, judged)]
+    dvhs = histograms(structures, plan, mc, mc_sigma) if dvhs is None else dvhs
+    found = {name: [dvh.metrics(metrics, prescription) for dvh in pair] for name, pair in dvhs.items()}
+    expanded: dict[tuple, tuple[Dvh, Dvh]] = {}
 
     def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
         return tuple(values[metric] for values in found[structure.name])
 
-    def read(s: Structure, metric: str, margins) -> tuple[MetricValue, MetricValue, float | None]:
-        if margins is not None:
-            unread = MetricValue(metric, "", None, note="expansion by margins is not there yet")
-            return unread, unread, None
-        return *pair(s, metric), s.mc_volume.cc(mc_grid)
+    def read(s: Structure, metric: str, margins) -> tuple[MetricValue, MetricValue, float]:
+        if margins is None:
+            return *pair(s, metric), dvhs[s.name][1].volume
+        if (s.name, margins) not in expanded:
+            (expanded[s.name, margins],) = histograms([s.expanded(margins)], plan, mc, mc_sigma).values()
+        grown = expanded[s.name, margins]
+        return *(dvh.metric(metric, prescription) for dvh in grown), grown[1].volume
 
     tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
     for limit in profile.differences:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phantoms.grid import Grid
+from phantoms.subvoxels import SubVoxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +28,9 @@ class Volume:
     inner: np.ndarray
 
     @classmethod
-    def of(cls, fraction: np.ndarray) -> Volume:
-        """Cut the box out of fractions on the whole grid."""
-        box = []
-        for axis in range(fraction.ndim):
-            hit = np.flatnonzero(fraction.any(axis=tuple(a for a in range(fraction.ndim) if a != axis)))
-            box.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
-        return cls(fraction.shape, tuple(box), fraction[tuple(box)].copy())
+    def of(cls, cells: SubVoxels) -> Volume:
+        """The fractions of voxels that make up `cells`."""
+        return cls(cells.grid.shape, cells.box, cells.fraction())
 
     @property
     def whole(self) -> np.ndarray:
@@ -47,10 +43,6 @@ class Volume:
     def half(self) -> np.ndarray:
         """Which voxels of the box lie in the volume with half of theirs or more, bool."""
         return self.inner >= 0.5
-
-    def cc(self, grid: Grid) -> float:
-        """Volume on `grid`, the grid it is held on [cm3]."""
-        return float(self.inner.sum(dtype=float)) * grid.voxel_volume
 
     def plane(self, index: int, axis: int) -> np.ndarray:
         """Fractions of one plane of voxels normal to `axis`."""

@@ -38,13 +38,14 @@ def load_kernels(
 
 def load_gamma() -> None:
     """Have the kernels of the comparison ready, by that of a dose of two voxels a side with itself."""
+    from phantoms.subvoxels import SubVoxels
     from validation.dvh import Dvh
     from validation.gamma import gamma, parse_criterion
 
     grid, dose = Grid((2, 2, 2), (0.1, 0.1, 0.1), (0.0, 0.0, 0.0)), np.ones((2, 2, 2))
     with _kept():
         gamma(dose, grid, dose, grid, parse_criterion("2%/1mm"))
-        Dvh(dose, dose, grid.voxel_volume, dose).metric("D50%")
+        Dvh(SubVoxels.of_fraction(dose, grid), dose, dose).metric("D50%")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.subvoxels import SubVoxels
 from validation.comparison import compare
 from validation.report import html
 from validation.report.figures import Figures
@@ -270,6 +271,7 @@ def test_line_runs_from_target_through_organ():
     organ[:, 18:21, 9:11] = 1
     dose = np.ones(GRID.shape)
     dose[7, 19, 10] = 5.0
+    target, organ = (SubVoxels.of_fraction(fraction, GRID) for fraction in (target, organ))
     line = line_between(Structure("T", "PTV", target), Structure("O", "ORGAN", organ), dose, GRID)
     middle = line.points[np.abs(line.distance_mm).argmin()]
     wanted = (GRID.centres(0)[7], GRID.centres(1)[8:12].mean(), GRID.centres(2)[8:12].mean())

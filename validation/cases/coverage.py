@@ -26,6 +26,7 @@ from mc.schema import Table
 from mc.source.delivery import fixed
 from mc.source.phase_space import PhaseSpace
 from phantoms.recipes import water_tank
+from phantoms.subvoxels import SubVoxels
 from validation.cases.case import Case, read_physics
 from validation.cases.synthetic_head import Head, write_head
 from validation.cases.verdict import ALLOWANCE, Check, Options, Verdict
@@ -214,8 +215,8 @@ def _regions(doses: list[Dose]) -> dict[tuple[str, str], np.ndarray]:
     farthest = np.max(np.abs(np.meshgrid(*centres, indexing="ij")), axis=0)
     found = {}
     for name, half in REGIONS.items():
-        inside = (farthest < half).astype(float)
-        dvhs = [Dvh(dose.mean, inside, grid.voxel_volume, dose.sigma) for dose in doses]
+        inside = SubVoxels.of_fraction((farthest < half).astype(float), grid)
+        dvhs = [Dvh(inside, dose.mean, dose.sigma) for dose in doses]
         for metric in METRICS:
             values = [dvh.metric(metric) for dvh in dvhs]
             found[name, metric] = np.array([(value.value, value.sigma) for value in values])
