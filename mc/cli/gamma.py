@@ -24,13 +24,17 @@ PASSED, FAILED = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A dose to compare, [Gy] on its grid; `of` says what it is the dose of, as far as the file tells."""
+    """A dose to compare, [Gy] on its grid; `of` says what it is the dose of, as far as the file tells.
+
+    `sigma` is its transport sigma [Gy], where the file states one.
+    """
 
     path: Path
     grid: Grid
     dose: np.ndarray
     of: str
     frame_of_reference_uid: str = ""
+    sigma: np.ndarray | None = None
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -81,7 +85,8 @@ def read_dose(path: Path, dose_to: str = "medium") -> Compared:
             if dose.to_water is None:
                 raise InputError(path, "holds no dose to water", "`mcverify plan --dose-to both` makes one")
             dose = dose.to_water
-        return Compared(path, dose.grid, dose.mean, dose.provenance.get("quantity", "mcverify dose"))
+        of = dose.provenance.get("quantity", "mcverify dose")
+        return Compared(path, dose.grid, dose.mean, of, sigma=dose.sigma)
     from validation.rtdose import read_rtdose
 
     rtdose = read_rtdose(path)

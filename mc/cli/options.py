@@ -146,6 +146,21 @@ examples:
 
 exit code: 0 (or passed, with --tolerance), 1 rate below the tolerance, 2 no rate"""
 
+DVH = """\
+Dose-volume histograms: metrics of every structure of an RTSTRUCT, and the dose limits of a profile for a
+number of fractions. DOSE is an RTDOSE or a dose.h5 of mcverify; a second one may be compared with it."""
+
+DVH_EPILOG = """\
+Structures are cut finer than voxels, and doses interpolated; docs/dvh.md explains how.
+Metrics: Dmean Dmin Dmax D95% D0.35cc V20Gy V20Gy[cc] V100% CV12Gy (spared volume) DC700cc.
+
+examples:
+  mcverify dvh RTDOSE.dcm RTSTRUCT.dcm
+  mcverify dvh RTDOSE.dcm RTSTRUCT.dcm --fractions 3 --profile tg101 --prescription 24Gy --out dvh
+  mcverify dvh RTDOSE.dcm RTSTRUCT.dcm --compare result/dose.h5 --metrics D5cc,V20Gy[cc]
+
+exit code: 0, 1 where a dose limit is broken, 2 bad input"""
+
 INSPECT = """\
 Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN
 with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
@@ -227,6 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _phsp(commands.add_parser("phsp", help="tools for phase spaces", description=PHSP, epilog=PHSP_EPILOG))
     _gamma(commands.add_parser("gamma", help="compare two doses", description=GAMMA, epilog=GAMMA_EPILOG))
+    _dvh(commands.add_parser("dvh", help="DVH and dose limits", description=DVH, epilog=DVH_EPILOG))
     inspect = commands.add_parser("inspect", help="what is this file or folder?", description=INSPECT)
     inspect.add_argument("path", metavar="FILE_OR_DIR", type=Path)
     _validate(
@@ -283,7 +299,8 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         metavar="NAME|FILE",
-        help="limits to judge by: spine, stereotactic, tg218, or a TOML file (default: spine)",
+        help="limits to judge by: spine, tg101, hytec-cord, stereotactic, tg218, mppg5b, or a TOML file "
+        "(default: spine)",
     )
     parser.add_argument(
         "--calibration",
@@ -512,6 +529,30 @@ def _gamma(parser: argparse.ArgumentParser) -> None:
         "--tolerance", metavar="PERCENT", type=units.share, help="exit with 1 below this passing rate"
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the figures to this JSON file")
+
+
+def _dvh(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dose", metavar="DOSE", type=Path)
+    parser.add_argument("structures", metavar="RTSTRUCT", type=Path)
+    parser.add_argument("--compare", metavar="DOSE", type=Path, help="a second dose, such as Monte Carlo's")
+    parser.add_argument(
+        "--metrics",
+        metavar="NAMES",
+        type=lambda text: tuple(name.strip() for name in text.split(",") if name.strip()),
+        default=(),
+        help="more metrics, parted by commas",
+    )
+    parser.add_argument("--profile", metavar="NAME|FILE", help="whose limits (default: spine)")
+    parser.add_argument(
+        "--fractions",
+        metavar="N",
+        type=units.count,
+        help="picks the limits; a dose of one fraction is multiplied by it",
+    )
+    parser.add_argument(
+        "--prescription", metavar="DOSE", type=units.dose, help="what V100%% speaks of, such as 24Gy"
+    )
+    parser.add_argument("--out", metavar="STEM", type=Path, help="write STEM.json and STEM.png")
 
 
 def _validate(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ import re
 from argparse import ArgumentTypeError
 
 CENTIMETRES = {"mm": 0.1, "cm": 1.0}
+GRAY = {"Gy": 1.0, "cGy": 0.01}
 MEV = {"MeV": 1.0, "keV": 1e-3}
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 VOXELS = (0.05, 2.0)  # least and greatest voxel side [cm]
@@ -49,6 +50,14 @@ def energy(text: str) -> float:
     value = _quantity(text, MEV, "an energy such as 0.5MeV or 500keV")
     if value < 0.0:
         raise ArgumentTypeError(f"{text!r} is negative")
+    return value
+
+
+def dose(text: str) -> float:
+    """Dose above 0 [Gy]: "20Gy"."""
+    value = _quantity(text, GRAY, "a dose such as 20Gy or 2000cGy")
+    if value <= 0.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
     return value
 
 
