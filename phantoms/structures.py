@@ -35,6 +35,7 @@ from phantoms.polygons import Slab
 from phantoms.solids import Run
 
 SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
+SAME_VERTEX_CM = 1e-4  # vertices within a micrometre are one
 GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
 AREA_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 BODY_NAMES = ("BODY", "EXTERNAL", "SKIN", "PATIENT", "OUTLINE", "OUTER CONTOUR")
@@ -317,8 +318,9 @@ def _gaps(z: np.ndarray, spacing: float, heights: np.ndarray) -> tuple[int, ...]
 
 
 def _without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:
-    """Drop contours drawn twice, which the even-odd rule would cancel."""
-    unique = list({contour.tobytes(): contour for contour in contours}.values())
+    """Drop contours drawn twice, which the even-odd rule would cancel: in any direction, closed or not."""
+    vertices = (np.unique(np.rint(contour / SAME_VERTEX_CM), axis=0).tobytes() for contour in contours)
+    unique = list({key: contour for key, contour in zip(vertices, contours, strict=True)}.values())
     dropped = len(contours) - len(unique)
     return unique, [f"structure {name}: {dropped} contour(s) drawn twice were taken once"] if dropped else []
 

@@ -16,7 +16,7 @@ from phantoms.grid import Grid
 
 CELLS = 300_000  # wanted inside a structure: edges of 1/70 of it
 LEAST = 0.01  # share of a cell below which it is taken as empty, for margins
-MOST_DIVISIONS = 32  # of a voxel's side
+DIVISIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of a voxel's side: each but 3 is twice another
 MOST_CELLS = 10_000_000  # of the box around a structure, unless its voxels alone are more
 
 
@@ -73,6 +73,19 @@ class SubVoxels:
         z, y, x = (cells // n for cells, n in zip(self.coverage.shape, self.divisions, strict=True))
         return self.coverage.reshape(z, a, y, b, x, c).mean(axis=(1, 3, 5), dtype=float).astype(np.float32)
 
+    def coarser(self, cells: int) -> SubVoxels:
+        """The same in larger cells, as long as more than `cells` lie inside and voxels are divided evenly."""
+        divisions, coverage = self.divisions, self.coverage
+        while coverage.sum(dtype=float) > cells:
+            steps = [n if n < 4 else 2 for n in divisions]
+            if max(steps) == 1:
+                break
+            a, b, c = steps
+            z, y, x = (size // step for size, step in zip(coverage.shape, steps, strict=True))
+            coverage = coverage.reshape(z, a, y, b, x, c).mean(axis=(1, 3, 5), dtype=np.float32)
+            divisions = tuple(n // step for n, step in zip(divisions, steps, strict=True))
+        return SubVoxels(self.grid, self.first, divisions, coverage, self.whole_cc)
+
     def expanded(self, margins: Sequence[float]) -> SubVoxels:
         """The volume grown by an ellipsoid of half axes `margins` (z, y, x) [cm], cut off at the grid.
 
@@ -118,10 +131,11 @@ def divisions(volume: float, grid: Grid, voxels: float) -> tuple[int, int, int]:
     Fewer where the `voxels` of the box around it would hold more than `MOST_CELLS`.
     """
     edge = (max(volume, 1e-9) / CELLS) ** (1 / 3)
-    parts = [int(np.clip(np.ceil(side / edge - 1e-6), 1, MOST_DIVISIONS)) for side in grid.spacing]
-    while max(parts) > 1 and voxels * np.prod(parts) > MOST_CELLS:
-        parts = [max(1, n - 1) if n == max(parts) else n for n in parts]
-    return tuple(parts)
+    choices = [next((k for k, n in enumerate(DIVISIONS) if side / n <= edge), -1) for side in grid.spacing]
+    choices = [k % len(DIVISIONS) for k in choices]
+    while max(choices) > 0 and voxels * np.prod([DIVISIONS[k] for k in choices]) > MOST_CELLS:
+        choices = [max(0, k - 1) if k == max(choices) else k for k in choices]
+    return tuple(DIVISIONS[k] for k in choices)
 
 
 def _along(axis: int) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from validation.dvh import MetricValue
-from validation.profiles import Constraint, Profile
+from validation.profiles import TARGET, Constraint, Profile
 
 FLIP, FLIP_IN_NOISE, BROKEN, KEPT_BY_MC, KEPT, NOT_EVALUATED = OUTCOMES = (
     "flip",  # kept by the plan, broken by Monte Carlo beyond its noise
@@ -22,6 +22,7 @@ FLIP, FLIP_IN_NOISE, BROKEN, KEPT_BY_MC, KEPT, NOT_EVALUATED = OUTCOMES = (
     "kept by both",
     "not evaluated",
 )
+NO_TARGET = "no structure is a target"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ConstraintRow:
     Parameters
     ----------
     organ : str
-        As the profile calls it.
+        As the profile calls it, or 'target'.
     structure : str or None
         As the structure set calls it; None where no structure is this organ.
     matched_by : str
@@ -108,6 +109,7 @@ class Judged(Protocol):
     """A structure as the constraints see it."""
 
     name: str
+    is_target: bool
 
 
 # metric of a structure, expanded by margins (x, y, z) [mm] or as it is: values of plan and Monte Carlo, and
@@ -140,13 +142,24 @@ def judge_constraints(
     for limit in profile.constraints:
         if limit.fractions != fractions:
             continue
-        organ = profile.organ(limit.organ)
-        matched = [(s, by) for s in structures if (by := organ.match(s.name)) is not None]
+        if limit.organ == TARGET:
+            matched, absent = [(s, "target") for s in structures if s.is_target], []
+        else:
+            organ = profile.organ(limit.organ)
+            matched = [(s, by) for s in structures if (by := organ.match(s.name)) is not None]
+            out = [(name, organ.match(name), why) for name, why in (left_out or {}).items()]
+            absent = [(name, by, why) for name, by, why in out if by is not None]
         rows += [_row(limit, s.name, by, *read(s, limit.metric, limit.prv_mm), profile) for s, by in matched]
-        absent = [(name, why) for name, why in (left_out or {}).items() if organ.matches(name)]
-        rows += [_missing(limit, name, organ.match(name), why) for name, why in absent]
+        rows += [_missing(limit, name, by, why) for name, by, why in absent]
         if not matched and not absent:
-            rows.append(_missing(limit, None, "", f"no structure is named as {limit.organ}"))
+            rows.append(
+                _missing(
+                    limit,
+                    None,
+                    "",
+                    NO_TARGET if limit.organ == TARGET else f"no structure is named as {limit.organ}",
+                )
+            )
     return tuple(sorted(rows, key=lambda row: OUTCOMES.index(row.outcome)))
 
 

@@ -20,8 +20,9 @@ from numba import njit
 from phantoms.errors import InputError
 from phantoms.subvoxels import SubVoxels
 
-DRAWS = 40  # resampled doses for a sigma, which is then known to 11 %
-LEAST_DRAWS, CELLS_OF_ALL_DRAWS = 12, 40_000_000  # fewer for large structures
+DRAWS, CELLS_DRAWN = 40, 40_000  # resampled doses for a sigma, known to 11 %, and cells in which they are
+LEAST_DRAWS, CELLS_OF_ALL_DRAWS = 12, 40_000_000  # fewer draws for large structures
+BEYOND_SIGMAS = 6.0  # by which a resampled dose may leave the range of the dose
 SEED = 20_000
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
 BINS, BINS_DRAWN = 16384, 4096  # from the lowest to the highest dose; within them doses are interpolated
@@ -127,7 +128,7 @@ class Dvh:
             raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(self._dose))} doses are not finite")
         self._sigma = None if sigma is None else np.ascontiguousarray(sigma[around], dtype=np.float64)
         self._corner = tuple(part.start - a.start for part, a in zip(cells.box, around, strict=True))
-        self._read = self._cumulate(self._dose, BINS)
+        self._read = self._cumulate(self._dose, cells)
 
     @property
     def lowest(self) -> float:
@@ -214,25 +215,37 @@ class Dvh:
     def _drawn(self) -> list[_Cumulative]:
         """What doses resampled from the voxels' sigmas read."""
         random = np.random.default_rng(SEED)
+        cells = self._cells.coarser(CELLS_DRAWN)
+        draws = int(np.clip(CELLS_OF_ALL_DRAWS / cells.coverage.size, LEAST_DRAWS, DRAWS))
+        beyond = BEYOND_SIGMAS * float(self._sigma.max())
+        within = self.lowest - beyond, self.highest + beyond
         drawn = []
-        draws = int(np.clip(CELLS_OF_ALL_DRAWS / self._cells.coverage.size, LEAST_DRAWS, DRAWS))
         for _ in range(draws):
             dose = random.standard_normal(self._dose.shape)
             dose *= self._sigma
             dose += self._dose
-            drawn.append(self._cumulate(dose, BINS_DRAWN))
+            drawn.append(self._cumulate(dose, cells, within))
         return drawn
 
-    def _cumulate(self, dose: np.ndarray, bins: int) -> _Cumulative:
-        cells = self._cells
+    def _cumulate(
+        self, dose: np.ndarray, cells: SubVoxels, within: tuple[float, float] | None = None
+    ) -> _Cumulative:
+        """The cells sorted by dose; where no range is given to sort them `within`, it is looked for."""
         along = zip(cells.coverage.shape, cells.divisions, self._corner, dose.shape, strict=True)
         axes = [_nodes(*axis) for axis in along]
-        lowest, highest = _extremes(cells.coverage, dose, *axes)
-        lowest = max(lowest, min(0.0, float(dose.min())))  # a valley between voxels does not go below 0
+        bins = BINS if within is None else BINS_DRAWN
+        if within is None:
+            lowest, highest = _extremes(cells.coverage, dose, *axes)
+            # a valley between voxels does not go below 0
+            within = max(lowest, min(0.0, float(dose.min()))), highest
+        lowest, highest = within
         width = max((highest - lowest) / bins, ROUNDING * max(abs(highest), 1e-6))
         counts, more, ends, mean = _histogram(cells.coverage, dose, *axes, lowest, highest, width, bins)
-        below = np.concatenate([[0.0], np.maximum.accumulate(np.cumsum(counts + np.cumsum(more)))])
-        return _Cumulative(lowest, highest, width, below * cells.cell_volume, ends, mean)
+        inside = np.maximum(counts + np.cumsum(more), 0.0)
+        below = np.concatenate([[0.0], np.cumsum(inside)])
+        held = np.flatnonzero(inside > ROUNDING * below[-1])
+        lowest, highest = ends[0, held[0]], ends[1, held[-1]]
+        return _Cumulative(within[0], lowest, highest, width, below * cells.cell_volume, ends, mean)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,8 +254,8 @@ class _Cumulative:
 
     Parameters
     ----------
-    lowest, highest, width : float
-        Doses of the structure, and the width of the bins between [Gy].
+    start, lowest, highest, width : float
+        Where the bins begin, doses of the structure, and the width of the bins [Gy].
     below : (bins + 1,) float64
         Volume whose dose is below each border of the bins [cm3].
     ends : (2, bins) float64
@@ -251,6 +264,7 @@ class _Cumulative:
         [Gy]
     """
 
+    start: float
     lowest: float
     highest: float
     width: float
@@ -261,7 +275,7 @@ class _Cumulative:
     def percent(self, dose: np.ndarray) -> np.ndarray:
         """Percentage of the volume that receives at least `dose` (n,) [Gy], (n,)."""
         dose = dose - ROUNDING * np.abs(dose)
-        bins = np.clip(np.floor((dose - self.lowest) / self.width), 0, self.below.size - 2).astype(int)
+        bins = np.clip(np.floor((dose - self.start) / self.width), 0, self.below.size - 2).astype(int)
         low, high = self.ends[:, bins]
         share = np.clip((dose - low) / np.maximum(high - low, ROUNDING * self.width), 0.0, 1.0)
         share = np.where(dose <= low, 0.0, np.where(dose > high, 1.0, share))

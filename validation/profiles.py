@@ -359,7 +359,7 @@ def _read_constraint(entry: Table, organs: list[str]) -> Constraint:
     metric = _metric(entry)
     spared = parse_metric(metric).kind in ("cold volume", "min")
     constraint = Constraint(
-        entry.choice("organ", organs),
+        entry.choice("organ", (TARGET, *organs)),
         metric,
         int(fractions),
         entry.number("limit", above=0),

@@ -50,6 +50,10 @@ class Evaluated:
     def name(self) -> str:
         return self.structure.name
 
+    @property
+    def is_target(self) -> bool:
+        return self.structure.is_target
+
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Print metrics and limits; write them and the curves."""

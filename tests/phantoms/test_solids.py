@@ -84,6 +84,15 @@ def test_order_closing_points_and_direction_do_not_matter(tmp_path):
     np.testing.assert_allclose(mixed.coverage, plain.coverage, atol=0.05)
 
 
+def test_a_shell_and_a_pole_of_no_area(tmp_path):
+    """Rings that become discs; the poles drawn as contours of no area."""
+    planes = np.linspace(-2, 2, 41)
+    contours = [disc(np.sqrt(r * r - z * z), z) for z in planes for r in (2.0, 1.6) if abs(z) < r - 1e-9]
+    contours += [np.full((4, 3), (0.0, 0.0, z)) for z in (-2.0, 2.0)]
+    expected = 4 / 3 * np.pi * (8 - 1.6**3)
+    assert cut(read_one(tmp_path, contours), GRID).volume == pytest.approx(expected, rel=0.005)
+
+
 def test_a_grid_that_cuts_a_structure_holds_its_part(tmp_path):
     roi = read_one(tmp_path, [disc(np.sqrt(max(4 - z * z, 0)), z) for z in np.arange(-19, 20) * 0.1])
     half = Grid((30, 31, 16), GRID.spacing, (-3.6, -3.4, -15.5 * 0.21))  # ends at x = 0

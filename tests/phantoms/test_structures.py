@@ -114,10 +114,15 @@ def test_a_wide_gap_stays_empty_and_is_said(tmp_path):
     assert "no contours in 1 gap(s), z = 6.0 to 21.0 mm" in roi.warnings[0]
 
 
+def closed(contour):
+    return np.vstack([contour, contour[:1]])
+
+
 def test_a_contour_drawn_twice_counts_once(tmp_path):
     contours = [circle(1, z) for z in PLANES]
-    roi = read_one(tmp_path, contours + [contours[10]])
-    assert volume(roi) == pytest.approx(np.pi * 6.1, rel=1e-3)
+    for copy in (contours[10], contours[10][::-1], np.roll(contours[10], 7, axis=0), closed(contours[10])):
+        roi = read_one(tmp_path, [*contours, copy])
+        assert volume(roi) == pytest.approx(np.pi * 6.1, rel=1e-3)
     assert "drawn twice" in roi.warnings[0]
 
 

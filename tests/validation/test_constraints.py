@@ -13,7 +13,9 @@ from validation.dvh import MetricValue
 from validation.profiles import Constraint, load_profile, synonyms
 
 PROFILE = replace(load_profile("spine"), organs=synonyms())
-CORD, LIVER = SimpleNamespace(name="SpinalCord"), SimpleNamespace(name="Liver")
+CORD, LIVER, PTV = (
+    SimpleNamespace(name=name, is_target=name == "Boost") for name in ("SpinalCord", "Liver", "Boost")
+)
 
 
 def limit(organ="cord", value=18.0, relation="<=", metric="D0.35cc", fractions=3, prv_mm=None):
@@ -75,6 +77,15 @@ def test_a_missing_structure_is_a_row():
     (row,) = judge([limit("oesophagus")], {})
     assert row.structure is None and row.outcome == "not evaluated" and row.status == "shown"
     assert "oesophagus" in row.note and row.plan is None and row.unit == "Gy"
+
+
+def test_limits_of_targets():
+    coverage = limit("target", 95.0, ">=", "V100%")
+    values = {"SpinalCord": (17.0, 17.0, 0.1), "Boost": (96.0, 94.0, 0.1)}
+    (row,) = judge([coverage], values, structures=(CORD, PTV))
+    assert (row.structure, row.matched_by, row.outcome) == ("Boost", "target", "flip")
+    (row,) = judge([coverage], values)
+    assert row.outcome == "not evaluated" and "target" in row.note
 
 
 def test_only_the_limits_of_the_plans_fractions():
