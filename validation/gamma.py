@@ -18,6 +18,8 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.gamma_search import search
 
+SWEEP_STEP = 5.0  # between the thresholds of a sweep [% of the normalisation]
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -74,6 +76,24 @@ def parse_criterion(text: str, local: bool = False, threshold_percent: float = 1
 
 
 @dataclass(frozen=True, eq=False)
+class Sweep:
+    """Passing rates by dose threshold; arrays are (n,).
+
+    Parameters
+    ----------
+    threshold_percent : float64
+        Of the normalisation: that of the criterion, then multiples of `SWEEP_STEP`.
+    passing_percent : float64
+        NaN where no voxel is left.
+    voxels : int
+    """
+
+    threshold_percent: np.ndarray
+    passing_percent: np.ndarray
+    voxels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class GammaMap:
     """Gamma on the reference grid.
 
@@ -120,6 +140,18 @@ class GammaMap:
     def passing_rate(self, mask: np.ndarray | None = None) -> float:
         """Percentage of the evaluated voxels (within `mask`) with gamma up to 1; NaN if there are none."""
         return passing_rate(self.values(mask))
+
+    def sweep(self, reference: np.ndarray) -> Sweep:
+        """Passing rates above rising thresholds of the reference dose, (nz, ny, nx) [Gy]."""
+        first = self.criterion.threshold_percent
+        steps = np.arange(SWEEP_STEP, 100.0, SWEEP_STEP)
+        threshold = np.concatenate([[first], steps[steps > first + 1e-9]])
+        # counted once by the interval between two thresholds, then summed from the highest down
+        place = np.digitize(100.0 * reference[self.evaluated] / self.normalisation, threshold[1:])
+        voxels = np.bincount(place, minlength=threshold.size)[::-1].cumsum()[::-1]
+        passing = np.bincount(place[self.found <= 1.0], minlength=threshold.size)[::-1].cumsum()[::-1]
+        with np.errstate(invalid="ignore"):
+            return Sweep(threshold, 100.0 * passing / np.where(voxels, voxels, np.nan), voxels)
 
     def histogram(self, width: float = 0.05, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Counts of gamma in bins of `width` from 0 to `max_gamma`, (n,), and the edges, (n + 1,)."""

@@ -26,7 +26,7 @@ from validation.constraints import (
     judge_constraints,
 )
 from validation.dvh import Dvh, MetricValue
-from validation.gamma import GammaMap, gamma, passing_rate
+from validation.gamma import GammaMap, Sweep, gamma, passing_rate
 from validation.profiles import TARGET, DifferenceLimit, GammaLimit, Profile
 from validation.statistics import noise_ceiling
 from validation.volumes import Volume
@@ -126,9 +126,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class GammaResult:
-    """Passing rates of one criterion [%]: over BODY, its noise ceiling, and by structure."""
+    """Passing rates of one criterion [%]: over BODY, its noise ceiling, by dose threshold, by structure."""
 
     map: GammaMap
+    sweep: Sweep
     rate: float
     ceiling: float | None
     by_structure: dict[str, float]
@@ -188,6 +189,11 @@ class Verdict:
                     "uncovered": result.map.uncovered,
                     "passing_percent": _finite(result.rate),
                     "noise_ceiling_percent": _finite(result.ceiling),
+                    "sweep": {
+                        "threshold_percent": result.sweep.threshold_percent.tolist(),
+                        "passing_percent": [_finite(rate) for rate in result.sweep.passing_percent],
+                        "voxels": result.sweep.voxels.tolist(),
+                    },
                     "by_structure_percent": {k: _finite(v) for k, v in result.by_structure.items()},
                 }
                 for result in self.gamma
@@ -300,7 +306,7 @@ def _gamma(
     for s in structures:
         inside = s.volume.of_values(values)[s.volume.half]
         rates[s.name] = passing_rate(inside[np.isfinite(inside)])
-    return GammaResult(found, found.passing_rate(), ceiling, rates)
+    return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates)
 
 
 def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:

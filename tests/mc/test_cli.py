@@ -182,7 +182,9 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     assert main(plan()) in (0, 1)  # such a folder is a result folder still
 
 
-@pytest.mark.parametrize(("room", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm", "inputs.h5"})])
+@pytest.mark.parametrize(
+    ("room", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm", "inputs.h5"})]
+)
 def test_full_disk(bench, capsys, full_disk, room, left):
     main(plan())  # the kernels are kept before the disk fills up
     shutil.rmtree("out")

@@ -45,6 +45,20 @@ def test_pure_scale_of_a_uniform_dose(scale, expected):
     np.testing.assert_allclose(result.gamma, expected, atol=1e-9)
 
 
+def test_sweep_is_the_rate_above_each_threshold():
+    reference = smooth_dose(GRID, 3, peak=50.0)
+    other = reference * np.random.default_rng(1).normal(1.0, 0.04, reference.shape)
+    found = gamma(reference, GRID, other, GRID, Criterion(3.0, 1.0, threshold_percent=12.0))
+    sweep = found.sweep(reference)
+    assert sweep.threshold_percent[:3].tolist() == [12.0, 15.0, 20.0] and sweep.threshold_percent[-1] == 95.0
+    assert 60.0 < sweep.passing_percent[0] < 99.0
+    for threshold, rate, voxels in zip(
+        sweep.threshold_percent, sweep.passing_percent, sweep.voxels, strict=True
+    ):
+        above = reference >= 0.01 * threshold * reference.max()
+        assert voxels == found.count(above) and rate == pytest.approx(found.passing_rate(above))
+
+
 @pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize("offset", [0.0, 0.7, -1.3])
 @pytest.mark.parametrize("shift", [(0, 0, 0), (0.02, -0.03, 0.05)])

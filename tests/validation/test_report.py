@@ -117,7 +117,7 @@ def words_of(document) -> str:
 
 def test_pdf_tells_the_same_on_four_pages(printed, page):
     document = pypdfium2.PdfDocument(printed)
-    assert 2 <= len(document) <= 5
+    assert 2 <= len(document) <= 4
     text, told = words_of(document), checked(page).text
     for part in ("FAIL", "Verdict", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
                  "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
@@ -144,7 +144,7 @@ def test_no_name_and_no_number_of_the_patient(page, printed):
 
 def test_figures_are_pictures_and_show_something(page):
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(pictures) == 6
+    assert len(pictures) == 5
     for picture in pictures:
         pixels = imread(io.BytesIO(base64.b64decode(picture)))
         assert pixels.shape[1] == pytest.approx(1110, abs=2) and pixels[..., :3].std() > 0.05

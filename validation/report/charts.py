@@ -1,4 +1,4 @@
-"""Charts: DVH, profile, gamma histogram."""
+"""Charts: DVH, profile, gamma by value and by dose threshold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEGEND = {"frameon": True, "framealpha": 0.9, "edgecolor": "0.8"}
 
 def dvh(comparison: Comparison) -> Drawing:
     """Cumulative DVHs: plan solid, Monte Carlo dashed with its band of sigma."""
-    figure = Figure(figsize=(WIDTH, 3.4))
+    figure = Figure(figsize=(WIDTH, 2.9))
     axis = figure.add_axes((0.075, 0.12, 0.70, 0.81))
     by_name = {curves.structure: curves for curves in comparison.curves}
     handles = []
@@ -36,7 +36,7 @@ def dvh(comparison: Comparison) -> Drawing:
         places = _marks(curves.plan_percent, index)
         axis.plot(curves.dose_gy, curves.plan_percent, markevery=places, **look, **marks)
         axis.plot(curves.dose_gy, curves.mc_percent, linestyle=DASHED, **look)
-        handles.append(Line2D([], [], label=legend_name(curves.structure), **look, **marks))
+        handles.append(Line2D([], [], label=legend_name(index, curves.structure), **look, **marks))
     if comparison.prescription:
         axis.axvline(comparison.prescription, color="0.35", linewidth=0.7, linestyle=":")
         place = (comparison.prescription, 101.5)
@@ -67,7 +67,7 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     line = line_between(target, organ, plan, grid)
     planned, found, sigma = (line.sample(v, grid) for v in (plan, comparison.mc.mean, comparison.mc.sigma))
     reference, of = scale(comparison)
-    figure = Figure(figsize=(WIDTH, 3.3))
+    figure = Figure(figsize=(WIDTH, 2.7))
     above = figure.add_axes((0.09, 0.40, 0.89, 0.57))
     below = figure.add_axes((0.09, 0.13, 0.89, 0.22), sharex=above)
     x = line.distance_mm
@@ -101,41 +101,44 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     return finish(figure, f"Profile from {target.name} to {organ.name}", text)
 
 
-def gamma_histogram(comparison: Comparison) -> Drawing:
-    """Distribution of gamma over BODY for every criterion."""
-    figure = Figure(figsize=(WIDTH, 2.3))
-    axis = figure.add_axes((0.075, 0.18, 0.90, 0.78))
+def gamma(comparison: Comparison) -> Drawing:
+    """For every criterion over BODY: the distribution of gamma, and passing rates by dose threshold."""
+    figure = Figure(figsize=(WIDTH, 2.1))
+    left = figure.add_axes((0.075, 0.20, 0.41, 0.75))
+    right = figure.add_axes((0.575, 0.20, 0.415, 0.75))
     results, leading = comparison.verdict.gamma, leading_gamma(comparison)
+    lowest = 100.0
     for index, result in enumerate(results):
         counts, edges = result.map.histogram(BIN)
         share = 100 * counts / counts.sum()
         if result is leading:
-            axis.stairs(share, edges, fill=True, color="#b8cbe6")
-        axis.stairs(
-            share,
-            edges,
-            color=colour(index),
-            linewidth=1.2,
-            linestyle=LINE_STYLES[index % len(LINE_STYLES)],
-            label=f"{gamma_text(result)}: {result.rate:.2f} % pass",
-        )
-    axis.axvline(1.0, color="black", linewidth=0.9)
+            left.stairs(share, edges, fill=True, color="#b8cbe6")
+        look = {"color": colour(index), "lw": 1.2, "ls": LINE_STYLES[index % len(LINE_STYLES)]}
+        left.stairs(share, edges, **look)
+        sweep, name = result.sweep, f"{gamma_text(result)}: {result.rate:.2f} %"
+        right.plot(sweep.threshold_percent, sweep.passing_percent, label=name, **look)
+        lowest = min(lowest, float(np.nanmin(sweep.passing_percent)))
+    left.axvline(1.0, color="black", linewidth=0.9)
     place = {"xycoords": ("data", "axes fraction"), "va": "top"}
-    axis.annotate("passes", (0.99, 0.96), ha="right", **place)
-    axis.annotate("fails", (1.01, 0.96), ha="left", **place)
+    left.annotate("passes", (0.98, 0.96), ha="right", **place)
+    left.annotate("fails", (1.02, 0.96), ha="left", **place)
     top = max(result.map.max_gamma for result in results)
     fewest = min(result.map.count() for result in results)
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.set(xlabel=f"gamma (the last bin holds all above {top - BIN:g})", ylabel="voxels [%]")
-    axis.set(xlim=(0, top), ylim=(min(1.0, 50.0 / fewest), 100))
-    axis.grid(color="0.9", linewidth=0.5)
-    axis.legend(loc="upper right", **LEGEND)
+    left.set_yscale("log")
+    left.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    left.set(xlabel=f"gamma (the last bin holds all above {top - BIN:g})", ylabel="voxels [%]")
+    left.set(xlim=(0, top), ylim=(min(1.0, 50.0 / fewest), 100))
+    right.set(xlabel="dose threshold [% of the plan's maximum]", ylabel="passing [%]")
+    right.set_ylim(max(0.0, lowest - 0.05 * (100.0 - lowest) - 0.1), 100.0 + 0.05 * (100.0 - lowest) + 0.05)
+    for axis in (left, right):
+        axis.grid(color="0.9", linewidth=0.5)
+    right.legend(loc="best", **LEGEND)
     text = (
-        f"Gamma of the voxels of {comparison.body_name} above the dose threshold (reference: plan, "
-        f"evaluated: Monte Carlo). Filled: {leading.map.criterion}."
+        f"Left: gamma of the voxels of {comparison.body_name} above the dose threshold (reference: plan, "
+        f"evaluated: Monte Carlo); filled: {leading.map.criterion}. Right: passing rate of the voxels above "
+        "higher thresholds, lines as on the left."
     )
-    return finish(figure, "Gamma histogram", text)
+    return finish(figure, "Gamma", text)
 
 
 def _marks(percent: np.ndarray, index: int) -> list[int]:

@@ -73,7 +73,7 @@ class Cell:
     ----------
     text : str
     small : str
-        In small print beneath it.
+        In small print beneath it, or after it in the last column.
     status : {'', 'pass', 'warn', 'fail', 'shown'}
         Marks the cell.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import string
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ STYLE = {
     "axes.linewidth": 0.6,
     "font.family": "DejaVu Sans",
     "text.parse_math": False,  # a structure's name may hold dollar signs
+    "hatch.linewidth": 0.5,
 }
 DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
@@ -37,6 +39,11 @@ def finish(figure: Figure, title: str, caption: str) -> Drawing:
     return Drawing(buffer.getvalue(), title, caption)
 
 
+def letter(index: int) -> str:
+    """Letter by which the structure of this index is known without colours; sides are capitals."""
+    return string.ascii_lowercase[index % len(string.ascii_lowercase)]
+
+
 def colour(index: int) -> str:
     """Colour of the structure of this index."""
     return COLOURS[index % len(COLOURS)]
@@ -47,6 +54,6 @@ def marker(index: int) -> str:
     return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
 
 
-def legend_name(name: str) -> str:
-    """`name` for a legend, which would leave out what begins with an underscore."""
-    return f" {name}" if name.startswith("_") else name
+def legend_name(index: int, name: str) -> str:
+    """What a legend says of the structure of this index."""
+    return f"{letter(index)}  {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -27,6 +28,8 @@ from validation.report.choices import (
 from validation.report.drawing import STYLE, WIDTH, Drawing, finish
 from validation.report.layers import (
     CT_WINDOW,
+    SIGN_DISTANCE,
+    SIGNED,
     draw_ct,
     draw_difference,
     draw_gamma,
@@ -41,10 +44,17 @@ from validation.verdict import Structure
 
 LEFT, GAP = 0.5, 0.55  # left of the first plane and between two, for their axes' labels [inch]
 ABOVE, BETWEEN = 0.22, 0.55  # a plane for its title, and between rows for title and labels [inch]
-TALLEST = 4.0  # of the planes of one figure together [inch]
+TALLEST = 3.4  # of the planes of one figure together [inch]
 LEGEND_LINE = 0.17  # height [inch]
 BAR = 0.11  # height of a colour bar [inch]
 GAMMA_TICKS = [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+class Place(NamedTuple):
+    """A point (z, y, x) [cm] that planes go through, and its name."""
+
+    point: np.ndarray
+    name: str
 
 
 @dataclass(frozen=True)
@@ -61,94 +71,80 @@ class Figures:
         organ, target = leading_organ(comparison), leading_target(comparison)
         with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # of names in other scripts: the tables have them
-            planes = [isodose_planes(comparison)]
-            if organ is not None:
-                planes.append(organ_plane(comparison, organ))
-            planes.append(map_planes(comparison))
+            places = _places(comparison, organ)
+            planes = [isodose_planes(comparison, places), map_planes(comparison, places)]
             if organ is not None and target is not None:
                 planes.append(charts.profile(comparison, target, organ))
             dvh = (charts.dvh(comparison),) if comparison.curves else ()
-            return cls(dvh, (charts.gamma_histogram(comparison),), tuple(planes))
+            return cls(dvh, (charts.gamma(comparison),), tuple(planes))
 
 
-def isodose_planes(comparison: Comparison) -> Drawing:
-    """Isodoses of both doses over CT in three planes."""
-    point, name = centre(comparison)
+def _places(comparison: Comparison, organ: Structure | None) -> list[Place]:
+    """The isocentre, and the plan's hottest voxel in the most critical organ at risk."""
+    places = [Place(*centre(comparison))]
+    if organ is not None:
+        grid = comparison.plan_dose.grid
+        hottest = hottest_voxel(organ, comparison.plan_dose.dose)
+        point = np.array([grid.centres(a)[i] for a, i in enumerate(hottest)])
+        places.append(Place(point, f"the plan's maximum in {organ.name}"))
+    return places
+
+
+def isodose_planes(comparison: Comparison, places: Sequence[Place]) -> Drawing:
+    """Isodoses of both doses over CT, three planes through each place."""
     box = box_above(comparison, 0.5, 25.0)
     legends = [isodose_handles(comparison), *_lines_of(structure_handles(comparison))]
-    figure, axes = _layout([VIEWS], box, below=0.1 + LEGEND_LINE * len(legends))
-    for axis, view in zip(axes[0], VIEWS, strict=True):
-        draw_ct(axis, comparison, view, point)
-        draw_structures(axis, comparison, view, point, shaded=True)
-        draw_isodoses(axis, comparison, view, point)
-        frame(axis, view, point, box)
+    figure, axes = _layout([VIEWS] * len(places), box, below=0.1 + LEGEND_LINE * len(legends))
+    for place, line in zip(places, axes, strict=True):
+        for axis, view in zip(line, VIEWS, strict=True):
+            draw_ct(axis, comparison, view, place.point)
+            draw_structures(axis, comparison, view, place.point, box, shaded=True)
+            draw_isodoses(axis, comparison, view, place.point)
+            frame(axis, view, place.point, box)
     _legends(figure, legends)
     text = (
-        f"Three planes through {name} (white cross): isodoses of the plan solid, of Monte Carlo dashed, in "
-        f"percent of the {scale(comparison)[1]}; structures shaded. CT window {CT_WINDOW[0]:g} to "
-        f"{CT_WINDOW[1]:g} HU. DICOM patient coordinates; R L A P H F are the patient's sides."
+        f"Planes through {_through(places)} (white cross): isodoses of the plan solid, of Monte Carlo "
+        f"dashed, in percent of the {scale(comparison)[1]}; structures shaded, with their letters. CT window "
+        f"{CT_WINDOW[0]:g} to {CT_WINDOW[1]:g} HU. DICOM patient coordinates; R L A P H F are the "
+        "patient's sides."
     )
     return finish(figure, "Isodoses", text)
 
 
-def map_planes(comparison: Comparison) -> Drawing:
-    """Dose difference (left) and gamma (right) over CT in three planes."""
-    point, name = centre(comparison)
+def map_planes(comparison: Comparison, places: Sequence[Place]) -> Drawing:
+    """Over CT in three planes: dose difference through each place, and gamma through the first."""
     box = box_above(comparison, 0.1, 15.0)
     result, limit = leading_gamma(comparison), difference_limit(comparison)
     legends = _lines_of(structure_handles(comparison))
-    bars = BAR + 0.4
-    figure, axes = _layout([(view, view) for view in VIEWS], box, below=bars + LEGEND_LINE * len(legends))
-    for view, (left, right) in zip(VIEWS, axes, strict=True):
-        for axis in (left, right):
-            draw_ct(axis, comparison, view, point)
-        shown = draw_difference(left, comparison, view, point, limit)
-        mapped = draw_gamma(right, comparison, result, view, point)
-        for axis in (left, right):
-            draw_structures(axis, comparison, view, point)
-            frame(axis, view, point, box)
+    columns = [*(("difference", place) for place in places), ("gamma", places[0])]
+    rows = [[view] * len(columns) for view in VIEWS]
+    figure, axes = _layout(rows, box, below=BAR + 0.4 + LEGEND_LINE * len(legends))
+    for view, line in zip(VIEWS, axes, strict=True):
+        for axis, (what, place) in zip(line, columns, strict=True):
+            draw_ct(axis, comparison, view, place.point)
+            if what == "gamma":
+                mapped = draw_gamma(axis, comparison, result, view, place.point)
+            else:
+                shown = draw_difference(axis, comparison, view, place.point, limit)
+            draw_structures(axis, comparison, view, place.point, box)
+            frame(axis, view, place.point, box, what if view is VIEWS[0] else "")
     bottom = LEGEND_LINE * len(legends)
     _bar(figure, shown, axes[0][0], bottom, _difference_label(comparison), _ticks(limit))
-    _bar(figure, mapped, axes[0][1], bottom, f"gamma, {gamma_text(result)}", GAMMA_TICKS)
+    _bar(figure, mapped, axes[0][-1], bottom, f"gamma, {gamma_text(result)}", GAMMA_TICKS)
     _legends(figure, legends)
+    reference, of = scale(comparison)
     text = (
-        f"Three planes through {name} (white cross). Left: Monte Carlo less plan within "
-        f"{comparison.body_name}, in percent of the {scale(comparison)[1]} ({scale(comparison)[0]:.2f} Gy). "
-        f"Right: gamma at {result.map.criterion}, where evaluated; what fails is dark, outlined in black."
+        f"Monte Carlo less plan within {comparison.body_name}, in percent of the {of} ({reference:.2f} Gy), "
+        f"in planes through {_through(places)} (white cross); signs where it is more than "
+        f"{SIGNED * limit:g} % over {10 * SIGN_DISTANCE:g} mm. Right: gamma at {result.map.criterion}, "
+        f"where evaluated, in the planes through {places[0].name}; what fails is dark, outlined in black."
     )
     return finish(figure, "Dose difference and gamma", text)
 
 
-def organ_plane(comparison: Comparison, organ: Structure) -> Drawing:
-    """The axial plane of an organ's hottest voxel: isodoses, difference, gamma."""
-    grid, view = comparison.plan_dose.grid, VIEWS[0]
-    hottest = hottest_voxel(organ, comparison.plan_dose.dose)
-    point = np.array([grid.centres(a)[i] for a, i in enumerate(hottest)])
-    box = box_above(comparison, 0.5, 25.0)
-    result, limit = leading_gamma(comparison), difference_limit(comparison)
-    legends = _lines_of(isodose_handles(comparison))
-    bottom = LEGEND_LINE * len(legends)
-    figure, axes = _layout([(view, view, view)], box, below=BAR + 0.4 + bottom)
-    first, second, third = axes[0]
-    for axis in axes[0]:
-        draw_ct(axis, comparison, view, point)
-    draw_structures(first, comparison, view, point, shaded=True)
-    draw_isodoses(first, comparison, view, point)
-    shown = draw_difference(second, comparison, view, point, limit)
-    mapped = draw_gamma(third, comparison, result, view, point)
-    for axis, title in zip(axes[0], ("isodoses", "difference", "gamma"), strict=True):
-        if axis is not first:
-            draw_structures(axis, comparison, view, point)
-        frame(axis, view, point, box, title)
-    _bar(figure, shown, second, bottom, _difference_label(comparison), _ticks(limit))
-    _bar(figure, mapped, third, bottom, f"gamma, {gamma_text(result)}", GAMMA_TICKS)
-    _legends(figure, legends)
-    text = (
-        f"Axial plane z = {10 * point[0]:.1f} mm through the plan's hottest voxel in {organ.name} (white "
-        "cross): isodoses (plan solid, Monte Carlo dashed), difference and gamma; structures in the colours "
-        "of the other figures."
-    )
-    return finish(figure, f"Plane of the {organ.name} maximum", text)
+def _through(places: Sequence[Place]) -> str:
+    """Names of the places, in the order of their rows."""
+    return " and ".join(place.name for place in places)
 
 
 def _difference_label(comparison: Comparison) -> str:

@@ -8,10 +8,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
+from phantoms.grid import Grid
 from validation.comparison import Comparison
 from validation.report.choices import scale, shown_structures
-from validation.report.drawing import colour, legend_name
+from validation.report.drawing import colour, legend_name, letter
 from validation.report.planes import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut
 from validation.verdict import GammaResult
 
@@ -20,6 +22,11 @@ LEVELS = (20, 50, 80, 100, 120)  # isodoses [% of the prescription]
 LEVEL_COLOURS = ("#56b4ff", "#35e0c8", "#f4f43c", "#ff9d2e", "#ff4d4d")  # light on a dark CT
 ISODOSE_DASHES = (0, (2.2, 1.6))
 DIFFERENCE_STEPS = 12
+SIGN_DISTANCE = 0.6  # between the signs of a difference [cm]
+SIGNED = 0.5  # of the scale's end, from which a difference has a sign
+OUTLINED = {"path_effects": [withStroke(linewidth=1.3, foreground="black")]}  # seen on white and on black
+LETTER_MARGIN = 0.03  # of the longest side, between a structure's letter and the edge
+TURN = 2.4  # between the directions of two letters: the golden angle [rad]
 # pale passes, dark fails, in black and white too
 GAMMA_COLOURS = LinearSegmentedColormap.from_list(
     "gamma", [(0.0, "#ffffff"), (0.4999, "#a9c3e6"), (0.5, "#e08214"), (1.0, "#5c0000")]
@@ -43,10 +50,20 @@ def draw_ct(axis: Axes, comparison: Comparison, view: View, point: np.ndarray) -
 
 
 def draw_structures(
-    axis: Axes, comparison: Comparison, view: View, point: np.ndarray, shaded: bool = False
+    axis: Axes,
+    comparison: Comparison,
+    view: View,
+    point: np.ndarray,
+    corners: np.ndarray,
+    shaded: bool = False,
 ) -> None:
-    """Structures outlined where they hold half of a voxel, or shaded as well."""
+    """Structures outlined where they hold half of a voxel, with their letters, or shaded as well.
+
+    `corners` (2, 3), z, y, x [mm], are those of what is seen.
+    """
     grid = comparison.plan_dose.grid
+    margin = LETTER_MARGIN * (corners[1] - corners[0]).max()
+    box = tuple(corners[end, [view.across, view.up]] + way * margin for end, way in ((0, 1), (1, -1)))
     x, y = centres_mm(grid, view)
     for index, structure in enumerate(shown_structures(comparison)):
         plane = cut(structure.volume, grid, view.axis, point[view.axis])
@@ -54,7 +71,19 @@ def draw_structures(
             continue
         if shaded:
             axis.contourf(x, y, plane, levels=[0.5, 2.0], colors=[colour(index)], alpha=0.35)
-        axis.contour(x, y, plane, levels=[0.5], colors=[colour(index)], linewidths=0.8)
+        drawn = axis.contour(x, y, plane, levels=[0.5], colors=[colour(index)], linewidths=0.8)
+        _name(axis, np.concatenate(drawn.allsegs[0]), index, box)
+
+
+def _name(axis: Axes, points: np.ndarray, index: int, box: tuple[np.ndarray, np.ndarray]) -> None:
+    """The letter of a structure at a point of its outline that is seen, each in another direction."""
+    low, high = box
+    seen = points[((points > low) & (points < high)).all(axis=1)]
+    if len(seen) == 0:
+        return
+    direction = TURN * index
+    place = seen[np.argmax(seen @ (np.cos(direction), np.sin(direction)))]
+    axis.text(*place, letter(index), color="white", fontsize=6, ha="center", va="center", **OUTLINED)
 
 
 def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndarray) -> None:
@@ -70,7 +99,10 @@ def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndar
             dose = 0.01 * level * scale(comparison)[0]
             if plane.min() < dose < plane.max() and min(plane.shape) > 1:
                 look = {"colors": [shade], "linewidths": width, "linestyles": [style]}
-                axis.contour(x, y, plane, [dose], **look)
+                drawn = axis.contour(x, y, plane, [dose], **look)
+                if style == "solid":  # its percentage, for those who see no colours
+                    for text in axis.clabel(drawn, fmt=str(level), fontsize=5, colors="white"):
+                        text.set(**OUTLINED)
 
 
 def draw_difference(
@@ -84,6 +116,7 @@ def draw_difference(
     )
     shown = np.where(body > 0, 100 * (found - planned) / scale(comparison)[0], np.nan)
     steps = np.linspace(-limit, limit, DIFFERENCE_STEPS + 1)
+    _draw_signs(axis, shown, grid, view, limit)
     return axis.imshow(
         shown,
         cmap="RdBu_r",
@@ -94,6 +127,21 @@ def draw_difference(
         aspect="auto",
         alpha=0.75,
     )
+
+
+def _draw_signs(axis: Axes, shown: np.ndarray, grid: Grid, view: View, limit: float) -> None:
+    """Plus and minus signs where a difference (n, m), NaN where there is none, is large over some voxels."""
+    steps = [max(1, round(SIGN_DISTANCE / grid.spacing[a])) for a in (view.up, view.across)]
+    rows, columns = (n // k for n, k in zip(shown.shape, steps, strict=True))
+    blocks = shown[: rows * steps[0], : columns * steps[1]].reshape(rows, steps[0], columns, steps[1])
+    mean = blocks.mean(axis=(1, 3))  # NaN where a part of it has none
+    x, y = (
+        values[: n * k].reshape(n, k).mean(axis=1)
+        for values, n, k in zip(centres_mm(grid, view), (columns, rows), steps[::-1], strict=True)
+    )
+    for sign, there in (("+", mean > SIGNED * limit), ("_", mean < -SIGNED * limit)):
+        row, column = np.nonzero(there)
+        axis.plot(x[column], y[row], sign, color="black", ms=2.6, mew=0.55)
 
 
 def draw_gamma(
@@ -120,15 +168,15 @@ def draw_gamma(
     return image
 
 
-def frame(axis: Axes, view: View, point: np.ndarray, box: np.ndarray, title: str = "") -> None:
-    """Limits, labels, patient sides, and the point the planes go through."""
+def frame(axis: Axes, view: View, point: np.ndarray, box: np.ndarray, what: str = "") -> None:
+    """Limits, labels, patient sides, and the point the planes go through; `what` heads the title."""
     axis.set_xlim(box[:, view.across])
     axis.set_ylim(box[:, view.up] if view.upwards else box[::-1, view.up])
     axis.set_xlabel(f"{AXIS_NAMES[view.across]} [mm]", labelpad=1)
     axis.set_ylabel(f"{AXIS_NAMES[view.up]} [mm]", labelpad=0)
     axis.tick_params(length=2, pad=1.5, labelsize=6.5)
     where = f"{AXIS_NAMES[view.axis]} = {10 * point[view.axis]:.1f} mm"
-    axis.set_title(title or f"{view.name}, {where}", fontsize=7.5, pad=3)
+    axis.set_title(f"{f'{what}: ' * bool(what)}{view.name}, {where}", fontsize=7, pad=3)
     axis.plot(10 * point[view.across], 10 * point[view.up], "+", color="white", ms=5, mew=0.8)
     places = ((0.02, 0.5), (0.98, 0.5), (0.5, 0.03), (0.5, 0.97))
     aligned = (("left", "center"), ("right", "center"), ("center", "bottom"), ("center", "top"))
@@ -164,4 +212,4 @@ def isodose_handles(comparison: Comparison) -> list[Line2D]:
 def structure_handles(comparison: Comparison) -> list[Patch]:
     """Legend entries of the structures."""
     shown = shown_structures(comparison)
-    return [Patch(facecolor=colour(i), alpha=0.7, label=legend_name(s.name)) for i, s in enumerate(shown)]
+    return [Patch(facecolor=colour(i), alpha=0.7, label=legend_name(i, s.name)) for i, s in enumerate(shown)]

@@ -18,12 +18,13 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
+    BaseDocTemplate,
     CondPageBreak,
     Flowable,
-    Image,
+    Frame,
     KeepTogether,
+    PageTemplate,
     Paragraph,
-    SimpleDocTemplate,
     Spacer,
 )
 from reportlab.platypus import Table as Grid
@@ -53,6 +54,8 @@ FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 MARGIN, FOOT = 11 * mm, 9 * mm
 WIDTH = A4[0] - 2 * MARGIN
 LEAST_COLUMN = 9 * mm
+FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
+LEAST_SCALE = 0.72  # of a figure that does not fit on the page otherwise
 LONGEST_WORD = 26 * mm  # what is longer, such as a digest, may be broken
 PADDING = 1.0 * mm
 # borders of what has a status: told apart by width as well as by colour
@@ -90,13 +93,9 @@ def _print(report: Report, most: int | None) -> tuple[bytes, int]:
     """The PDF, and its number of pages."""
     _load_fonts()
     file = io.BytesIO()
-    document = SimpleDocTemplate(
+    document = BaseDocTemplate(
         file,
         pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
-        topMargin=10 * mm,
-        bottomMargin=6 * mm + FOOT,
         title=f"{report.word}: {report.subject}",
         author="mcverify",
         subject=report.title,
@@ -104,6 +103,10 @@ def _print(report: Report, most: int | None) -> tuple[bytes, int]:
         producer="mcverify",
         pageCompression=1,
     )
+    below, top = FOOT + 3 * mm, 10 * mm
+    unpadded = {f"{side}Padding": 0 for side in ("left", "right", "top", "bottom")}
+    frame = Frame(MARGIN, below, WIDTH, A4[1] - below - top, **unpadded)
+    document.addPageTemplates(PageTemplate(frames=[frame]))
     counted: list[int] = []
 
     def canvas(*arguments, **options) -> _Numbered:
@@ -162,8 +165,8 @@ WORD = _style(15, BOLD)
 BODY = _style(7, spaceAfter=0.8 * mm)
 STRONG = _style(7, BOLD)
 SMALL = _style(5.8, textColor=LINE, spaceAfter=0.8 * mm)
-CELL, NUMBER = _style(6.1), _style(6.1, alignment=TA_RIGHT)
-TOP, TOP_NUMBER = _style(6.1, BOLD), _style(6.1, BOLD, alignment=TA_RIGHT)
+CELL, NUMBER = _style(5.9), _style(5.9, alignment=TA_RIGHT)
+TOP, TOP_NUMBER = _style(5.9, BOLD), _style(5.9, BOLD, alignment=TA_RIGHT)
 
 
 def _story(report: Report, most: int | None) -> list[Flowable]:
@@ -183,8 +186,11 @@ def _story(report: Report, most: int | None) -> list[Flowable]:
 
 
 def _section(section: Section, most: int | None) -> list[Flowable]:
-    heading = [CondPageBreak(22 * mm), Paragraph(escape(section.title), SECTION)]
-    return [*heading, *(flowable for block in section.blocks for flowable in _flow(block, most))]
+    heading = Paragraph(escape(section.title), SECTION)
+    told = [flowable for block in section.blocks for flowable in _flow(block, most)]
+    if told and isinstance(told[0], _Figure):
+        return [KeepTogether([heading, told[0]]), *told[1:]]
+    return [CondPageBreak(28 * mm), heading, *told]
 
 
 def _banner(report: Report) -> Flowable:
@@ -254,11 +260,34 @@ def _(block: Code, most: int | None) -> list[Flowable]:
 
 @_flow.register
 def _(block: Drawing, most: int | None) -> list[Flowable]:
-    picture = ImageReader(io.BytesIO(block.png))
-    across, up = picture.getSize()
-    caption = f"<b>{escape(block.title)}.</b> {escape(block.caption)}"
-    image = Image(io.BytesIO(block.png), WIDTH, WIDTH * up / across)
-    return [KeepTogether([image, Paragraph(caption, _style(5.8, spaceAfter=2 * mm))])]
+    return [_Figure(block)]
+
+
+class _Figure(Flowable):
+    """A figure with its caption, a little smaller where it then fits on the page."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        super().__init__()
+        self._image = ImageReader(io.BytesIO(drawing.png))
+        caption = f"<b>{escape(drawing.title)}.</b> {escape(drawing.caption)}"
+        self._caption = Paragraph(caption, _style(5.8))
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """Its size in a space of this size."""
+        across, up = self._image.getSize()
+        _, self._below = self._caption.wrap(width, height)
+        whole = width * up / across
+        room = height - self._below - FIGURE_GAP
+        self._scale = room / whole if LEAST_SCALE * whole <= room < whole else 1.0
+        self._size = width, self._scale * whole
+        return width, self._size[1] + self._below + FIGURE_GAP
+
+    def draw(self) -> None:
+        """Draw the picture in the middle, the caption beneath it."""
+        width, up = self._size
+        across = self._scale * width
+        self.canv.drawImage(self._image, 0.5 * (width - across), self._below + FIGURE_GAP, across, up)
+        self._caption.drawOn(self.canv, 0, FIGURE_GAP)
 
 
 @_flow.register
@@ -273,7 +302,7 @@ def _(block: Facts, most: int | None) -> list[Flowable]:
             pair = pairs[number] if number < len(pairs) else None
             line += [_paragraph(pair.label, CELL, LINE), _paragraph(pair.value)] if pair else ["", ""]
         lines.append(line)
-    share = [0.2 * WIDTH, 0.3 * WIDTH]
+    share = [0.18 * WIDTH, 0.32 * WIDTH]
     style = [*_compact(), ("LINEBELOW", (0, 0), (-1, -1), 0.3, FAINT)]
     return [Grid(lines, colWidths=2 * share, style=style)]
 
@@ -292,7 +321,10 @@ def _(block: Table, most: int | None) -> list[Flowable]:
         first = len(lines)
         for number, line in enumerate(group.lines):
             row = line if group.head is None else (group.head if number == 0 else Cell(""), *line)
-            lines.append([_cell(cell, block.is_number(column)) for column, cell in enumerate(row)])
+            last = len(row) - 1
+            lines.append(
+                [_cell(cell, block.is_number(column), column == last) for column, cell in enumerate(row)]
+            )
             for column, cell in enumerate(row):
                 if cell.status:
                     colour, width = MARKS[cell.status]
@@ -321,10 +353,11 @@ def _compact() -> list[tuple]:
     ]
 
 
-def _cell(cell: Cell, number: bool) -> Flowable:
+def _cell(cell: Cell, number: bool, last: bool) -> Flowable:
     style = NUMBER if number else TOP if cell.status in ("pass", "warn", "fail") else CELL
-    small = f'<br/><font size="5.4" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
-    return Paragraph(escape(cell.text) + small, style)
+    small = f'<font size="5.2" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
+    between = (". " if last else "<br/>") if cell.text and small else ""
+    return Paragraph(escape(cell.text) + between + small, style)
 
 
 def _paragraph(text: str, style: ParagraphStyle = CELL, colour: colors.Color = colors.black) -> Flowable:
@@ -344,10 +377,11 @@ def _widths(block: Table) -> list[float]:
         return pdfmetrics.stringWidth(text, BOLD, CELL.fontSize) + 2 * PADDING + 1
 
     whole = [max(LEAST_COLUMN, *map(wide, texts)) for texts in columns]
-    least = [
-        max(LEAST_COLUMN, *(min(wide(word), LONGEST_WORD) for text in texts for word in text.split()), 0.0)
-        for texts in columns
-    ]
+    least = []
+    for number, texts in enumerate(columns):
+        # numbers stay on one line, other texts are broken between words
+        parts = texts[1:] if block.is_number(number) else [word for text in texts for word in text.split()]
+        least.append(max(LEAST_COLUMN, *(min(wide(part), LONGEST_WORD) for part in (*parts, ""))))
     if sum(whole) <= WIDTH:
         return [width + (WIDTH - sum(whole)) / len(whole) for width in whole]
     if sum(least) >= WIDTH:

@@ -73,7 +73,7 @@ def _test_line(test: Test) -> TestLine:
     lower_is_worse = test.name.startswith("gamma ")
 
     def limit(value: float | None) -> str:
-        return "" if value is None else f"{'below' if lower_is_worse else 'above'} {value:g} {test.unit}"
+        return "" if value is None else f"{'below' if lower_is_worse else 'above'} {value:g}"
 
     value = "none" if test.value is None else f"{with_sigma(test.value, test.sigma)} {test.unit}"
     return TestLine(
@@ -176,14 +176,14 @@ def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple[t
             return ""
         return text(row) if row.difference is not None else "-"
 
-    def relative(row: Row) -> str:
-        return signed(100 * row.difference / reference, 1) if row.unit == "Gy" else ""
+    def difference(row: Row) -> str:
+        text = signed(row.difference, 2)
+        return f"{text} ({signed(100 * row.difference / reference, 1)})" if row.unit == "Gy" else text
 
     lines = (
         ("plan", lambda row: dose(row.plan)),
         (f"MC {PLUS_MINUS} sigma", lambda row: with_sigma(row.mc, row.sigma)),
-        ("MC - plan", lambda row: signed(row.difference, 2)),
-        ("in % of Rx" if comparison.prescription else "in % of max.", relative),
+        (f"MC - plan (in % of {'Rx' if comparison.prescription else 'max.'})", difference),
     )
     return tuple(cells((label, *(cell(row, text) for row in rows))) for label, text in lines)
 
