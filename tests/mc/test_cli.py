@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pydicom
+import pypdfium2
 import pytest
 from dicom_factory import GRID
 from small_linac import RESULT, plan, write_machine
@@ -17,6 +21,7 @@ from mc.backends import cpu
 from mc.cli import main
 from mc.cli.options import parse
 from mc.dose import Dose
+from phantoms.identity import pseudonym
 from validation.rtdose import read_rtdose, write_rtdose
 
 
@@ -60,6 +65,50 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     assert "mcverify: out/inputs.h5: no such file" in capsys.readouterr().err
     assert main(["report", "nowhere"]) == 2
     assert "mcverify: nowhere: is not a folder" in capsys.readouterr().err
+
+
+def identifying(data) -> None:
+    """Who the patient is, wherever DICOM has a place for it, and in the plan's label and the beam's name."""
+    data.PatientName, data.PatientID = "Zyzzogeton^Quillwort", "MRN-48151623"
+    data.PatientBirthDate, data.AccessionNumber = "19471108", "ACC-77812"
+    data.OtherPatientIDs, data.OtherPatientNames = ["OLD-90125"], "Widdershins^Q"
+    if data.Modality == "RTPLAN":
+        data.RTPlanLabel = "ZYZZOGETON_L1"
+        data.BeamSequence[0].BeamName = "AP quillwort"
+        del data.ReferencedStructureSetSequence  # gives a warning that names the file
+
+
+WORDS = ("zyzzogeton", "quillwort", "mrn-48151623", "19471108", "acc-77812", "old-90125", "widdershins")
+
+
+def test_nothing_that_is_written_tells_who_the_patient_is(bench, capsys, monkeypatch):
+    exported = Path("Zyzzogeton_Quillwort")
+    shutil.move("case", exported)
+    for path in exported.rglob("*.dcm"):
+        data = pydicom.dcmread(path)
+        identifying(data)
+        data.save_as(path)
+    (exported / "RTPLAN.dcm").rename(exported / "RP.Zyzzogeton.Quillwort.dcm")
+    argv = ["plan", str(exported), "--machine", "machine/linac.toml", "--histories", "3000"]
+    assert main(argv) in (0, 1)
+    (out,) = Path("mcverify-result").iterdir()
+    assert {path.name for path in out.iterdir()} == RESULT
+    with h5py.File(out / "inputs.h5") as file:
+        kept = file["text"][...].tobytes().decode()
+    printed = pypdfium2.PdfDocument(out / "report.pdf")
+    pages = [printed[number].get_textpage().get_text_bounded() for number in range(len(printed))]
+    page = re.sub(r"base64,[^\"]+", "", (out / "report.html").read_text())
+    provenance = json.dumps(Dose.load(out / "dose.h5").provenance)
+    told = [out.name, kept, *pages, str(printed.get_metadata_dict()), page, provenance]
+    told.append((out / "result.json").read_text())
+    assert (
+        "RP.[patient].[patient].dcm names no structure set" in page
+    )  # the warning is there, the name is not
+    for text in told:
+        assert not [word for word in WORDS if word in text.lower()]
+    assert pseudonym("MRN-48151623") in page and pseudonym("MRN-48151623") in pages[0]
+    assert main(["report", str(out), "--name"]) in (0, 1)
+    assert "Zyzzogeton, Quillwort (ID MRN-48151623)" in (out / "report.html").read_text()
 
 
 def test_exit_code_is_the_verdict(bench, capsys):

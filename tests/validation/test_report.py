@@ -138,6 +138,7 @@ def test_pdf_of_many_structures_is_shortened_and_says_so(tmp_path, no_figures):
 
 def test_no_name_and_no_number_of_the_patient(page, printed):
     document = pypdfium2.PdfDocument(printed)
+    page = re.sub(r"base64,[^\"]+", "", page)  # three letters are in every picture
     for text in (page, words_of(document), str(document.get_metadata_dict())):
         assert NAME not in text and "Doe" not in text and "MRN-0815" not in text
 
