@@ -57,6 +57,15 @@ class Table:
             raise self.error(key, "is empty")
         return value.strip()
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """One or more strings, none of them empty."""
+        value = self._get(key, _REQUIRED)
+        if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+            raise self.error(key, f"must be a list of texts in quotes, found {value!r}")
+        if not all(item.strip() for item in value):
+            raise self.error(key, "holds an empty text")
+        return tuple(item.strip() for item in value)
+
     def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
         """One of a few words."""
         value = self.text(key, default)

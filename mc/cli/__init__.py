@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with abort_on_error(ranks), as_input_error(getattr(arguments, "out", None)):
             code = 0
             if ranks.rank == 0 or arguments.command in ON_ALL_RANKS:
-                command, screen = import_module(f"mc.cli.{arguments.command}"), Screen(ranks.rank == 0)
+                module = arguments.command.replace("-", "_")
+                command, screen = import_module(f"mc.cli.{module}"), Screen(ranks.rank == 0)
                 try:
                     code = command.run(arguments, screen, ranks)
                 except Suspended as suspended:

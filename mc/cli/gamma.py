@@ -75,8 +75,11 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return PASSED if passed else FAILED
 
 
-def read_dose(path: Path, dose_to: str = "medium") -> Compared:
-    """An RTDOSE or a dose.h5, of which `dose_to` names the dose to medium or to water."""
+def read_dose(path: Path, dose_to: str = "medium", planar: bool = False) -> Compared:
+    """An RTDOSE or a dose.h5, of which `dose_to` names the dose to medium or to water.
+
+    With `planar` an RTDOSE of one frame need not state its thickness.
+    """
     if output.is_hdf5(path):
         from mc.dose import Dose
 
@@ -89,7 +92,7 @@ def read_dose(path: Path, dose_to: str = "medium") -> Compared:
         return Compared(path, dose.grid, dose.mean, of, sigma=dose.sigma)
     from validation.rtdose import read_rtdose
 
-    rtdose = read_rtdose(path)
+    rtdose = read_rtdose(path, planar)
     return Compared(path, rtdose.grid, rtdose.dose, f"{rtdose.summation} dose", rtdose.frame_of_reference_uid)
 
 

@@ -45,6 +45,36 @@ def length(text: str) -> float:
     return value
 
 
+def millimetres(text: str) -> float:
+    """A coordinate, of either sign [mm]: "-12.5mm"."""
+    return 10.0 * _quantity(text, CENTIMETRES, "a length such as -12.5mm or 3cm")
+
+
+def degrees(text: str) -> float:
+    """An angle, of either sign [deg]: "1.3deg"."""
+    return _quantity(text, {"deg": 1.0}, "an angle such as 1.3deg")
+
+
+def dose_or_zero(text: str) -> float:
+    """Dose, not negative [Gy]: "0Gy"."""
+    value = _quantity(text, GRAY, "a dose such as 5Gy or 500cGy")
+    if value < 0.0:
+        raise ArgumentTypeError(f"{text!r} is negative")
+    return value
+
+
+def number(text: str) -> float:
+    """A finite number above 0, also as a fraction: "0.2", "1/5"."""
+    top, _, bottom = text.partition("/")
+    try:
+        value = float(top) / (float(bottom) if bottom else 1.0)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not (math.isfinite(value) and value > 0.0):
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def energy(text: str) -> float:
     """Energy [MeV], not negative: "0.5MeV"."""
     value = _quantity(text, MEV, "an energy such as 0.5MeV or 500keV")

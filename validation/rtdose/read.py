@@ -26,6 +26,7 @@ from phantoms.grid import Grid
 
 COSINE_TOLERANCE = 1e-4  # of a direction: 0.03 mm over 30 cm
 POSITION_TOLERANCE = 0.01  # of a frame's position [mm]: decimals in DICOM are often rounded to this
+PLANE_MM = 1.0  # thickness of a plane that states none
 SUMMATIONS = ("PLAN", "FRACTION", "BEAM", "MULTI_PLAN", "PLAN_OVERVIEW")
 
 
@@ -65,11 +66,12 @@ class PlanDose:
     scaling: float
 
 
-def read_rtdose(path: str | PathLike) -> PlanDose:
+def read_rtdose(path: str | PathLike, planar: bool = False) -> PlanDose:
     """Read an RTDOSE file; refuse what is not a physical dose in Gy on a uniform grid.
 
-    Any axis-aligned orientation, frame offsets of either form (relative, or DICOM's option b with
-    absolute z positions), in either direction.
+    Any axis-aligned orientation, frame offsets of either form (relative, or DICOM's option b with absolute
+    z positions), in either direction. With `planar`, a single frame that states no thickness is taken for a
+    plane; it gets one of `PLANE_MM`.
     """
     path = Path(path)
     data = load(path)
@@ -85,7 +87,7 @@ def read_rtdose(path: str | PathLike) -> PlanDose:
     scaling = require_float(data, "DoseGridScaling", path)
     if not scaling > 0:
         raise InputError(path, f"DoseGridScaling is {scaling:g}, not above 0")
-    grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path)
+    grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path, planar)
     plan_uid, fraction_group, beam = _referenced_plan(data, path)
     structure_sets = items(data, "ReferencedStructureSetSequence", path) or [Dataset()]
     return PlanDose(
@@ -146,7 +148,7 @@ def _pixels(data: Dataset, path: Path) -> np.ndarray:
     return stored.astype(float)
 
 
-def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid, np.ndarray]:
+def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path, planar: bool) -> tuple[Grid, np.ndarray]:
     """Turn (frame, row, column) into ascending (z, y, x) and say where it lies.
 
     Frame k, row i, column j lies at position + offset_k * normal + i * dy * column_direction +
@@ -166,7 +168,7 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid,
     if np.abs(normal).sum() != 1:
         raise InputError(path, f"ImageOrientationPatient {orientation.ravel().tolist()} is not a rotation")
     frame_step = _frame_step(
-        data, dose.shape[0], position[np.abs(normal).argmax()], float(normal.sum()), path
+        data, dose.shape[0], position[np.abs(normal).argmax()], float(normal.sum()), path, planar
     )
     steps = (normal * frame_step, column * spacing[0], row * spacing[1])  # of frame, row, column [mm]
     axes = [int(np.abs(step).argmax()) for step in steps]  # 0 x, 1 y, 2 z
@@ -184,10 +186,12 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid,
     return Grid(dose.shape, tuple(size), tuple(origin)), dose
 
 
-def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path) -> float:
+def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path, planar: bool) -> float:
     """Signed distance between frames along the normal [mm], from GridFrameOffsetVector."""
     if frames == 1:
         thickness = optional_float(data, "SliceThickness", path)
+        if not thickness and planar:
+            return PLANE_MM
         if not thickness or thickness < 0:
             raise InputError(path, "has one frame and no SliceThickness, so no volume")
         return thickness
