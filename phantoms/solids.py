@@ -41,13 +41,17 @@ class Run(NamedTuple):
         Ascending [cm].
     polygons : list of list of (n, 2) float64
         Of each plane; vertices (x, y) [cm].
-    reach : float
-        Half the contour spacing: by this the structure reaches beyond a plane that ends flat [cm].
+    reach : (float, float)
+        By how much the structure reaches beyond its first and its last plane where it ends flat: half the
+        contour spacing there [cm].
+    free : (float, float), optional
+        How far beyond them the next plane would have followed on which anything is contoured [cm].
     """
 
     z: np.ndarray
     polygons: list[list[np.ndarray]]
-    reach: float
+    reach: tuple[float, float]
+    free: tuple[float, float] = (np.inf, np.inf)
 
 
 class Contoured(Protocol):
@@ -60,7 +64,7 @@ def cut(region: Contoured, grid: Grid) -> SubVoxels:
     """Return what share of the cells of `grid` lies in `region`."""
     runs = region.runs()
     rough = sum(
-        float(np.trapezoid(areas, run.z)) + run.reach * (areas[0] + areas[-1])
+        float(np.trapezoid(areas, run.z)) + run.reach[0] * areas[0] + run.reach[1] * areas[-1]
         for run in runs
         for areas in [np.array([area(polygons) for polygons in run.polygons])]
     )
@@ -68,7 +72,8 @@ def cut(region: Contoured, grid: Grid) -> SubVoxels:
     # voxels (y, x) of the outlines, within the grid or not: areas are of whole sections
     low = np.floor((vertices.min(axis=0)[::-1] - grid.lower[1:]) / grid.spacing[1:] - 0.05).astype(int)
     high = np.ceil((vertices.max(axis=0)[::-1] - grid.lower[1:]) / grid.spacing[1:] + 0.05).astype(int)
-    height = max(run.z[-1] + 2 * run.reach for run in runs) - min(run.z[0] - 2 * run.reach for run in runs)
+    height = max(run.z[-1] + 2 * run.reach[1] for run in runs)
+    height -= min(run.z[0] - 2 * run.reach[0] for run in runs)
     box = np.prod(high - low) * height / grid.spacing[0]
     parts = divisions(rough, grid, box)
     size = np.array(grid.spacing) / parts  # of a cell
@@ -121,8 +126,8 @@ class _Solid:
         self._maps: dict[int, np.ndarray] = {}
         self._areas = np.array([area(polygons) for polygons in run.polygons])
         self._caps = [self._cap(end) for end in (0, -1)]
-        self.lower = float(run.z[0]) - (self._caps[0] or run.reach)
-        self.upper = float(run.z[-1]) + (self._caps[1] or run.reach)
+        self.lower = float(run.z[0]) - (self._caps[0] or run.reach[0])
+        self.upper = float(run.z[-1]) + (self._caps[1] or run.reach[1])
 
     def section(self, z: float) -> np.ndarray:
         """Share of each cell of the raster that lies inside at `z`, (ny, nx) float32."""
@@ -175,7 +180,10 @@ class _Solid:
             root = np.sqrt(max(b * b - 4 * a * sizes[0], 0.0))
             ends = [d for d in ((-b - root) / (2 * a), (-b + root) / (2 * a)) if d > 0]
             reach = min(ends, default=np.inf)
-        return float(min(reach, spacing)) if reach <= BEYOND * spacing else None
+        # it would have been contoured on the next plane: that on which others are, but no nearer and no
+        # farther than its own planes are
+        bound = min(max(self._run.free[end], spacing), float(np.diff(self._run.z).max()))
+        return float(min(reach, bound)) if reach <= BEYOND * bound else None
 
     def _trend(self, values: Sequence, planes: Sequence[int]) -> tuple:
         """Slope outwards between the last two planes, and second derivative, of numbers or maps.

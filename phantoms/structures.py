@@ -1,12 +1,12 @@
 """RTSTRUCT -> structures: contours in patient coordinates, masks and sub-voxel volumes.
 
 A contour stands for a slab: half the contour spacing on either side of its plane. Between planes of
-unequal distance the border lies midway; beyond the first and the last plane the slab ends half a
+unequal distance the border lies midway; beyond the first and the last plane the slab ends half the last
 spacing outside, as in the volumes that planning systems state. `phantoms.solids` puts a smoother shape
 between the same planes, for dose-volume histograms. A gap is empty, and said: planes further apart than
-one and a half times the usual spacing, if other structures have contours in between or the planes on
-either side of them are not as far apart. On one plane all contours of a structure combine by the even-odd
-rule, which makes holes of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
+one and a half times the usual spacing, unless slices are seen to be so far apart (`_gaps`). On one plane
+all contours of a structure combine by the even-odd rule, which makes holes of inner contours and of
+keyholes alike (DICOM PS3.3 C.8.8.6).
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ class ROI:
         Usual distance of contour planes [cm].
     gaps : tuple of int
         Planes, ascending in z, after which the structure is interrupted.
+    free : (float, float)
+        Distance from its first and last plane to the next ones outside on which another structure has
+        contours [cm].
     problem : str
         Why the contours cannot be filled; empty if they can.
     physical : dict of str to float
@@ -73,6 +76,7 @@ class ROI:
     contours: tuple[np.ndarray, ...]
     contour_spacing: float
     gaps: tuple[int, ...] = ()
+    free: tuple[float, float] = (np.inf, np.inf)
     problem: str = ""
     physical: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -96,22 +100,27 @@ class ROI:
             raise InputError(f"structure {self.name}", self.problem)
         planes = _planes(self.contours)
         ends = [gap + 1 for gap in self.gaps] + [len(planes)]
-        return [
-            Run(
-                np.array([z for z, _ in planes[start:end]]),
-                [[contour[:, :2] for contour in contours] for _, contours in planes[start:end]],
-                0.5 * self.contour_spacing,
+        runs = []
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            z = np.array([z for z, _ in planes[start:end]])
+            steps = np.diff(z) if end - start > 1 else np.array([self.contour_spacing])
+            runs.append(
+                Run(
+                    z,
+                    [[contour[:, :2] for contour in contours] for _, contours in planes[start:end]],
+                    (0.5 * float(steps[0]), 0.5 * float(steps[-1])),
+                    (self.free[0] if start == 0 else np.inf, self.free[1] if end == len(planes) else np.inf),
+                )
             )
-            for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        ]
+        return runs
 
     def slabs(self) -> list[Slab]:
         """Return the structure as slabs of polygons, ascending in z; raises as `runs` does."""
         slabs = []
         for run in self.runs():
             borders = 0.5 * (run.z[1:] + run.z[:-1])
-            lower = [run.z[0] - run.reach, *borders]
-            upper = [*borders, run.z[-1] + run.reach]
+            lower = [run.z[0] - run.reach[0], *borders]
+            upper = [*borders, run.z[-1] + run.reach[1]]
             slabs += [Slab(*slab) for slab in zip(lower, upper, run.polygons, strict=True)]
         return slabs
 
@@ -204,7 +213,7 @@ def read_structures(path: str | Path) -> StructureSet:
         raise InputError(path, "holds no contours or no ROI observations", "export it again")
     contours = {number: _read_contours(item, path) for number, item in drawn.items()}
     usual = _usual_spacing([area for area, _ in contours.values()])
-    heights = np.unique([z for area, _ in contours.values() for z, _ in _planes(area)])
+    heights = {n: np.array([z for z, _ in _planes(area)]) for n, (area, _) in contours.items()}
     rois = tuple(
         _read_roi(
             number,
@@ -213,7 +222,7 @@ def read_structures(path: str | Path) -> StructureSet:
             observed.get(number),
             contours.get(number, ([], "")),
             usual,
-            heights,
+            [z for n, z in heights.items() if n != number],
             path,
         )
         for number, item in named.items()
@@ -270,7 +279,7 @@ def _read_roi(
     observed: Dataset | None,
     contours: tuple[list[np.ndarray], str],
     usual_spacing: float,
-    heights: np.ndarray,
+    others: list[np.ndarray],
     path: Path,
 ) -> ROI:
     name = optional_text(item, "ROIName", path) or f"ROI {number}"
@@ -284,7 +293,7 @@ def _read_roi(
     spacing = float(np.median(gaps)) if len(gaps) else usual_spacing
     if area and not problem and not spacing > 0:
         problem = "has a single contour, so its thickness is unknown"
-    wide = _gaps(z, spacing, heights)
+    wide = _gaps(z, spacing, others)
     if wide:
         places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
         warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
@@ -296,25 +305,38 @@ def _read_roi(
         contours=tuple(area),
         contour_spacing=spacing,
         gaps=wide,
+        free=_free(z, np.concatenate([*others, []])),
         problem=problem,
         physical={} if observed is None else _physical_properties(observed, path),
         warnings=tuple(warnings),
     )
 
 
-def _gaps(z: np.ndarray, spacing: float, heights: np.ndarray) -> tuple[int, ...]:
-    """Planes `z` (n,) after which a structure is interrupted; `heights` are the planes of all structures.
+def _gaps(z: np.ndarray, spacing: float, others: list[np.ndarray]) -> tuple[int, ...]:
+    """Planes `z` (n,) after which a structure is interrupted; `others` are the planes of other structures.
 
-    Where slices change their thickness, wide steps follow each other and nobody has contours in between.
+    Contours of another structure in between tell a gap. None in between, where one has contours on both
+    planes, tells that the slices are so far apart. Else slices that change their thickness are known by
+    wide steps that follow each other.
     """
     steps = np.diff(z)
     found = []
     for k in np.flatnonzero(steps > GAP_FACTOR * spacing):
-        others = heights[(heights > z[k] + SAME_PLANE_CM) & (heights < z[k + 1] - SAME_PLANE_CM)]
+        between = any(((h > z[k] + SAME_PLANE_CM) & (h < z[k + 1] - SAME_PLANE_CM)).any() for h in others)
+        across = any(all((np.abs(h - end) <= SAME_PLANE_CM).any() for end in z[k : k + 2]) for h in others)
         beside = [steps[n] for n in (k - 1, k + 1) if 0 <= n < len(steps)]
-        if len(others) or not any(GAP_FACTOR * step >= steps[k] for step in beside):
+        alone = not any(GAP_FACTOR * step >= steps[k] for step in beside)
+        if between or (alone and not across):
             found.append(int(k))
     return tuple(found)
+
+
+def _free(z: np.ndarray, heights: np.ndarray) -> tuple[float, float]:
+    """From the first and the last of planes `z` (n,) to the next of `heights` outside; infinite without."""
+    if not len(z):
+        return np.inf, np.inf
+    below, above = z[0] - heights, heights - z[-1]
+    return tuple(float(min(d[d > SAME_PLANE_CM], default=np.inf)) for d in (below, above))
 
 
 def _without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mc.cli import output
 from mc.cli.gamma import Compared, read_dose
+from mc.cli.kernels import load_dvh
 from mc.cli.screen import Screen
 from mc.parallel import World
 from phantoms.errors import InputError
@@ -36,6 +37,7 @@ from validation.verdict import Structure
 METRICS = ("Dmean", "Dmin", "Dmax", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 CURVE_POINTS = 501
 WIDE = 8  # metrics in a table
+WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
 KEPT_CODE, BROKEN_CODE = 0, 1
 
 
@@ -69,9 +71,16 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         output.check_writable(arguments.out.parent)
     for warning in warnings:
         screen.warn(warning)
+    load_dvh()
     evaluated, left_out = _evaluate(structures, doses)
     for name, why in left_out.items():
         screen.warn(f"structure {name} left out: {why}")
+    for item in evaluated:
+        cells = item.structure.cells
+        if cells.volume < WHOLE * cells.whole_cc:
+            share = 100 * cells.volume / cells.whole_cc
+            warnings.append(f"structure {item.name}: only {share:.0f} % of its volume lies on the dose grid")
+            screen.warn(warnings[-1])
     if not evaluated:
         raise InputError(arguments.structures, f"no structure can be evaluated on {arguments.dose.name}")
     rows = _limits(evaluated, doses, profile, arguments, left_out)

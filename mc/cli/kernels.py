@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -38,14 +39,24 @@ def load_kernels(
 
 def load_gamma() -> None:
     """Have the kernels of the comparison ready, by that of a dose of two voxels a side with itself."""
-    from phantoms.subvoxels import SubVoxels
-    from validation.dvh import Dvh
     from validation.gamma import gamma, parse_criterion
 
     grid, dose = Grid((2, 2, 2), (0.1, 0.1, 0.1), (0.0, 0.0, 0.0)), np.ones((2, 2, 2))
     with _kept():
         gamma(dose, grid, dose, grid, parse_criterion("2%/1mm"))
-        Dvh(SubVoxels.of_fraction(dose, grid), dose, dose).metric("D50%")
+    load_dvh()
+
+
+def load_dvh() -> None:
+    """Have the kernels of DVHs ready, by that of a small column."""
+    from phantoms.solids import Run, cut
+    from validation.dvh import Dvh
+
+    grid, dose = Grid((2, 2, 2), (0.1, 0.1, 0.1), (0.0, 0.0, 0.0)), np.ones((2, 2, 2))
+    square = np.array([(0.0, 0.0), (0.1, 0.0), (0.1, 0.1), (0.0, 0.1)])
+    runs = [Run(np.array([0.0, 0.1]), [[square], [square]], (0.05, 0.05))]
+    with _kept():
+        Dvh(cut(SimpleNamespace(runs=lambda: runs), grid), dose, dose).metric("D50%")
 
 
 @contextmanager

@@ -66,12 +66,24 @@ def test_uneven_planes_are_filled_and_true_gaps_are_not(tmp_path):
     contours = [disc(1.0, z) for z in planes]
     uneven = read_one(tmp_path, contours)
     assert not uneven.gaps and not uneven.warnings
-    assert cut(uneven, GRID).volume == pytest.approx(np.pi * (2.4 + 0.1), rel=2e-3)
+    assert cut(uneven, GRID).volume == pytest.approx(np.pi * (2.4 + 0.05 + 0.15), rel=2e-3)
     gap = read_one(tmp_path, contours, [[rectangle((2, 3), (2, 3), z) for z in np.arange(30) * 0.1]])
     assert len(gap.gaps) == 5 and "5 gap(s)" in gap.warnings[0]
     two = read_one(tmp_path, [disc(1.0, z) for z in (0.0, 0.1, 0.2, 1.2, 1.3, 1.4)])
     assert two.gaps == (2,)
     assert cut(two, GRID).volume == pytest.approx(np.pi * 0.6, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ball_on_planes_at_random_distances(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    planes = np.cumsum(random.choice([0.1, 0.2, 0.3], 40))
+    planes -= planes.mean()
+    contours = [disc(np.sqrt(1.44 - z * z), z) for z in planes if abs(z) < 1.2]
+    others = [[rectangle((2, 3), (2, 3), z) for z in planes]]
+    roi = read_one(tmp_path, contours, others)
+    assert not roi.gaps
+    assert cut(roi, GRID).volume == pytest.approx(4 / 3 * np.pi * 1.2**3, rel=0.005)
 
 
 def test_order_closing_points_and_direction_do_not_matter(tmp_path):
@@ -175,8 +187,8 @@ def test_a_margin_ends_at_the_grid():
 
 
 def test_two_planes_and_one(tmp_path):
-    two = Run(np.array([0.0, 0.3]), [[disc(1.0, 0)[:, :2]], [disc(1.0, 0)[:, :2]]], 0.15)
-    one = Run(np.array([0.0]), [[disc(1.0, 0)[:, :2]]], 0.15)
+    two = Run(np.array([0.0, 0.3]), [[disc(1.0, 0)[:, :2]], [disc(1.0, 0)[:, :2]]], (0.15, 0.15))
+    one = Run(np.array([0.0]), [[disc(1.0, 0)[:, :2]]], (0.15, 0.15))
 
     class Region:
         def __init__(self, run):
