@@ -35,7 +35,7 @@ def dvh_figure(record: Mapping[str, Any]) -> Drawing:
                 )
                 axis.plot(dose, percent, **look, **style)
             volume = structure["volume_cc"]
-            label = f"{legend_name(structure['name'])} ({volume:,.{0 if volume >= 100 else 2}f} cc)"
+            label = f"{legend_name(index, structure['name'])} ({volume:,.{0 if volume >= 100 else 2}f} cc)"
             handles.append(Line2D([], [], label=label, **look, **mark))
         if len(record["doses"]) == 2:
             for given, style in zip(record["doses"], ("-", DASHED), strict=True):
