@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from validation.report.drawing import DASHED, STYLE, WIDTH, Drawing, colour, finish, legend_name, marker
+from validation.report.drawing import DASHED, STYLE, WIDTH, Drawing, colour, finish, marker
 
 MARKS = 7  # on a curve
 MOST = 24  # curves that a legend can hold
@@ -35,7 +35,8 @@ def dvh_figure(record: Mapping[str, Any]) -> Drawing:
                 )
                 axis.plot(dose, percent, **look, **style)
             volume = structure["volume_cc"]
-            label = f"{legend_name(index, structure['name'])} ({volume:,.{0 if volume >= 100 else 2}f} cc)"
+            # a legend leaves out what begins with an underscore
+            label = f" {structure['name']} ({volume:,.{0 if volume >= 100 else 2}f} cc)"
             handles.append(Line2D([], [], label=label, **look, **mark))
         if len(record["doses"]) == 2:
             for given, style in zip(record["doses"], ("-", DASHED), strict=True):
