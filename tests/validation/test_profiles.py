@@ -73,7 +73,7 @@ def test_cord_by_its_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["SpinalCord_PRV2", "PTV_cord", "Medulla oblongata", "SpinalCanal", "Cordina"]
+    "name", ["SpinalCord_PRV2", "PTV_cord", "SpinalCord-PTV", "SpinalCord+2mm", "Medulla oblongata", "SpinalCanal", "Cordina"]
 )
 def test_what_is_not_the_cord(name):
     assert not load_profile().organ("cord").matches(name)
@@ -174,6 +174,7 @@ def test_a_profiles_own_organ_goes_before_the_synonyms(tmp_path):
         ("cord", ["SpinalCord", "Rückenmark", "Myelon", "Cord_T12", "SPINAL CORD"]),
         ("cord PRV", ["SpinalCord_PRV2", "PRV_Cord", "SpinalCord_PRV05"]),
         ("cauda equina", ["CaudaEquina", "Cauda"]),
+        ("sacral plexus", ["SacralPlex", "LumbSacPlex_L", "Plexus sacralis"]),
         ("oesophagus", ["Esophagus", "Ösophagus", "Oesophagus_T10"]),
         ("brachial plexus", ["BrachialPlex_L", "BrachialPlexus_R"]),
     ],
