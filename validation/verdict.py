@@ -38,6 +38,13 @@ TARGET_TYPES = ("PTV", "CTV", "GTV")
 RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
 
 
+def is_target(kind: str, name: str) -> bool:
+    """Whether a structure is a target, by its interpreted type, or by its name where that says nothing."""
+    if kind in ("", "NONE", "CONTROL"):
+        return re.match(r"(ptv|ctv|gtv)(?![a-z])", name.lower()) is not None
+    return kind in TARGET_TYPES
+
+
 class Structure:
     """A structure as the verdict sees it.
 
@@ -78,9 +85,7 @@ class Structure:
     @property
     def is_target(self) -> bool:
         """Whether it is a target, by its type, or by its name where the type says nothing."""
-        if self.kind in ("", "NONE", "CONTROL"):
-            return re.match(r"(ptv|ctv|gtv)(?![a-z])", self.name.lower()) is not None
-        return self.kind in TARGET_TYPES
+        return is_target(self.kind, self.name)
 
 
 @dataclass(frozen=True)

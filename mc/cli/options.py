@@ -60,6 +60,24 @@ SIGUSR1 write it and end the run with exit code 75. docs/cluster.md tells how to
 
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted), 75 suspended"""
 
+WHATIF = """\
+Coverage of the targets and dose of the cord against translations and rotations of the patient, from the
+result folder of a plan: one axis at a time, and with random errors along all of them. The dose stays in the
+room while the patient moves through it, and follows the radiological depths of the beams. Writes whatif.html,
+whatif.pdf, whatif.png and whatif.json."""
+
+WHATIF_EPILOG = """\
+Axes are those of the table top of IEC 61217 with the couch at 0: lateral X, longitudinal Y (to the gantry),
+vertical Z (up); pitch, roll and yaw are right-handed rotations about them through the isocentre. The report
+says what a positive error means for this patient.
+
+examples:
+  mcverify whatif result/
+  mcverify whatif result/ --shift 8mm --turn 2deg --structure Kidney_L
+  mcverify whatif result/ --check vertical=-3mm --check lateral=2mm,yaw=1deg --uncertainty 2%
+
+exit code: 0 done, 2 no curves (bad input)"""
+
 REPORT = """\
 Make the report of a result again, by the same limits or others, in seconds: nothing is transported.
 
@@ -240,6 +258,14 @@ def _parser() -> argparse.ArgumentParser:
             epilog=REPORT_EPILOG,
         )
     )
+    _whatif(
+        commands.add_parser(
+            "whatif",
+            help="coverage and cord dose against errors of the setup",
+            description=WHATIF,
+            epilog=WHATIF_EPILOG,
+        )
+    )
     _demo(commands.add_parser("demo", help="check the built-in plan", description=DEMO))
     _calibrate(
         commands.add_parser(
@@ -357,6 +383,56 @@ def _report(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: RESULT_DIR)")
     _named(parser)
+
+
+def _whatif(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("result", metavar="RESULT_DIR", type=Path, help="result folder of `mcverify plan`")
+    parser.add_argument(
+        "--shift",
+        metavar="DISTANCE",
+        type=units.length,
+        default=0.5,
+        help="largest translation of the curves (default: 5mm)",
+    )
+    parser.add_argument(
+        "--turn", metavar="ANGLE", type=units.angle, default=3.0, help="largest rotation (default: 3deg)"
+    )
+    parser.add_argument(
+        "--sigma",
+        metavar="DISTANCE",
+        type=units.length,
+        default=0.1,
+        help="standard deviation of random translations along each axis (default: 1mm)",
+    )
+    parser.add_argument(
+        "--sigma-turn",
+        metavar="ANGLE",
+        type=units.angle,
+        default=0.5,
+        help="standard deviation of random rotations about each axis (default: 0.5deg)",
+    )
+    parser.add_argument(
+        "--structure",
+        metavar="NAME",
+        action="append",
+        help="another structure to look at; may be repeated (targets and cord are looked at anyway)",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="SETUP",
+        action="append",
+        type=units.setup_error,
+        help="a setup to compute again by Monte Carlo, such as lateral=5mm,yaw=-1deg; may be repeated",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME|FILE",
+        help="limits to draw (default: those the result was judged by)",
+    )
+    parser.add_argument("--machine", metavar="MACHINE.toml", type=Path, help="machine file, for --check")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: RESULT_DIR)")
+    _stopping(parser, max_time=None)
+    _computing(parser)
 
 
 def _named(parser: argparse.ArgumentParser) -> None:

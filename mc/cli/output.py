@@ -15,7 +15,14 @@ from phantoms.errors import InputError
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
 INPUTS = "inputs.h5"  # what the report is made of again
 CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
-NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT)
+# of `mcverify whatif`
+WHATIFS = WHATIF, WHATIF_PRINTED, WHATIF_RESULT, WHATIF_PICTURE = (
+    "whatif.html",
+    "whatif.pdf",
+    "whatif.json",
+    "whatif.png",
+)
+NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT, *WHATIFS)
 SCHEMA = "mcverify result"  # of result.json
 PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -86,7 +93,7 @@ def check_space(folder: Path, voxels: int) -> None:
 
 def drop_older(folder: Path) -> None:
     """Remove what belonged to the dose that has just been replaced."""
-    for name in (RTDOSE, INPUTS, REPORT, PRINTED, RESULT):
+    for name in set(NAMES) - {DOSE}:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -27,7 +27,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     started, result = time.monotonic(), arguments.result
     if not result.is_dir():
         raise InputError(result, "is not a folder", "name the result folder of `mcverify plan`")
-    profile = _profile(arguments.profile, result)
+    profile = profile_of(arguments.profile, result)
     name = _name(result / output.RTDOSE) if arguments.name else ""
     out = arguments.out or result
     ready = nullcontext() if out.resolve() == result.resolve() else output.result_folder(out)
@@ -45,7 +45,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return PASSED if comparison.verdict.passed else FAILED
 
 
-def _profile(asked: str | None, result: Path) -> Profile:
+def profile_of(asked: str | None, result: Path) -> Profile:
     """The profile that is asked for, or the one the result was judged by."""
     if asked:
         return load_profile(asked)

@@ -10,6 +10,11 @@ CENTIMETRES = {"mm": 0.1, "cm": 1.0}
 GRAY = {"Gy": 1.0, "cGy": 0.01}
 MEV = {"MeV": 1.0, "keV": 1e-3}
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+DEGREES = {"deg": 1.0}
+_LENGTH, _ANGLE = ({"mm": 1.0, "cm": 10.0}, "a length such as 5mm"), (DEGREES, "an angle such as -1deg")
+SETUP_AXES = dict.fromkeys(("lateral", "longitudinal", "vertical"), _LENGTH) | dict.fromkeys(
+    ("pitch", "roll", "yaw"), _ANGLE
+)
 VOXELS = (0.05, 2.0)  # least and greatest voxel side [cm]
 
 
@@ -89,6 +94,27 @@ def dose(text: str) -> float:
     if value <= 0.0:
         raise ArgumentTypeError(f"{text!r} is not above 0")
     return value
+
+
+def angle(text: str) -> float:
+    """Angle above 0 [degrees]: "3deg"."""
+    value = _quantity(text, DEGREES, "an angle such as 3deg")
+    if value <= 0.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def setup_error(text: str) -> dict[str, float]:
+    """Error of a setup by axis [mm, degrees]: "lateral=5mm,yaw=-1deg"."""
+    example = "axes and amounts such as lateral=5mm,yaw=-1deg"
+    found = {}
+    for part in text.split(","):
+        axis, _, amount = part.strip().partition("=")
+        if axis not in SETUP_AXES or axis in found:
+            known = ", ".join(SETUP_AXES)
+            raise ArgumentTypeError(f"{text!r} is not understood; write {example}, once each of {known}")
+        found[axis] = _quantity(amount, *SETUP_AXES[axis])
+    return found
 
 
 def duration(text: str) -> float:

@@ -17,7 +17,7 @@ COARSE = 0.25  # voxels are averaged to about this size [cm]
 LEAST_DOSE = 0.1  # of the plan's maximum
 LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
 BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
-BLOCK = 2.0  # side of the blocks within which residuals may be correlated [cm]
+BUNDLE = 1.0  # width of the bundles of rays within which residuals may be correlated [cm]
 MODEL = 0.01  # by which two good dose calculations differ locally
 BLUR = 0.05  # and by which their edges are apart [cm]
 # Attenuation of water at a third of the nominal energy, about the mean of the spectrum: NIST XCOM.
@@ -127,7 +127,7 @@ class Voxels:
     steepness : (n, 3) float64
         Relative fall of the dose with radiological depth alone, along LPS x, y, z [1/cm].
     blocks : (n,) int
-        Number of the block of `BLOCK` cm that holds it.
+        Number of the bundle of rays that holds it: of the direction that gives it most dose.
     attenuation : float
         [cm2/g]
     """
@@ -165,10 +165,10 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     if not len(index):
         return None
     points = (np.array(doses.grid.origin) + index * np.array(doses.grid.spacing))[:, ::-1]
-    attenuation = float(np.interp(energy / 3.0, ENERGIES, ATTENUATION))
+    attenuation = attenuation_of(energy)
     depths = np.stack([ray_integrals(d, patient.grid, [patient.density], points)[0] for d in stays])
     shares = np.stack(
-        [_primary(d, points, depth, attenuation) for d, depth in zip(stays, depths, strict=True)]
+        [primary(d, points, depth, attenuation) for d, depth in zip(stays, depths, strict=True)]
     )
     shares /= np.maximum(shares.sum(axis=0), 1e-300)
     density = map_coordinates(patient.density, patient.grid.index(points[:, ::-1]).T, order=1, mode="nearest")
@@ -179,12 +179,30 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     shares, depths = shares[:, kept], depths[:, kept]
     along = np.stack([stay.rotation[:, 2] for stay in stays])
     steepness = attenuation * density[kept, None] * (shares.T @ along)
-    cells = np.floor(points[kept] / BLOCK).astype(int)
-    _, blocks = np.unique(cells, axis=0, return_inverse=True)
+    _, blocks = np.unique(_bundles(stays, points[kept], shares), axis=0, return_inverse=True)
     return Voxels(points[kept], chosen, shares, depths, steepness, blocks.reshape(-1), attenuation)
 
 
-def _primary(direction: Direction, points: np.ndarray, depth: np.ndarray, attenuation: float) -> np.ndarray:
+def _bundles(stays: Sequence[Direction], points: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Main direction of each point and the cell of its opening, (n, 3).
+
+    The histories of a phase space, and what lies in the way of a ray, leave their mark all along the rays.
+    """
+    main = shares.argmax(axis=0)
+    cells = np.empty((len(points), 3), int)
+    for k, stay in enumerate(stays):
+        mine = main == k
+        u, v, _ = beam_coordinates(stay, points[mine])
+        cells[mine] = np.stack([np.full(len(u), k), np.floor(u / BUNDLE), np.floor(v / BUNDLE)], axis=1)
+    return cells
+
+
+def attenuation_of(energy: float) -> float:
+    """Attenuation of a beam in water [cm2/g], by its nominal energy [MV]."""
+    return float(np.interp(energy / 3.0, ENERGIES, ATTENUATION))
+
+
+def primary(direction: Direction, points: np.ndarray, depth: np.ndarray, attenuation: float) -> np.ndarray:
     """Dose of the primary photons of a direction, in any unit, (n,)."""
     u, v, distance = beam_coordinates(direction, points)
     at = [

@@ -1,0 +1,138 @@
+"""`mcverify whatif`: what errors of the patient's setup do to a plan that was computed."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from mc.cli import output
+from mc.cli.report import profile_of
+from mc.cli.screen import Screen, clock
+from mc.dose import TO_WATER, Dose
+from mc.parallel import World
+from phantoms.errors import InputError
+from phantoms.files import replacing
+
+if TYPE_CHECKING:
+    from mc.run import Progress
+    from validation.record import Record
+    from validation.whatif import SetupError, WhatIf
+
+DONE = 0
+
+
+def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
+    """Draw the curves, and compute again the setups asked for."""
+    from validation.profiles import synonyms
+    from validation.record import Record
+    from validation.report.html import write_html
+    from validation.report.pdf import write_pdf
+    from validation.report.whatif import whatif_report
+    from validation.report.whatif_figures import draw_curves
+    from validation.report.write import write_result
+    from validation.whatif import SetupError, what_if
+
+    started, result = time.monotonic(), arguments.result
+    if not result.is_dir():
+        raise InputError(result, "is not a folder", "name the result folder of `mcverify plan`")
+    profile = profile_of(arguments.profile, result)
+    checks = [SetupError(**amounts) for amounts in arguments.check or ()]
+    out = arguments.out or result
+    ready = nullcontext() if out.resolve() == result.resolve() else output.result_folder(out)
+    with screen.progress() as bar, ready:
+        bar.stage("reading the result")
+        record = Record.load(result / output.INPUTS, result / output.DOSE)
+        dose = Dose.load(result / output.DOSE)
+        dose = dose.to_water if record.quantity == TO_WATER else dose
+        if checks:
+            bar.stage("kernels (compiled once, some twenty seconds)")
+        found = what_if(
+            record.plan,
+            dose,
+            record.structures,
+            record.phantom,
+            profile,
+            profile.organs + synonyms(),
+            patient=record.patient,
+            shift_mm=10.0 * arguments.shift,
+            turn_deg=arguments.turn,
+            sigma_mm=10.0 * arguments.sigma,
+            sigma_deg=arguments.sigma_turn,
+            also=arguments.structure or (),
+            checks=checks,
+            compute=_computing(record, checks, arguments, screen, ranks, bar.update) if checks else None,
+            on_stage=bar.stage,
+        )
+        bar.stage("writing the report")
+        report = whatif_report(found)
+        write_html(report, out / output.WHATIF)
+        write_pdf(report, out / output.WHATIF_PRINTED)
+        write_result(found, out / output.WHATIF_RESULT)
+        with replacing(out / output.WHATIF_PICTURE) as partial:
+            partial.write_bytes(draw_curves(found).png)
+    show(found, screen)
+    screen.line(f"{clock(time.monotonic() - started)}; report: {out / output.WHATIF}")
+    return DONE
+
+
+def _computing(
+    record: Record,
+    checks: Sequence[SetupError],
+    arguments: Namespace,
+    screen: Screen,
+    ranks: World,
+    on_progress: Callable[[Progress], None],
+) -> Callable[[SetupError], Dose]:
+    """What computes the dose of a moved patient, with the kernels loaded."""
+    from mc.cli.kernels import load_kernels
+    from mc.head_cache import with_heads
+    from mc.machine import find_machine
+    from mc.plan_dose import above_jaws, phantom_dose
+    from mc.run import StopRule
+    from validation.whatif.motion import move_plan
+
+    plan, water = record.plan, record.quantity == TO_WATER
+    machine = find_machine(plan.machine, arguments.machine)
+    machine = with_heads(
+        machine,
+        [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
+        threads=arguments.threads,
+        on_progress=on_progress,
+    )
+    for error in checks:
+        move_plan(plan, error)  # refused before anything is computed
+    load_kernels(ranks, water=water, machine=machine if above_jaws(plan, machine) else None)
+
+    def compute(error: SetupError) -> Dose:
+        computed = phantom_dose(
+            move_plan(plan, error),
+            record.phantom,
+            machine,
+            water=water,
+            stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
+            seed=arguments.seed,
+            threads=arguments.threads,
+            on_progress=on_progress,
+        )
+        for warning in computed.warnings:
+            screen.warn(warning)
+        return computed.dose.to_water if water else computed.dose
+
+    return compute
+
+
+def show(found: WhatIf, screen: Screen) -> None:
+    """Print notes, random errors and checks."""
+    from validation.report.whatif import check_lines, random_lines
+
+    for note in found.notes:
+        screen.warn(note)
+    columns, rows = random_lines(found)
+    sigmas = f"{found.translation_sigma_mm:g} mm, {found.rotation_sigma_deg:g} degrees"
+    screen.table(f"random setup errors ({sigmas})", columns, rows, right=tuple(range(2, 6)))
+    if found.checks:
+        columns, rows = check_lines(found)
+        screen.table("computed again by Monte Carlo", columns, rows, right=(3, 4, 5))

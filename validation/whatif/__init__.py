@@ -1,0 +1,6 @@
+"""What if the patient lies elsewhere: target coverage and organ doses against errors of the setup."""
+
+from validation.whatif.curves import Curve, WhatIf, what_if
+from validation.whatif.motion import AXES, SetupError
+
+__all__ = ["AXES", "Curve", "SetupError", "WhatIf", "what_if"]
