@@ -4,14 +4,13 @@ A contour stands for a slab: half the contour spacing on either side of its plan
 unequal distance the border lies midway; beyond the first and the last plane the slab ends half the last
 spacing outside, as in the volumes that planning systems state. `phantoms.solids` puts a smoother shape
 between the same planes, for dose-volume histograms. A gap is empty, and said: planes further apart than
-one and a half times the usual spacing, unless slices are seen to be so far apart (`_gaps`). On one plane
-all contours of a structure combine by the even-odd rule, which makes holes of inner contours and of
-keyholes alike (DICOM PS3.3 C.8.8.6).
+one and a half times the usual spacing, unless slices are seen to be so far apart (`phantoms.planes`). On
+one plane all contours of a structure combine by the even-odd rule, which makes holes of inner contours and
+of keyholes alike (DICOM PS3.3 C.8.8.6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,12 +30,17 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
+from phantoms.planes import (
+    SAME_PLANE_CM,
+    by_plane,
+    distances_outside,
+    find_gaps,
+    usual_spacing,
+    without_copies,
+)
 from phantoms.polygons import Slab
 from phantoms.solids import Run
 
-SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
-SAME_VERTEX_CM = 1e-4  # vertices within a micrometre are one
-GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
 AREA_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 BODY_NAMES = ("BODY", "EXTERNAL", "SKIN", "PATIENT", "OUTLINE", "OUTER CONTOUR")
 
@@ -98,7 +102,7 @@ class ROI:
             raise InputError(f"structure {self.name}", "has no contours", "contour it or leave it out")
         if self.problem:
             raise InputError(f"structure {self.name}", self.problem)
-        planes = _planes(self.contours)
+        planes = by_plane(self.contours)
         ends = [gap + 1 for gap in self.gaps] + [len(planes)]
         runs = []
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
@@ -212,8 +216,8 @@ def read_structures(path: str | Path) -> StructureSet:
     if "ROIContourSequence" not in dataset or "RTROIObservationsSequence" not in dataset:
         raise InputError(path, "holds no contours or no ROI observations", "export it again")
     contours = {number: _read_contours(item, path) for number, item in drawn.items()}
-    usual = _usual_spacing([area for area, _ in contours.values()])
-    heights = {n: np.array([z for z, _ in _planes(area)]) for n, (area, _) in contours.items()}
+    usual = usual_spacing([area for area, _ in contours.values()])
+    heights = {n: np.array([z for z, _ in by_plane(area)]) for n, (area, _) in contours.items()}
     rois = tuple(
         _read_roi(
             number,
@@ -278,22 +282,22 @@ def _read_roi(
     drawn: Dataset | None,
     observed: Dataset | None,
     contours: tuple[list[np.ndarray], str],
-    usual_spacing: float,
+    usual: float,
     others: list[np.ndarray],
     path: Path,
 ) -> ROI:
     name = optional_text(item, "ROIName", path) or f"ROI {number}"
     area, problem = contours
-    area, warnings = _without_copies(area, name)
+    area, warnings = without_copies(area, name)
     colour = (255, 255, 0)
     if drawn is not None and optional(drawn, "ROIDisplayColor", path) is not None:
         colour = tuple(int(c) for c in require_floats(drawn, "ROIDisplayColor", 3, path))
-    z = np.array([position for position, _ in _planes(area)])
+    z = np.array([position for position, _ in by_plane(area)])
     gaps = np.diff(z)
-    spacing = float(np.median(gaps)) if len(gaps) else usual_spacing
+    spacing = float(np.median(gaps)) if len(gaps) else usual
     if area and not problem and not spacing > 0:
         problem = "has a single contour, so its thickness is unknown"
-    wide = _gaps(z, spacing, others)
+    wide = find_gaps(z, spacing, others)
     if wide:
         places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
         warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
@@ -305,66 +309,11 @@ def _read_roi(
         contours=tuple(area),
         contour_spacing=spacing,
         gaps=wide,
-        free=_free(z, np.concatenate([*others, []])),
+        free=distances_outside(z, np.concatenate([*others, []])),
         problem=problem,
         physical={} if observed is None else _physical_properties(observed, path),
         warnings=tuple(warnings),
     )
-
-
-def _gaps(z: np.ndarray, spacing: float, others: list[np.ndarray]) -> tuple[int, ...]:
-    """Planes `z` (n,) after which a structure is interrupted; `others` are the planes of other structures.
-
-    Contours of another structure in between tell a gap. None in between, where one has contours on both
-    planes, tells that the slices are so far apart. Else slices that change their thickness are known by
-    wide steps that follow each other.
-    """
-    steps = np.diff(z)
-    found = []
-    for k in np.flatnonzero(steps > GAP_FACTOR * spacing):
-        between = any(((h > z[k] + SAME_PLANE_CM) & (h < z[k + 1] - SAME_PLANE_CM)).any() for h in others)
-        across = any(all((np.abs(h - end) <= SAME_PLANE_CM).any() for end in z[k : k + 2]) for h in others)
-        beside = [steps[n] for n in (k - 1, k + 1) if 0 <= n < len(steps)]
-        alone = not any(GAP_FACTOR * step >= steps[k] for step in beside)
-        if between or (alone and not across):
-            found.append(int(k))
-    return tuple(found)
-
-
-def _free(z: np.ndarray, heights: np.ndarray) -> tuple[float, float]:
-    """From the first and the last of planes `z` (n,) to the next of `heights` outside; infinite without."""
-    if not len(z):
-        return np.inf, np.inf
-    below, above = z[0] - heights, heights - z[-1]
-    return tuple(float(min(d[d > SAME_PLANE_CM], default=np.inf)) for d in (below, above))
-
-
-def _without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:
-    """Drop contours drawn twice, which the even-odd rule would cancel: in any direction, closed or not."""
-    vertices = (np.unique(np.rint(contour / SAME_VERTEX_CM), axis=0).tobytes() for contour in contours)
-    unique = list({key: contour for key, contour in zip(vertices, contours, strict=True)}.values())
-    dropped = len(contours) - len(unique)
-    return unique, [f"structure {name}: {dropped} contour(s) drawn twice were taken once"] if dropped else []
-
-
-def _usual_spacing(structures: list[list[np.ndarray]]) -> float:
-    """Return the usual distance of contour planes over all structures [cm]; 0 if there is none."""
-    gaps = []
-    for contours in structures:
-        gaps.extend(np.diff([z for z, _ in _planes(contours)]))
-    return float(np.median(gaps)) if gaps else 0.0
-
-
-def _planes(contours: Iterable[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
-    """Group contours by plane, ascending in z."""
-    planes: list[tuple[float, list[np.ndarray]]] = []
-    for contour in sorted(contours, key=lambda points: points[0, 2]):
-        z = float(contour[0, 2])
-        if planes and z - planes[-1][0] <= SAME_PLANE_CM:
-            planes[-1][1].append(contour)
-        else:
-            planes.append((z, [contour]))
-    return planes
 
 
 def _physical_properties(observed: Dataset, path: Path) -> dict[str, float]:
