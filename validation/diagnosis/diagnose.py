@@ -39,6 +39,7 @@ REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a re
 TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named rather
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
+LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
 BONE, METAL, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.0, 0.6), (0.85, 0.985)  # [g/cm3]
 SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
 
@@ -349,7 +350,7 @@ def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits:
         worst = max(found, key=lambda r: abs(r.percent))
     else:  # the one that would better the fit most; others are too small to be told from chance
         worst = max(regions, key=lambda r: r.gain_percent)
-    also = [r.region for r in found if r is not worst]
+    also = [r.region for r in found if r is not worst and abs(r.percent) > LIKEWISE * abs(worst.percent)]
     return _finding(
         "density",
         quantity,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from validation.report.content import Drawing
-from validation.report.drawing import STYLE, WIDTH, colour, finish, legend_name, marker
+from validation.report.drawing import STYLE, WIDTH, colour, finish, marker
 from validation.whatif import Curve, WhatIf
 from validation.whatif.motion import ROTATIONS, TRANSLATIONS
 
@@ -34,7 +34,7 @@ def draw_curves(found: WhatIf) -> Drawing:
                 ]
                 _panel(axes, curves, found)
             unit = next(c.unit for c in found.curves if c.metric == metric)
-            line[0].set_ylabel(f"{legend_name(structure)}\n{metric} [{unit}]")
+            line[0].set_ylabel(f"{structure}\n{metric} [{unit}]")
         panels[-1][0].set_xlabel("translation [mm]")
         panels[-1][1].set_xlabel("rotation [degrees]")
         for axes in panels[0]:
