@@ -59,6 +59,8 @@ class Evaluated:
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Print metrics and limits; write them and the curves."""
+    if arguments.plan is not None:
+        _take_from_plan(arguments)
     metrics = list(dict.fromkeys([*METRICS, *arguments.metrics]))
     for metric in metrics:
         parse_metric(metric)
@@ -90,6 +92,17 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         _write(arguments.out, record, screen)
     broken = any(row.outcome in (BROKEN, FLIP, FLIP_IN_NOISE) for row in rows)
     return BROKEN_CODE if broken else KEPT_CODE
+
+
+def _take_from_plan(arguments: Namespace) -> None:
+    """Number of fractions and prescription as the RTPLAN states them, where they are not given."""
+    from mc.source.rtplan import read_plan
+
+    plan = read_plan(arguments.plan)
+    if arguments.fractions is None:
+        arguments.fractions = plan.fractions
+    if arguments.prescription is None:
+        arguments.prescription = max((p.dose for p in plan.prescriptions if p.dose > 0), default=None)
 
 
 def _course(dose: Compared, fractions: int | None) -> Compared:

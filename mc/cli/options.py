@@ -173,7 +173,7 @@ Structures are cut finer than voxels, and doses interpolated; docs/dvh.md explai
 Metrics: Dmean Dmin Dmax D95% D0.35cc V20Gy V20Gy[cc] V100% CV12Gy (spared volume) DC700cc.
 
 examples:
-  mcverify dvh RTDOSE.dcm RTSTRUCT.dcm
+  mcverify dvh RTDOSE.dcm RTSTRUCT.dcm --plan RTPLAN.dcm
   mcverify dvh RTDOSE.dcm RTSTRUCT.dcm --fractions 3 --profile tg101 --prescription 24Gy --out dvh
   mcverify dvh RTDOSE.dcm RTSTRUCT.dcm --compare result/dose.h5 --metrics D5cc,V20Gy[cc]
 
@@ -647,6 +647,9 @@ def _dvh(parser: argparse.ArgumentParser) -> None:
         help="more metrics, parted by commas",
     )
     parser.add_argument("--profile", metavar="NAME|FILE", help="whose limits (default: spine)")
+    parser.add_argument(
+        "--plan", metavar="RTPLAN", type=Path, help="number of fractions and prescription from this file"
+    )
     parser.add_argument(
         "--fractions",
         metavar="N",

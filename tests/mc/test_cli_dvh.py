@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_factory import Contours, Uids, rectangle, write_dose, write_structures
+from dicom_factory import Contours, Uids, rectangle, write_dose, write_plan, write_structures
 
 from mc.cli import main
+from mc.source.rtplan import read_plan
 from phantoms.grid import Grid
 
 GRID = Grid((20, 24, 40), (0.2, 0.25, 0.2), (-1.93, -2.88, -3.87))
@@ -132,6 +133,17 @@ def test_a_fraction_dose_is_made_that_of_the_course(case, capsys):
         for name in ("one", "three")
     ]
     assert means[1] == pytest.approx(3 * means[0]) and means[0] == pytest.approx(20, abs=0.01)
+
+
+def test_fractions_and_prescription_of_the_plan(case, capsys):
+    write_plan(case, fractions=5)
+    argv = ["dvh", "RTDOSE.dcm", "RTSTRUCT.dcm", "--plan", "RTPLAN.dcm", "--out", "found"]
+    assert main(argv) in (0, 1)
+    record = json.loads(Path("found.json").read_text())
+    assert record["fractions"] == 5 and {row["fractions"] for row in record["limits"]} == {5}
+    assert record["prescription_gy"] == pytest.approx(read_plan(Path("RTPLAN.dcm")).prescriptions[0].dose)
+    assert main([*argv, "--fractions", "3"]) in (0, 1)
+    assert json.loads(Path("found.json").read_text())["fractions"] == 3
 
 
 @pytest.mark.parametrize(
