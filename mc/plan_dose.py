@@ -134,14 +134,16 @@ def plan_dose(
     )
 
 
-def phantom_dose(plan: Plan, phantom: Phantom, machine: Machine, **options) -> PlanDose:
+def phantom_dose(
+    plan: Plan, phantom: Phantom, machine: Machine, scored: np.ndarray | None = None, **options
+) -> PlanDose:
     """Compute the dose of a plan in any phantom that lies in the plan's patient coordinates.
 
     The `options` are those of `plan_dose` that concern no patient, from `water` on, and so are errors and
-    result; the dose is on the phantom's grid, everywhere.
+    result; the dose is on the phantom's grid, everywhere, or where it is `scored`, (nz, ny, nx) bool.
     """
     run = _Run(**options)
-    return _compute(plan, machine, _open_sources(plan, machine, run), phantom, None, run)
+    return _compute(plan, machine, _open_sources(plan, machine, run), phantom, scored, run)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from mc.dose import TO_WATER, Dose
 from mc.parallel import World
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.polygons import mask_by_centre
 
 if TYPE_CHECKING:
     from mc.run import Progress
@@ -95,6 +96,8 @@ def _computing(
     from validation.whatif.motion import move_plan
 
     plan, water = record.plan, record.quantity == TO_WATER
+    outline = record.structures.external(record.phantom.audit.get("body", {}).get("roi"))
+    body = mask_by_centre(outline, record.phantom.grid)  # the noise of air is no measure of the run
     machine = find_machine(plan.machine, arguments.machine)
     machine = with_heads(
         machine,
@@ -111,6 +114,7 @@ def _computing(
             move_plan(plan, error),
             record.phantom,
             machine,
+            body,
             water=water,
             stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
             seed=arguments.seed,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.ndimage import binary_opening
 
 from mc.dose import Dose
 from mc.source.plan import Plan
@@ -40,7 +41,8 @@ TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named 
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
 LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
-BONE, METAL, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.0, 0.6), (0.85, 0.985)  # [g/cm3]
+# kinds of tissue by their density [g/cm3]
+BONE, METAL, LUNG, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.12, 0.6), (0.0, 0.12), (0.85, 0.985)
 SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
 
 
@@ -135,10 +137,13 @@ def _regions(structures: StructureSet, phantom: Phantom, patient: Patient) -> li
             found.append(Region(roi.name, fraction, stated=words.stated(roi, overridden.get(roi.name))))
     whole = patient.body > 1.0 - 1e-6
     to_water = 1.0 - patient.density
-    for name, (low, high) in (("bone", BONE), ("metal", METAL), ("lung and gas", GAS), ("fat", FAT)):
+    tissues = {"bone": BONE, "metal": METAL, "lung": LUNG, "gas": GAS, "fat": FAT}
+    for name, (low, high) in tissues.items():
         inside = whole & (patient.density > low) & (patient.density <= high)
+        if name == "lung":
+            inside = binary_opening(inside)  # not the voxels about gas that are filled in part
         if inside.any():
-            found.append(Region(name, inside.astype(float), to_water))
+            found.append(Region(name, inside.astype(float), to_water, has_inside=name != "gas"))
     return found
 
 
@@ -173,6 +178,7 @@ def _region_candidates(
     for index, effect in enumerate(region_columns(regions, voxels, stays, patient)):
         region = regions[index]
         inside, behind = (where & enough(where, region) for where in (effect.inside, effect.behind))
+        inside &= region.has_inside
         if not (inside.any() or behind.any()) or not effect.path.any():
             continue
         columns = [effect.path] + [inside.astype(float)] * bool(inside.any())
@@ -341,6 +347,10 @@ def _of_couch(
     )
 
 
+def _tolerance(limits: Mapping[str, DiagnosisLimit]) -> float:
+    return limits["density"].tolerance if "density" in limits else math.inf
+
+
 def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits: Mapping) -> Finding:
     quantity = "plan over Monte Carlo in or behind a region, largest deviation"
     if not regions:
@@ -350,6 +360,8 @@ def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits:
         worst = max(found, key=lambda r: abs(r.percent))
     else:  # the one that would better the fit most; others are too small to be told from chance
         worst = max(regions, key=lambda r: r.gain_percent)
+    if not found and abs(worst.percent) > _tolerance(limits):
+        return _finding("density", quantity, None, None, limits, "", "", words.too_small(worst))
     also = [r.region for r in found if r is not worst and abs(r.percent) > LIKEWISE * abs(worst.percent)]
     return _finding(
         "density",

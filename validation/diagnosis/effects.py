@@ -37,12 +37,15 @@ class Region:
         Change of density for one unit of the parameter [g/cm3]; None: 1 g/cm3 everywhere in it.
     stated : str
         What RTSTRUCT or case file say of its density.
+    has_inside : bool
+        Whether doses within it are compared: not in gas, where hardly a photon is seen.
     """
 
     name: str
     fraction: np.ndarray
     change: np.ndarray | None = None
     stated: str = ""
+    has_inside: bool = True
 
 
 @dataclass(frozen=True, eq=False)

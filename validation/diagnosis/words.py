@@ -148,6 +148,11 @@ def density(worst: RegionEffect, told: str, also: Sequence[str]) -> str:
     return f"{text}; likewise {', '.join(also)}" if also else text
 
 
+def too_small(worst: RegionEffect) -> str:
+    """Of a region that deviates where hardly any dose is."""
+    return f"{worst.region} deviates by {worst.percent:+.1f} %, in too small a part of the dose to be judged"
+
+
 def no_density(count: int) -> str:
     """Of regions that agree."""
     return f"no sign of a wrong density in or behind {count} structures and tissues"

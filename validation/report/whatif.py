@@ -38,7 +38,7 @@ def whatif_report(found: WhatIf) -> Report:
         title=f"Setup errors: {found.label or 'a plan without label'}",
         subject=f"setup errors of {found.label}",
         status="shown",
-        word="SHOWN",
+        word="REPORTED ONLY",
         headline=headline + (" Limits are broken by more than 5 % of the random errors." if broken else ""),
         note="Nothing is judged here: limits are drawn where the profile has them.",
         opening=(Facts(tuple(_header(found))),),
