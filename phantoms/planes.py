@@ -50,12 +50,12 @@ def find_gaps(z: np.ndarray, spacing: float, others: list[np.ndarray]) -> tuple[
     return tuple(found)
 
 
-def distances_outside(z: np.ndarray, heights: np.ndarray) -> tuple[float, float]:
-    """From the first and the last of planes `z` (n,) to the next of `heights` outside; infinite without."""
+def distances_outside(z: np.ndarray, heights: np.ndarray) -> tuple[float | None, float | None]:
+    """From the first and the last of planes `z` (n,) to the next of `heights` outside; None without."""
     if not len(z):
-        return np.inf, np.inf
-    below, above = z[0] - heights, heights - z[-1]
-    return tuple(float(min(d[d > SAME_PLANE_CM], default=np.inf)) for d in (below, above))
+        return None, None
+    outside = (d[d > SAME_PLANE_CM] for d in (z[0] - heights, heights - z[-1]))
+    return tuple(float(d.min()) if d.size else None for d in outside)
 
 
 def without_copies(contours: list[np.ndarray], name: str) -> tuple[list[np.ndarray], list[str]]:

@@ -45,13 +45,14 @@ class Run(NamedTuple):
         By how much the structure reaches beyond its first and its last plane where it ends flat: half the
         contour spacing there [cm].
     free : (float, float), optional
-        How far beyond them the next plane would have followed on which anything is contoured [cm].
+        How far beyond them the next plane would have followed on which anything is contoured [cm]; None
+        where that is not known.
     """
 
     z: np.ndarray
     polygons: list[list[np.ndarray]]
     reach: tuple[float, float]
-    free: tuple[float, float] = (np.inf, np.inf)
+    free: tuple[float | None, float | None] = (None, None)
 
 
 class Contoured(Protocol):
@@ -182,7 +183,8 @@ class _Solid:
             reach = min(ends, default=np.inf)
         # it would have been contoured on the next plane: that on which others are, but no nearer and no
         # farther than its own planes are
-        bound = min(max(self._run.free[end], spacing), float(np.diff(self._run.z).max()))
+        widest = float(np.diff(self._run.z).max())
+        bound = min(max(self._run.free[end] or widest, spacing), widest)
         return float(min(reach, bound)) if reach <= BEYOND * bound else None
 
     def _trend(self, values: Sequence, planes: Sequence[int]) -> tuple:

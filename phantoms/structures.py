@@ -65,7 +65,7 @@ class ROI:
         Planes, ascending in z, after which the structure is interrupted.
     free : (float, float)
         Distance from its first and last plane to the next ones outside on which another structure has
-        contours [cm].
+        contours [cm]; None where there are none.
     problem : str
         Why the contours cannot be filled; empty if they can.
     physical : dict of str to float
@@ -80,7 +80,7 @@ class ROI:
     contours: tuple[np.ndarray, ...]
     contour_spacing: float
     gaps: tuple[int, ...] = ()
-    free: tuple[float, float] = (np.inf, np.inf)
+    free: tuple[float | None, float | None] = (None, None)
     problem: str = ""
     physical: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class ROI:
                     z,
                     [[contour[:, :2] for contour in contours] for _, contours in planes[start:end]],
                     (0.5 * float(steps[0]), 0.5 * float(steps[-1])),
-                    (self.free[0] if start == 0 else np.inf, self.free[1] if end == len(planes) else np.inf),
+                    (self.free[0] if start == 0 else None, self.free[1] if end == len(planes) else None),
                 )
             )
         return runs
