@@ -65,6 +65,23 @@ def _of_curve(curve: Curve, criterion: Criterion, build_up_cm: float) -> np.ndar
     return (pseudo - found.measured[found.judged]) / tolerance
 
 
+def weighed(sets: np.ndarray) -> np.ndarray:
+    """Residuals of runs, the less the more noise there is in them: (runs, GROUPS, n), likewise.
+
+    In units of the tolerances, noise of covariance N between the points weighs residuals r by
+    (1 + N)^(-1/2) r, as in generalised least squares. So what is badly known, such as the dose on the
+    axis, does not drown what is well known, such as the place of an edge. N is that of a run, from the spread
+    of the groups of all runs; without noise nothing changes.
+    """
+    runs, groups, n = sets.shape
+    scaled = sets * np.sqrt(n)  # `residuals` divided by the number of points
+    spread = (scaled - scaled.mean(axis=1, keepdims=True)).reshape(-1, n)
+    spread /= np.sqrt(runs * (groups - 1) * groups)
+    _, sizes, modes = np.linalg.svd(spread, full_matrices=False)
+    kept = 1.0 / np.sqrt(1.0 + sizes**2) - 1.0
+    return (scaled + (scaled @ modes.T * kept) @ modes) / np.sqrt(n)
+
+
 def products(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean products of residuals of different groups, between runs and without each group.
 

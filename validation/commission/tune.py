@@ -3,10 +3,10 @@
 **What is done.** About a starting point all parameters are moved at once, one step down or up, by a
 definitive screening design (Jones and Nachtsheim, J Qual Technol 43 (2011) 1): about two runs for each
 parameter and one in the middle. The *curves*, not the cost, are fitted by a sum of quadratic functions of
-each parameter, for curves answer smoothly to small changes; the cost (`validation.commission.cost`) is then
-known everywhere in between. Every run tells of every parameter, so runs may be short. The minimum is looked
-for within the steps and nowhere else: where it lies on the border, and the cost falls towards it by more than
-noise can make it, the next round starts from it.
+each parameter, for curves answer smoothly to small changes; the cost (`validation.commission.cost`), in which
+noise is weighed, is then known everywhere in between. Every run tells of every parameter, so runs may be
+short. The minimum is looked for within the steps and nowhere else: where it lies on the border, and the cost
+falls towards it by more than noise can make it, the next round starts from it.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
 sigma (jackknife: transport and phase space). Where the cost does not rise to both sides by more than twice
@@ -23,7 +23,7 @@ from itertools import product
 import numpy as np
 from scipy.optimize import minimize
 
-from validation.commission.cost import products
+from validation.commission.cost import products, weighed
 from validation.commission.judge import jackknife
 
 ROUNDS = 4  # at most
@@ -47,7 +47,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run with its cost and the sigma of that."""
+    """A run with its cost, noise weighed, and the sigma of that."""
 
     values: tuple[float, ...]
     cost: float
@@ -56,7 +56,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class CostCurve:
-    """Cost along one parameter, the others at the minimum; arrays are (n,).
+    """Cost, noise weighed, along one parameter, the others at the minimum; arrays are (n,).
 
     `sigma` is that of the cost less its value at the minimum.
     """
@@ -78,7 +78,7 @@ class Tuning:
     on_border : tuple of bool
         Whether the search ended at the end of the range, so that the true minimum may lie beyond.
     cost, cost_sigma : float
-        At the minimum, from the curves between the runs.
+        At the minimum, from the curves between the runs; noise not weighed, as of a run that has little.
     evaluations : tuple of Evaluation
         All runs, in their order.
     curves : tuple of CostCurve
@@ -97,7 +97,8 @@ class Tuning:
     def determined(self, k: int) -> bool:
         """Whether the scans determine parameter `k`: its cost rises to both sides, by more than noise can."""
         curve = self.curves[k]
-        rise, sigma = curve.cost[[0, -1]] - self.cost, curve.sigma[[0, -1]]
+        least = np.interp(self.best[k], curve.values, curve.cost)
+        rise, sigma = curve.cost[[0, -1]] - least, curve.sigma[[0, -1]]
         return not self.on_border[k] and bool((rise > SURE * sigma).all())
 
 
@@ -133,7 +134,7 @@ def tune(
     for _ in range(ROUNDS):
         centre, steps = _within(parameters, centre)
         sets = np.array([run(centre + point * steps) for point in points])
-        gram, without = products(np.einsum("cr,rgn->cgn", fit, sets))
+        gram, without = products(np.einsum("cr,rgn->cgn", fit, weighed(sets)))
         best = _minimum(gram, list(product(STARTS, repeat=len(parameters))))
         at_border = np.abs(best) >= ON_BORDER
         farther = [
@@ -150,8 +151,9 @@ def tune(
         best = np.where(rising, best, 0.0)
         at_border = np.abs(best) >= ON_BORDER
     weights = _features(best)
+    plain, plain_without = products(np.einsum("cr,rgn->cgn", fit, sets))
     evaluations = []
-    for values, one in known.items():
+    for values, one in zip(known, weighed(np.array(list(known.values()))), strict=True):
         own, own_without = products([one])
         evaluations.append(Evaluation(values, float(own[0, 0]), jackknife(own_without[:, 0, 0])))
     return Tuning(
@@ -159,8 +161,8 @@ def tune(
         best=tuple(float(v) for v in centre + best * steps),
         sigma=tuple(jackknife(moved[:, k]) * steps[k] for k in range(len(parameters))),
         on_border=tuple(bool(b) for b in at_border),
-        cost=float(weights @ gram @ weights),
-        cost_sigma=jackknife([weights @ each @ weights for each in without]),
+        cost=float(weights @ plain @ weights),
+        cost_sigma=jackknife([weights @ each @ weights for each in plain_without]),
         evaluations=tuple(evaluations),
         curves=tuple(_curve(k, centre, steps, best, gram, without) for k in range(len(parameters))),
     )

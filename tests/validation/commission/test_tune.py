@@ -9,7 +9,7 @@ import pytest
 from linac import HEADER, csv_lines
 
 from validation.commission.compute import ComputedField, Curve
-from validation.commission.cost import GROUPS, products, residuals
+from validation.commission.cost import GROUPS, products, residuals, weighed
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import Field
 from validation.commission.tune import Parameter, design, tune
@@ -55,6 +55,19 @@ def test_cost_is_free_of_noise():
     plain = np.array([np.sum(one.mean(axis=0) ** 2) for one in sets])
     assert np.mean(costs) == pytest.approx(0.01, abs=4 * np.std(costs) / np.sqrt(300))
     assert np.mean(plain) > 4 * 0.01
+
+
+def test_noise_of_some_points_does_not_drown_the_others():
+    """Noise of many tolerances is weighed down to one; what is well known stays, as does all without noise."""
+    random = np.random.default_rng(6)
+    quiet, loud = (shape / np.linalg.norm(shape) for shape in (SHAPES[0], SHAPES[2]))  # orthogonal
+    sets = np.array([run * quiet + 40.0 * random.standard_normal((GROUPS, 1)) * loud for run in range(1, 9)])
+    found = weighed(sets / np.sqrt(POINTS)) * np.sqrt(POINTS)
+    np.testing.assert_allclose(found @ quiet, np.arange(1.0, 9)[:, None] * np.ones(GROUPS), rtol=1e-9)
+    noise = np.std((found @ loud).mean(axis=1))  # of runs, whose noise was 40 / sqrt(GROUPS) = 10 tolerances
+    assert 0.5 < noise < 1.6
+    silent = np.ones((3, GROUPS, 1)) * SHAPES[0]
+    np.testing.assert_allclose(weighed(silent), silent, rtol=1e-12)
 
 
 def test_products_without_a_group():
