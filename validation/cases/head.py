@@ -39,6 +39,7 @@ from validation.cases.tank import read_phantom
 from validation.cases.verdict import Check, Options, Verdict
 
 PER_ELECTRON_LIMIT, ENERGY_LIMIT, CURVE_LIMIT = 3.0, 1.0, 1.0  # [%, %, % of Dmax]
+SPLITTING = 200  # with which the recorded figures were made
 CUT = 0.05  # photons below are not counted: heads are simulated down to there [MeV]
 RIM = 0.5  # of the field, which is left out where photons and dose of the field are meant [cm]
 MEAN_FROM = 1.5  # depth from which the dose of the field is averaged [cm]
@@ -61,8 +62,8 @@ def run(case: Case, options: Options) -> Verdict:
     (quality,) = machine.energies
     with tempfile.TemporaryDirectory() as folder:
         made = simulate_head(
-            replace(quality.head, core=None), machine.sad_cm, Path(folder) / "head", electrons,
-            threads=options.threads, on_progress=stages.next(),
+            replace(quality.head, core=None, splitting=SPLITTING), machine.sad_cm,
+            Path(folder) / "head", electrons, threads=options.threads, on_progress=stages.next(),
         )  # fmt: skip
         if made.quality["stopped_by"] == INTERRUPTED:
             raise KeyboardInterrupt

@@ -58,7 +58,7 @@ def test_cost_is_free_of_noise():
 
 
 def test_noise_of_some_points_does_not_drown_the_others():
-    """Noise of many tolerances is weighed down to one; what is well known stays, as does all without noise."""
+    """Noise of many tolerances is weighed down to one; what is well known stays."""
     random = np.random.default_rng(6)
     quiet, loud = (shape / np.linalg.norm(shape) for shape in (SHAPES[0], SHAPES[2]))  # orthogonal
     sets = np.array([run * quiet + 40.0 * random.standard_normal((GROUPS, 1)) * loud for run in range(1, 9)])
