@@ -25,6 +25,7 @@ from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
 from validation.comparison import compare
 from validation.report import html
+from validation.report.content import Report, Section, table
 from validation.report.figures import Figures
 from validation.report.html import write_html
 from validation.report.pdf import write_pdf
@@ -127,13 +128,17 @@ def test_pdf_tells_the_same_on_four_pages(printed, page):
     assert document.get_metadata_dict(skip_empty=True)["Author"] == "mcverify"
 
 
-def test_pdf_of_many_structures_is_shortened_and_says_so(tmp_path, no_figures):
-    more = [replace(CORD, number=10 + k, name=f"Organ {k}") for k in range(40)]
-    write_pdf(plan_report(compare(**case(rois=(BODY, PTV, CORD, *more)))), tmp_path / "report.pdf")
-    document = pypdfium2.PdfDocument(tmp_path / "report.pdf")
-    assert len(document) <= 4
-    text = words_of(document)
-    assert "SpinalCord" in text and "more, less important or less irradiated" in text
+def test_pdf_of_a_long_table_is_shortened_and_says_so(tmp_path):
+    def found(shorten: bool) -> pypdfium2.PdfDocument:
+        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(400)), shorten=shorten)
+        about = {"title": "t", "subject": "s", "status": "pass", "word": "PASS", "headline": "h", "note": "n"}
+        write_pdf(Report(**about, opening=(), sections=(Section("All", (long,)),)), tmp_path / "report.pdf")
+        return pypdfium2.PdfDocument(tmp_path / "report.pdf")
+
+    whole, short = found(False), found(True)
+    assert len(whole) > 4 >= len(short)
+    assert "Organ 399" in words_of(whole) and "Organ 5" in words_of(short)
+    assert "384 more, less important or less irradiated" in words_of(short)
 
 
 def test_no_name_and_no_number_of_the_patient(page, printed):
