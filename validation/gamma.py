@@ -18,6 +18,7 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.gamma_search import search
 
+MAX_GAMMA = 2.0  # beyond which it is not sought
 SWEEP_STEP = 5.0  # between the thresholds of a sweep [% of the normalisation]
 
 
@@ -171,7 +172,7 @@ def gamma(
     evaluated_grid: Grid,
     criterion: Criterion,
     mask: np.ndarray | None = None,
-    max_gamma: float = 2.0,
+    max_gamma: float = MAX_GAMMA,
 ) -> GammaMap:
     """Gamma of every reference voxel over the interpolated evaluated dose.
 

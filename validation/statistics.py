@@ -8,7 +8,7 @@ import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from validation.gamma import Criterion, gamma
+from validation.gamma import MAX_GAMMA, Criterion, gamma
 
 BIN = 0.05  # of t, in sigma: narrow beside the unit width of what is fitted
 FIT_STEPS = 2000
@@ -43,6 +43,14 @@ def noise_ceiling(
     seed : int
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
+    chosen = reference >= 0.01 * criterion.threshold_percent * criterion.normalisation
+    if mask is not None:
+        chosen &= mask
+    if not chosen.any():
+        return float("nan")
+    box, grid = _within_reach(chosen, grid, criterion)
+    reference, other_sigma = reference[box], other_sigma[box]
+    reference_sigma, mask = (None if values is None else values[box] for values in (reference_sigma, mask))
     random = np.random.default_rng(seed)
     copies = []
     for sigma in (reference_sigma, other_sigma):
@@ -53,6 +61,17 @@ def noise_ceiling(
             copy += reference
         copies.append(copy)
     return gamma(copies[0], grid, copies[1], grid, criterion, mask).passing_rate()
+
+
+def _within_reach(chosen: np.ndarray, grid: Grid, criterion: Criterion) -> tuple[tuple[slice, ...], Grid]:
+    """The voxels that gamma of those `chosen` looks at: a box of the grid, and the box as a grid."""
+    box = []
+    for axis, (n, d) in enumerate(zip(grid.shape, grid.spacing, strict=True)):
+        hit = np.flatnonzero(chosen.any(axis=tuple(a for a in range(3) if a != axis)))
+        reach = int(np.ceil(0.1 * MAX_GAMMA * criterion.distance_mm / d)) + 1
+        box.append(slice(max(0, int(hit[0]) - reach), min(n, int(hit[-1]) + 1 + reach)))
+    origin = tuple(grid.centres(axis)[part.start] for axis, part in enumerate(box))
+    return tuple(box), Grid(tuple(part.stop - part.start for part in box), grid.spacing, origin)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from validation.diagnosis.rays import beam_coordinates, ray_integrals
 
 COARSE = 0.25  # voxels are averaged to about this size [cm]
 LEAST_DOSE = 0.1  # of the plan's maximum
+ABOUT = 4.0  # around it, as far as doses may be displaced [cm]
 LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
 BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
 BUNDLE = 1.0  # width of the bundles of rays within which residuals may be correlated [cm]
@@ -46,17 +47,29 @@ class Doses:
 
 
 def coarse_doses(grid: Grid, plan: np.ndarray, mc: np.ndarray, sigma: np.ndarray, body: np.ndarray) -> Doses:
-    """Average both doses over blocks of voxels, about `COARSE` wide."""
+    """Average both doses over blocks of voxels, about `COARSE` wide, where they are looked at."""
     by = factors(grid)
-    coarse = coarser(grid, by)
+    part, box = _about_the_dose(plan, grid, by)
     count = int(np.prod(by))
     return Doses(
-        coarse,
-        averaged(plan, by),
-        averaged(mc, by),
-        np.sqrt(averaged(sigma**2, by) / count),
-        averaged(body, by) > 1.0 - 1e-6,
+        coarser(part, by),
+        averaged(plan[box], by),
+        averaged(mc[box], by),
+        np.sqrt(averaged(sigma[box] ** 2, by) / count),
+        averaged(body[box], by) > 1.0 - 1e-6,
     )
+
+
+def _about_the_dose(plan: np.ndarray, grid: Grid, by: Sequence[int]) -> tuple[Grid, tuple[slice, ...]]:
+    """The part of a grid within `ABOUT` of `LEAST_DOSE`, from the same blocks of voxels as the whole."""
+    high, box = plan >= LEAST_DOSE * plan.max(), []
+    for axis, (n, k, d) in enumerate(zip(grid.shape, by, grid.spacing, strict=True)):
+        hit = np.flatnonzero(high.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = int(np.ceil(ABOUT / d))
+        first, last = max(0, hit[0] - margin) // k * k, -(-min(n, hit[-1] + 1 + margin) // k) * k
+        box.append(slice(int(first), int(min(n, last))))
+    origin = tuple(grid.centres(axis)[part.start] for axis, part in enumerate(box))
+    return Grid(tuple(part.stop - part.start for part in box), grid.spacing, origin), tuple(box)
 
 
 def factors(grid: Grid) -> tuple[int, int, int]:

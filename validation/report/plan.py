@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from validation.comparison import Comparison
 from validation.report import facts, tables
+from validation.report.choices import scale
 from validation.report.content import Alarm, Block, Drawing, Facts, Heading, Points, Report, Section, Text
 from validation.report.figures import Figures
 from validation.report.text import dose, with_sigma
@@ -80,8 +81,8 @@ def _doses(comparison: Comparison, dvh: tuple[Drawing, ...]) -> Iterator[Block]:
         "Doses of the whole course; MC with one transport sigma, the noise of different voxels taken as "
         "independent. Volumes are those on the dose grid, to fractions of a voxel."
     )
-    if comparison.prescription:
-        text += f" Rx is the prescription, {comparison.prescription:.2f} Gy."
+    reference, of = scale(comparison)
+    text += f" Differences in Gy, in parentheses in percent of the {of}, {reference:.2f} Gy."
     yield Text(text, small=True)
     for title, targets, none in (
         ("Targets", True, "No target was evaluated."),

@@ -183,7 +183,7 @@ def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple[t
     lines = (
         ("plan", lambda row: dose(row.plan)),
         (f"MC {PLUS_MINUS} sigma", lambda row: with_sigma(row.mc, row.sigma)),
-        (f"MC - plan (in % of {'Rx' if comparison.prescription else 'max.'})", difference),
+        ("MC - plan (%)", difference),
     )
     return tuple(cells((label, *(cell(row, text) for row in rows))) for label, text in lines)
 
