@@ -111,6 +111,11 @@ def cut(region: Contoured, grid: Grid) -> SubVoxels:
     return SubVoxels(grid, corner, parts, coverage, whole * float(np.prod(size)))
 
 
+def solid_volume(region: Contoured) -> float:
+    """Return the volume of the solid [cm3], that of `cut` on a grid that holds it."""
+    return cut(region, Grid((1, 1, 1), (0.25, 0.25, 0.25), (0.0, 0.0, 0.0))).whole_cc
+
+
 def _voxel(z: float, grid: Grid) -> int:
     """Layer of voxels in which `z` lies; outside the grid too."""
     return int(np.floor((z - grid.lower[0]) / grid.spacing[0]))

@@ -125,13 +125,13 @@ def _leaves(beam: Beam) -> str:
 
 
 def _structures(path: Path, screen: Screen) -> None:
-    from phantoms.polygons import volume
+    from phantoms.solids import solid_volume
     from phantoms.structures import read_structures
 
     structures = read_structures(path)
     rows = []
     for roi in structures.rois:
-        size = "" if roi.is_empty or roi.problem else f"{volume(roi):.2f}"
+        size = "" if roi.is_empty or roi.problem else f"{solid_volume(roi):.2f}"
         rows.append((roi.number, roi.name, roi.type, size, len(roi.contours), roi.problem))
     columns = ("no.", "structure", "type", "cm3", "contours", "remark")
     screen.table(f"{path}: RTSTRUCT {structures.label}", columns, rows, right=(0, 3, 4))

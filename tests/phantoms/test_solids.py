@@ -8,7 +8,7 @@ from dicom_factory import Contours, circle, rectangle, write_structures
 
 from phantoms.grid import Grid
 from phantoms.polygons import volume
-from phantoms.solids import Run, _signed_distance, cut
+from phantoms.solids import Run, _signed_distance, cut, solid_volume
 from phantoms.structures import read_structures
 from phantoms.subvoxels import MOST_CELLS, SubVoxels
 
@@ -116,6 +116,7 @@ def test_a_grid_that_cuts_a_structure_holds_its_part(tmp_path):
     assert cut(roi, far).volume == 0 and cut(roi, far).whole_cc == pytest.approx(cells.whole_cc, rel=0.01)
     inner = Grid((4, 4, 4), (0.1, 0.1, 0.1), (0.0, 0.0, 0.0))  # wholly inside
     assert cut(roi, inner).volume == pytest.approx(0.064, rel=1e-6)
+    assert solid_volume(roi) == pytest.approx(cells.whole_cc, rel=1e-3)
 
 
 def test_fractions_of_voxels_are_means_of_cells(tmp_path):
