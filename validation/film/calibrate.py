@@ -74,7 +74,7 @@ class Measured:
     position_mm : (n,) float64
         Lateral.
     film : (n,) int64
-        Index of the film.
+        Index of the film's dose in the ascending row of doses given: films of one dose count as one.
     """
 
     dose: np.ndarray
@@ -136,7 +136,7 @@ def make_calibration(films: FilmSet) -> tuple[Calibration, list[str]]:
             "scan all with one width, or state middle_mm",
         )
     measured, regions = _measure(films, scans)
-    doses = _film_doses(films)
+    doses = _given_doses(films)
     _refuse_disorder(films, measured, doses)
     warnings: list[str] = []
     used = _middle_cells(measured) if films.lateral_response else np.ones(measured.dose.size, bool)
@@ -196,7 +196,8 @@ def _read_profile(path: Path) -> np.ndarray:
 
 def _measure(films: FilmSet, scans: Sequence[Scan]) -> tuple[Measured, list[tuple[int, np.ndarray]]]:
     """Means over cells of all films, and the pixels of each film as (index of its scan, mask)."""
-    rows, regions, number = [], [], 0
+    rows, regions = [], []
+    doses = _given_doses(films).tolist()
     across = 1 if films.lateral_axis == "x" else 0
     for index, (scan, (_, entries)) in enumerate(zip(scans, films.groups, strict=True)):
         middle = 0.5 * scan.size_mm[across] if films.middle_mm is None else films.middle_mm
@@ -227,8 +228,7 @@ def _measure(films: FilmSet, scans: Sequence[Scan]) -> tuple[Measured, list[tupl
                         )
                     given = dose * float(np.interp(away, *films.profile.T).mean())
                 mean, sigma = _mean(scan, chosen)
-                rows.append((given, mean, sigma, float(at.mean()), number))
-            number += 1
+                rows.append((given, mean, sigma, float(at.mean()), doses.index(dose)))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     return Measured(*columns), regions
 
@@ -278,17 +278,17 @@ def _mean(scan: Scan, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0), spread / np.sqrt(max(np.count_nonzero(full), 1))
 
 
-def _film_doses(films: FilmSet) -> np.ndarray:
-    return np.array([dose for _, entries in films.groups for dose, _ in entries])
+def _given_doses(films: FilmSet) -> np.ndarray:
+    """The films' doses, ascending, each once."""
+    return np.unique([dose for _, entries in films.groups for dose, _ in entries])
 
 
 def _refuse_disorder(films: FilmSet, measured: Measured, doses: np.ndarray) -> None:
     """Refuse films whose response does not fall with their dose: they are not in the order listed."""
     red = np.array([measured.response[measured.film == k, 0].mean() for k in range(doses.size)])
-    order = np.argsort(doses, kind="stable")
-    rise = np.flatnonzero((np.diff(red[order]) > 0.002) & (np.diff(doses[order]) > 0.0))
+    rise = np.flatnonzero(np.diff(red) > 0.002)
     if rise.size:
-        lower, higher = doses[order][rise[0]], doses[order][rise[0] + 1]
+        lower, higher = doses[rise[0]], doses[rise[0] + 1]
         raise InputError(
             films.path,
             f"the film listed with {higher:g} Gy is brighter in red than that with {lower:g} Gy",
@@ -297,7 +297,7 @@ def _refuse_disorder(films: FilmSet, measured: Measured, doses: np.ndarray) -> N
 
 
 def _middle_cells(measured: Measured) -> np.ndarray:
-    """Cells near the scanner's middle: of each film those within reach, or the nearest one."""
+    """Cells near the scanner's middle: of each dose those within reach, or the nearest one."""
     used = np.abs(measured.position_mm) <= MIDDLE_MM
     for film in np.unique(measured.film):
         own = np.flatnonzero(measured.film == film)

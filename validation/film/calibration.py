@@ -110,6 +110,9 @@ class Calibration:
                 f"largest_dose_gy = {_number(curve.largest)}",
                 f"misfit = {_number(curve.misfit)}",
             ]
+            if len(curve.knots):
+                lines += ["knots = [  # dose [Gy], added response"]
+                lines += [*(f"  {_numbers(row)}," for row in curve.knots), "]"]
         if self.lateral is not None:
             lines += ["\n[lateral]  # X_middle = X + offset + slope X + curvature X^2"]
             lines += [f"position_mm = {_numbers(self.lateral.position_mm)}"]
@@ -181,10 +184,13 @@ def _read_curve(table: Table, name: str) -> Curve:
         covariance,
         table.number("largest_dose_gy", above=0.0),
         table.number("misfit", above=-1e-300),
+        np.array(table.rows("knots", 2)) if "knots" in table else np.empty((0, 2)),
     )
     table.finish()
-    response = curve.response(curve.doses())
-    if not (np.diff(response) < 0.0).all() or response[0] > 1.2 or response[-1] < 0.0:
+    if len(curve.knots) and not (np.diff(curve.knots[:, 0]) > 0.0).all():
+        raise table.error("knots", "must be of ascending dose")
+    ends = curve.response(curve.doses()[[0, -1]])
+    if not curve.falls() or ends[0] > 1.2 or ends[1] < 0.0:
         raise table.error("parameters", f"the {name} curve does not fall from below 1 to above 0")
     return curve
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,11 @@ class FilmCheck:
             **self.comparison.to_dict(),
             "scans": [path.name for path in self.scan.paths],
             "calibration": self.calibration.title,
-            "plane_dose": {"file": self.plane_name, "of": self.plane_of, "scale": self.options.scale},
+            "plane_dose": {
+                "file": Path(self.plane_name).name,
+                "of": self.plane_of,
+                "scale": self.options.scale,
+            },
             "made": dict(self.made),
         }
 

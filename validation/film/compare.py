@@ -238,6 +238,11 @@ def compare_film(
             "film", f"has no dose above {criteria[0].threshold_percent:g} % of the plane's maximum"
         )
     warnings = [*film.warnings, *registration.warnings]
+    if plane.broken is not None:
+        count = np.count_nonzero(plane.broken)
+        warnings.append(
+            f"{count} voxels of the plane hold a dose that cannot be; what is beside them is left out"
+        )
     outside = np.count_nonzero(film.film & ~covered) / np.count_nonzero(film.film)
     if outside > 0.0:
         warnings.append(f"{100.0 * outside:.2g} % of the film lies outside the plane and is not compared")

@@ -4,24 +4,29 @@
 
 With m = n = 1 this is the rational function X = (A + B D) / (C + D) by which radiochromic film is described
 (Micke, Lewis and Yu, Med Phys 38 (2011) 2523; Lewis et al., Med Phys 39 (2012) 6339): falling, without
-wiggles, with an asymptote. The two exponents let it follow other monotone curves. How many of them are free
-is decided by how well each film is foretold by the others (leave-one-out), so the films decide and not the
-user.
+wiggles, with an asymptote. The two exponents let it follow other monotone curves, and a spline through what
+is left any. What is taken is decided by how well each film is foretold by the others (leave-one-out), so the
+films decide and not the user.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 from scipy.optimize import least_squares
 
 from phantoms.errors import InputError
 
 FAMILIES = {"rational": (), "power": ("n",), "hill": ("m",), "general": ("n", "m")}  # exponents that are free
+FOR_SPLINE = 7  # films for a spline
+BEND = 0.1  # dose about which the spline's logarithm turns, in parts of the largest
 FEWEST = 4  # films for the simplest curve
 BETTER = 1.25  # a curve with more parameters must foretell this much better
+FAR_BETTER = 2.0  # and one with a spline, which follows the films' own errors too, this much
 FINE_PERCENT = 0.2  # errors this small are as good as none
 LOW = 0.01  # below this share of the largest dose the curve goes on straight
 BELOW = -0.05  # share of the largest dose down to which noise about zero may reach
@@ -46,6 +51,9 @@ class Curve:
         Largest dose of the films [Gy].
     misfit : float
         Root mean square of the films' responses about the curve, relative to it.
+    knots : (k, 2) float64
+        Doses [Gy] and what a cubic spline in log(1 + D / (0.1 largest)) through them adds to the response;
+        none where the curve alone does as well.
     """
 
     family: str
@@ -53,12 +61,16 @@ class Curve:
     covariance: np.ndarray = field(repr=False)
     largest: float
     misfit: float
+    knots: np.ndarray = field(default_factory=lambda: np.empty((0, 2)), repr=False)
 
     def response(self, dose: np.ndarray) -> np.ndarray:
         """Response at `dose` [Gy]."""
         dose = np.asarray(dose, float)
         low = LOW * self.largest
-        value = _shape(self.parameters, np.maximum(dose, low))
+        above = np.maximum(dose, low)
+        value = _shape(self.parameters, above)
+        if self._spline is not None:
+            value = value + self._spline(np.log1p(above / self._bend))
         return value + np.minimum(dose - low, 0.0) * self._slope_above(np.array(low))
 
     def slope(self, dose: np.ndarray) -> np.ndarray:
@@ -84,7 +96,25 @@ class Curve:
     def _slope_above(self, dose: np.ndarray) -> np.ndarray:
         _, b, c, n, m = self.parameters
         x = (dose / c) ** m
-        return -b * n * m * x / dose * (1.0 + x) ** (-n - 1.0)
+        slope = -b * n * m * x / dose * (1.0 + x) ** (-n - 1.0)
+        if self._spline is not None:
+            slope = slope + self._spline(np.log1p(dose / self._bend), 1) / (self._bend + dose)
+        return slope
+
+    @property
+    def _bend(self) -> float:
+        return BEND * self.largest
+
+    @cached_property
+    def _spline(self) -> CubicSpline | None:
+        if not len(self.knots):
+            return None
+        return CubicSpline(np.log1p(self.knots[:, 0] / self._bend), self.knots[:, 1], bc_type="natural")
+
+    def falls(self) -> bool:
+        """Whether the response falls with dose wherever the curve counts."""
+        table = self.response(self.doses())
+        return bool(np.isfinite(table).all() and (np.diff(table) < 0.0).all())
 
 
 def fit_curve(dose: Sequence[float], response: Sequence[float], sigma: Sequence[float]) -> Curve:
@@ -122,7 +152,15 @@ def fit_curve(dose: Sequence[float], response: Sequence[float], sigma: Sequence[
         family: foretelling_error(family, dose, response, weight, curve) for family, curve in curves.items()
     }
     limit = max(BETTER * min(errors.values()), FINE_PERCENT)
-    return next(curves[family] for family in FAMILIES if family in curves and errors[family] <= limit)
+    family = next(family for family in FAMILIES if family in curves and errors[family] <= limit)
+    chosen = curves[family]
+    if distinct < max(FOR_SPLINE, dose.size) or errors[family] <= FINE_PERCENT:
+        return chosen
+    bent = _with_spline(chosen, dose, response)
+    if not bent.falls():
+        return chosen
+    error = foretelling_error(family, dose, response, weight, bent)
+    return bent if FAR_BETTER * error <= errors[family] else chosen
 
 
 def foretelling_error(
@@ -141,6 +179,8 @@ def foretelling_error(
         fitted = _fit(family, dose[others], response[others], weight[others], [curve.parameters])
         if fitted is None:
             return np.inf
+        if len(curve.knots):
+            fitted = _with_spline(fitted, dose[others], response[others])
         error = (fitted.response(dose[left_out]) - response[left_out]) / curve.slope(dose[left_out])
         errors.append(100.0 * error / max(dose[left_out], 0.1 * curve.largest))
     return float(np.sqrt(np.mean(np.square(errors)))) if errors else np.inf
@@ -210,5 +250,11 @@ def _fit(
     covariance[np.ix_(free, free)] = chain[:, None] * inverse * chain
     misfit = float(np.sqrt(np.mean(np.square(_shape(parameters, dose) / response - 1.0))))
     curve = Curve(family, parameters, covariance, float(dose.max()), misfit)
-    table = curve.response(curve.doses())
-    return curve if np.isfinite(table).all() and (np.diff(table) < 0.0).all() else None
+    return curve if curve.falls() else None
+
+
+def _with_spline(curve: Curve, dose: np.ndarray, response: np.ndarray) -> Curve:
+    """The curve bent through every film."""
+    order = np.argsort(dose)
+    knots = np.column_stack([dose, response - curve.response(dose)])[order]
+    return replace(curve, misfit=ALONE, knots=knots)

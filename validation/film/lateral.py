@@ -18,7 +18,7 @@ import numpy as np
 from phantoms.errors import InputError
 from validation.film.scan import CHANNELS
 
-STEP_MM = 10.0  # between the positions for which coefficients are fitted
+STEP_MM = 10.0  # width of the cells of lateral position for which coefficients are fitted
 FOR_SQUARE = 5  # doses it takes to fit the square
 TERMS = ("offset", "slope", "curvature")
 
@@ -78,7 +78,7 @@ def fit_lateral(
     middle : (n, 3) array
         Response that the film's dose has in the middle.
     films : (n,) array
-        Which of the doses it is.
+        Which of the films' doses it is.
 
     Raises
     ------
@@ -98,10 +98,10 @@ def fit_lateral(
             f"the films span {len(held)} common positions of {STEP_MM:g} mm",
             "lay films of all doses across the scanner, or set lateral_response = false",
         )
-    nodes = STEP_MM * np.arange(held[0], held[-1] + 1)
-    chosen = (cell >= held[0]) & (cell <= held[-1])
-    hats = np.array([np.interp(position_mm[chosen], nodes, unit) for unit in np.eye(nodes.size)]).T
-    coefficients = np.zeros((3, nodes.size, 3))
+    nodes = STEP_MM * np.array(held)
+    chosen = np.isin(cell, held)
+    hats = np.array([np.interp(position_mm[chosen], nodes, unit) for unit in np.eye(len(held))]).T
+    coefficients = np.zeros((3, len(held), 3))
     for channel in range(3):
         x, target = measured[chosen, channel], middle[chosen, channel]
         # orthogonal about the mean response, so that a little damping acts on the terms and not on their sum
@@ -112,7 +112,7 @@ def fit_lateral(
         found, *_ = np.linalg.lstsq(
             np.vstack([matrix, damping]), np.r_[(target - x) / x, np.zeros(matrix.shape[1])], rcond=None
         )
-        a, b, c = np.pad(found.reshape(nodes.size, terms), ((0, 0), (0, 3 - terms))).T
+        a, b, c = np.pad(found.reshape(len(held), terms), ((0, 0), (0, 3 - terms))).T
         coefficients[channel] = np.array([a - b * mean + c * mean**2, b - 2.0 * c * mean, c]).T
     return Lateral(nodes, coefficients)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 from scipy.interpolate import RectBivariateSpline
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 
+BROKEN = 5.0  # times the largest dose of a plane without single voxels: this cannot be
 NAMES = ("z", "y", "x")  # axes of a grid
 # how a plane is looked at, as in reports: normal, axis to the right, axis along the picture's height, and
 # whether the latter ascends upwards
@@ -31,6 +33,8 @@ class Plane:
         Key of `VIEWS`.
     at_mm : float
         Where it cuts the third axis.
+    broken : (nv, nu) bool, optional
+        Voxels whose dose cannot be; what stands there is only to fill the place.
     """
 
     dose: np.ndarray = field(repr=False)
@@ -38,6 +42,7 @@ class Plane:
     v_mm: np.ndarray = field(repr=False)
     view: str
     at_mm: float
+    broken: np.ndarray | None = field(default=None, repr=False)
 
     @cached_property
     def _spline(self) -> RectBivariateSpline:
@@ -61,13 +66,21 @@ class Plane:
         return f"{self.view}, {NAMES[VIEWS[self.view][0]]} = {self.at_mm:.2f} mm"
 
     def covers(self, u_mm: np.ndarray, v_mm: np.ndarray) -> np.ndarray:
-        """Where the dose is known: up to the outermost voxel centres."""
-        return (
+        """Where the dose is known: up to the outermost voxel centres, and not beside a broken voxel."""
+        inside = (
             (u_mm >= self.u_mm[0] - 1e-6)
             & (u_mm <= self.u_mm[-1] + 1e-6)
             & (v_mm >= self.v_mm[0] - 1e-6)
             & (v_mm <= self.v_mm[-1] + 1e-6)
         )
+        if self.broken is None:
+            return inside
+        column, row = (
+            np.clip(np.searchsorted(axis, at) - 1, 0, axis.size - 2)
+            for axis, at in ((self.u_mm, u_mm), (self.v_mm, v_mm))
+        )
+        corners = (self.broken[row + i, column + j] for i in (0, 1) for j in (0, 1))
+        return inside & ~np.logical_or.reduce(list(corners))
 
     def sample(self, u_mm: np.ndarray, v_mm: np.ndarray) -> np.ndarray:
         """Dose at points by a cubic spline [Gy], not below 0; NaN where it is not known."""
@@ -142,4 +155,8 @@ def cut_plane(
         raise InputError(
             name, f"{np.count_nonzero(~np.isfinite(values))} voxels of the {view} plane have no finite dose"
         )
-    return Plane(factor * values, centres[across], centres[up], view, place)
+    # a stored number that overflowed, as some exports hold, stands out by far from all around it
+    around = ndimage.median_filter(values, size=5)
+    broken = values > BROKEN * max(float(around.max()), 1e-300)
+    values = np.where(broken, around, values)
+    return Plane(factor * values, centres[across], centres[up], view, place, broken if broken.any() else None)

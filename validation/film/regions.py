@@ -14,6 +14,7 @@ LEVELS = 256  # of the histogram in which bed and film are told apart
 RARE = 1e-3  # share of the pixels below which a level is empty: edges of films
 LEAST_GAP = 0.06  # between the response of the bed and of films
 BED = 0.75  # the empty bed is at least this bright
+OPAQUE = 0.02  # nothing, or a frame, is darker than this in blue; film of any dose is brighter
 SMALLEST_MM = 4.0  # films less wide than this are dust
 NOISE_LEVELS = 12  # of response at which noise is found
 LAPLACIAN = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6.0
@@ -41,7 +42,7 @@ def find_films(scan: Scan, unexposed: float | None = None) -> list[Region]:
 
     The empty bed is brighter than any film. Where the response of unexposed film is known the border is half
     way between both; otherwise it is the middle of the widest gap in the histogram. Without an empty bed in
-    the picture all of it is one film.
+    the picture, or black around the films, all of it is one film.
 
     Parameters
     ----------
@@ -51,10 +52,11 @@ def find_films(scan: Scan, unexposed: float | None = None) -> list[Region]:
     """
     red = ndimage.median_filter(scan.response[..., 0], size=3)
     border = _bed_border(red) if unexposed is None else _border_above(red, unexposed)
-    if border is None:
+    opaque = scan.response[..., 2] < OPAQUE
+    if border is None and opaque.mean() < RARE:
         return [Region(slice(0, red.shape[0]), slice(0, red.shape[1]), np.ones(red.shape, bool))]
     size = [max(1, round(0.25 * SMALLEST_MM / pitch)) for pitch in scan.pitch_mm]
-    film = _opened(red < border, size)
+    film = _opened((red < (np.inf if border is None else border)) & ~opaque, size)
     film = ndimage.binary_fill_holes(film)
     labels, _ = ndimage.label(film)
     found = []

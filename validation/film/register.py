@@ -109,6 +109,7 @@ def coarse_search(
     step = max(COARSE_MM, max(extents) / points)
     u, v = (np.arange(axis[0], axis[-1] + 1e-6, step) for axis in (plane.u_mm, plane.v_mm))
     fixed = plane.sample(u[None, :], v[:, None])
+    known = np.isfinite(fixed).astype(float)
     # film averaged over the step's width, so that its noise counts for little
     width = [max(1, round(step / pitch)) for pitch in film.pitch_mm]
     weight = ndimage.uniform_filter(film.known.astype(float), width, mode="constant")
@@ -123,7 +124,7 @@ def coarse_search(
         place = [(y - film.y_mm[0]) / film.pitch_mm[0], (x - film.x_mm[0]) / film.pitch_mm[1]]
         inside = ndimage.map_coordinates(weight, place, order=0, mode="constant") > 0.5
         moving = ndimage.map_coordinates(mean, place, order=1, mode="constant")
-        value, row, column = _correlate(fixed, np.ones(fixed.shape), moving, inside.astype(float))
+        value, row, column = _correlate(fixed, known, moving, inside.astype(float))
         if value > best[0]:
             centre = u[0] + column * step - offsets[0], v[0] + row * step - offsets[0]
             best = value, replace(placement, centre_mm=(float(centre[0]), float(centre[1])))

@@ -21,7 +21,6 @@ from validation.report.content import (
     Text,
     table,
 )
-from validation.report.facts import PROVENANCE
 from validation.report.film_calibration import calibration_blocks
 from validation.report.text import PLUS_MINUS, number, signed
 
@@ -40,6 +39,7 @@ STATISTICS_COLUMNS = (
     "Standard deviation [%]",
     "Median of film / plane",
 )
+SOFTWARE = (("git", "Source commit"), ("numpy", "numpy"), ("created", "Compared (UTC)"))
 METHODS = {"automatic": "automatic", "marks": "by marks", "given": "by hand"}
 
 
@@ -115,7 +115,7 @@ def _calibration(check: FilmCheck) -> Iterator[Block]:
 
 def _software(check: FilmCheck) -> Iterator[Pair]:
     yield Pair("mcverify", check.made["mcverify"])
-    yield from (Pair(label, str(check.made[key])) for key, label in PROVENANCE if check.made.get(key))
+    yield from (Pair(label, str(check.made[key])) for key, label in SOFTWARE if check.made.get(key))
     yield from (Pair(key, value) for key, value in check.made.items() if key.startswith("sha256 of "))
 
 

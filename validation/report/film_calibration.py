@@ -79,10 +79,11 @@ def fit_lines(calibration: Calibration) -> list[tuple[str, ...]]:
     for k, (name, curve) in enumerate(zip(CHANNELS, calibration.curves, strict=True)):
         residuals = calibration.residuals(k)
         a, b, c, n, m = curve.parameters
+        form = curve.family + " and spline" * bool(len(curve.knots))
         lines.append(
             (
                 name,
-                f"{curve.family}: a {a:.4f}, b {b:.4f}, c {c:.4g} Gy, n {n:.3g}, m {m:.3g}",
+                f"{form}: a {a:.4f}, b {b:.4f}, c {c:.4g} Gy, n {n:.3g}, m {m:.3g}",
                 f"{100 * curve.misfit:.2f}",
                 signed(float(residuals[np.nanargmax(np.abs(residuals))]), 3),
                 ", ".join("-" if np.isnan(r) else signed(float(r), 3) for r in residuals),

@@ -24,7 +24,7 @@ LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)  # isodoses, parts of the plane's large
 DIFFERENCES = (3.0, 5.0, 10.0, 20.0)  # ends of the scale of differences [%]
 SMOOTH_MM = 1.0  # of the film's isodoses, sigma
 MOST_PIXELS = 700  # of a map, a side
-LOWEST = 1e-6
+LEFT = 0.62  # of a map, for the labels of its axis [inch]
 
 
 def draw_film(check: FilmCheck) -> list[Drawing]:
@@ -292,14 +292,14 @@ def _panels(grid: _OnPlane, rows: int, columns: int) -> tuple[Figure, list[Axes]
     """Axes in rows, each of the film's shape with room for a colour bar."""
     wide, high = np.ptp(grid.u), np.ptp(grid.v)
     cell = WIDTH / columns
-    width = cell - 1.05 if columns == 2 else cell - 0.72
+    width = cell - LEFT - 0.2
     inch = min(width / wide, 3.1 / high)
     line = high * inch + 1.02
     figure = Figure(figsize=(WIDTH, rows * line))
     axes = []
     for k in range(rows * columns):
         row, column = divmod(k, columns)
-        left = column * cell + 0.5 + 0.5 * (width - wide * inch)
+        left = column * cell + LEFT + 0.5 * (width - wide * inch)
         bottom = (rows - 1 - row) * line + 0.78
         axes.append(
             figure.add_axes(
@@ -328,5 +328,5 @@ def _gamma_colours() -> matplotlib.colors.Colormap:
 
 def _smooth(values: np.ndarray, known: np.ndarray, sigma: list[float]) -> np.ndarray:
     weight = gaussian_filter(known.astype(float), sigma)
-    mean = gaussian_filter(np.where(known, values, 0.0), sigma) / np.maximum(weight, LOWEST)
+    mean = gaussian_filter(np.where(known, values, 0.0), sigma) / np.maximum(weight, 1e-6)
     return np.where(known, mean, np.nan)
