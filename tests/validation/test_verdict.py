@@ -11,7 +11,7 @@ import pytest
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
-from validation.profiles import load_profile
+from validation.profiles import Constraint, load_profile
 from validation.rtdose import read_rtdose
 from validation.verdict import Structure, judge
 
@@ -118,6 +118,28 @@ def test_constraints_fail_only_by_a_flip(plan_cord, mc_cord, sigma, expected, no
     assert test.status == expected and note in test.note
     if expected != "fail":
         assert not [t for t in verdict.tests if "<=" in t.name and t.status == "fail"]
+
+
+def test_limits_are_rows_and_those_of_margins_are_of_the_grown_structure():
+    """The cord, 4 x 8 mm through the whole grid, grown by 2 mm across: 8 x 12 mm less its corners."""
+    more = Constraint("cord", "D0.35cc", 3, 18.0, "<=", (2.0, 2.0, 0.0), "hand")
+    plan = plan_dose(17.9)
+    verdict = run(
+        plan, plan_dose(18.2), 0.01, profile=replace(PROFILE, constraints=(*PROFILE.constraints, more))
+    )
+    rows = verdict.constraints
+    assert rows[0].flip and rows[0].structure == "SpinalCord" and rows[0].matched_by == "spinalcord*"
+    assert rows[0].margin == pytest.approx(-0.2, abs=0.01) and rows[-1].outcome == "not evaluated"
+    (grown,) = [row for row in rows if row.prv_mm]
+    corners = (4 - np.pi) * 0.2**2
+    assert grown.volume_cc == pytest.approx(4.0 * (0.8 * 1.2 - corners), rel=0.03)
+    assert "SpinalCord + 2/2/0 mm (x/y/z) D0.35cc <= 18 Gy" in grown.label
+    assert verdict.to_dict()["constraints"][0]["outcome"] == "flip"
+
+
+def test_a_plan_of_other_fractions_is_told():
+    (test,) = [t for t in run(plan_dose(), plan_dose(), fractions=7).tests if t.name == "dose limits"]
+    assert test.status == "warn" and "is 7" in test.note
 
 
 def test_a_profile_may_make_a_flip_a_warning():
