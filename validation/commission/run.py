@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -236,8 +236,7 @@ def tune_source(
 
     def residuals_at(values: dict[str, float]) -> np.ndarray:
         runs.append(values)
-        stated = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        prefix = f"tuning, run {len(runs)} ({stated}): "
+        prefix = f"tuning, run {len(runs)} ({_stated(values)}): "
         tried, beam = with_tuned(machine, quality, values)
         beam = for_search(beam, fields, effort.search_electrons)
         shaped = [replace(field, quality=beam) for field in fields]
@@ -246,8 +245,13 @@ def tune_source(
     found = tune(parameters, residuals_at)
     best = rounded({p.name: value for p, value in zip(parameters, found.best, strict=True)})
     tuned, beam = with_tuned(machine, quality, best)
+    listener.stage(f"tuned: {_stated(best)}")
     energies = tuple(beam if each is quality else each for each in machine.energies)
     return found, replace(tuned, energies=energies), tuple(replace(f, quality=beam) for f in fields)
+
+
+def _stated(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 
 def commission(
