@@ -66,20 +66,17 @@ def _of_curve(curve: Curve, criterion: Criterion, build_up_cm: float) -> np.ndar
 
 
 def weighed(sets: np.ndarray) -> np.ndarray:
-    """Residuals of runs, the less the more noise there is in them: (runs, GROUPS, n), likewise.
+    """Residuals of runs, those of noisy points less: (runs, GROUPS, n), likewise.
 
-    In units of the tolerances, noise of covariance N between the points weighs residuals r by
-    (1 + N)^(-1/2) r, as in generalised least squares. So what is badly known, such as the dose on the
-    axis, does not drown what is well known, such as the place of an edge. N is that of a run, from the spread
-    of the groups of all runs; without noise nothing changes.
+    In units of its tolerance, noise of variance v in a point weighs its residual by (1 + v)^(-1/2), as in
+    least squares. So what is badly known, such as the dose on the axis, does not drown what is well known,
+    such as the place of an edge. v is that of a run, from the spread of the groups of all runs. Noise of
+    different points is not taken together: runs are too few to tell its covariance, and a wrong one would
+    pretend a precision that is not there.
     """
-    runs, groups, n = sets.shape
-    scaled = sets * np.sqrt(n)  # `residuals` divided by the number of points
-    spread = (scaled - scaled.mean(axis=1, keepdims=True)).reshape(-1, n)
-    spread /= np.sqrt(runs * (groups - 1) * groups)
-    _, sizes, modes = np.linalg.svd(spread, full_matrices=False)
-    kept = 1.0 / np.sqrt(1.0 + sizes**2) - 1.0
-    return (scaled + (scaled @ modes.T * kept) @ modes) / np.sqrt(n)
+    _, groups, n = sets.shape
+    variance = sets.var(axis=1, ddof=1).mean(axis=0) / groups * n  # `residuals` divided squares by n
+    return sets / np.sqrt(1.0 + variance)
 
 
 def products(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -58,16 +58,36 @@ def test_cost_is_free_of_noise():
 
 
 def test_noise_of_some_points_does_not_drown_the_others():
-    """Noise of many tolerances is weighed down to one; what is well known stays."""
+    """Points with noise of many tolerances count less; those without, and runs without noise, as before."""
     random = np.random.default_rng(6)
-    quiet, loud = (shape / np.linalg.norm(shape) for shape in (SHAPES[0], SHAPES[2]))  # orthogonal
-    sets = np.array([run * quiet + 40.0 * random.standard_normal((GROUPS, 1)) * loud for run in range(1, 9)])
-    found = weighed(sets / np.sqrt(POINTS)) * np.sqrt(POINTS)
-    np.testing.assert_allclose(found @ quiet, np.arange(1.0, 9)[:, None] * np.ones(GROUPS), rtol=1e-9)
-    noise = np.std((found @ loud).mean(axis=1))  # of runs, whose noise was 40 / sqrt(GROUPS) = 10 tolerances
-    assert 0.5 < noise < 1.6
-    silent = np.ones((3, GROUPS, 1)) * SHAPES[0]
-    np.testing.assert_allclose(weighed(silent), silent, rtol=1e-12)
+    sets = np.ones((9, GROUPS, POINTS)) / np.sqrt(POINTS)
+    silent = weighed(sets)
+    np.testing.assert_allclose(silent, sets, rtol=1e-12)
+    loud = np.arange(POINTS) < 20
+    sets[:, :, loud] += 12.0 * random.standard_normal((9, GROUPS, 20)) / np.sqrt(POINTS)  # 3 tolerances a run
+    found = weighed(sets) / sets
+    np.testing.assert_allclose(found[:, :, ~loud], 1.0, rtol=1e-12)
+    np.testing.assert_allclose(found[:, :, loud], 1.0 / np.sqrt(1.0 + 9.0), rtol=0.25)
+
+
+@pytest.mark.parametrize("noise", [0.1, 4.0])
+def test_stated_sigma_is_no_smaller_than_the_true_one(noise):
+    """Of searches with noise below and beyond the tolerance, whose points hang together."""
+    best, sigma = [], []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+
+        def residuals_at(values, random=random):
+            drawn = random.standard_normal((GROUPS, POINTS + 20))
+            smooth = np.apply_along_axis(np.convolve, 1, drawn, np.ones(21) / np.sqrt(21.0), "valid")
+            off = values["energy"] - 6.1
+            return off * SHAPES[0] + noise * smooth / np.sqrt(POINTS)
+
+        found = tune([energy()], residuals_at)
+        best.append(found.best[0])
+        sigma.append(found.sigma[0])
+    spread = np.std(best)
+    assert spread < 1.45 * np.sqrt(np.mean(np.square(sigma)))  # 30 searches know a spread to 13 %
 
 
 def test_products_without_a_group():
