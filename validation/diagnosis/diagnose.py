@@ -23,7 +23,7 @@ from validation.diagnosis.effects import (
     couch_in_phantom,
     region_columns,
 )
-from validation.diagnosis.joint import DEPTH, SCALE, SIGNIFICANT, Candidate, Effect, JointFit, X
+from validation.diagnosis.joint import DEPTH, PROFILE, SCALE, SIGNIFICANT, Candidate, Effect, JointFit, X
 from validation.diagnosis.result import UNITS, BeamEffect, Diagnosis, Finding, RegionEffect
 from validation.diagnosis.voxels import (
     Patient,
@@ -106,11 +106,14 @@ def diagnose(
         if c.test == "density" and effects[id(c)] is not None
     )
     displacement, covariance = _displacement(joint)
+    depth, profile = _depth(joint, by_test), _profile(joint, by_test)
+    energy = any(f.status in ("warn", "fail") for f in (depth, profile))
     findings = [
-        _output(joint, plan, by_test, calibration or {}),
+        _output(joint, plan, by_test, calibration or {}, energy),
         _of_beams(beams, by_test),
         _shift(displacement, covariance, joint.with_depth, by_test),
-        _depth(joint, by_test),
+        depth,
+        profile,
         _of_couch(couch, effects[id(couch)], passing, plan, by_test),
         _density(found_regions, {r.name: r.stated for r in regions}, by_test),
     ]
@@ -270,9 +273,11 @@ def _finding(
     return Finding(test, quantity, value, sigma, UNITS[test], tolerance, action, status, sentence, source)
 
 
-def _output(joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[str, Mapping]) -> Finding:
-    scale = joint.scale * (1.0 + joint.fit.values[SCALE])
-    sigma = joint.scale * float(joint.fit.sigma[SCALE])
+def _output(
+    joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[str, Mapping], energy: bool
+) -> Finding:
+    scale = float(joint.scale * (1.0 + joint.fit.values[SCALE]))
+    sigma = float(joint.scale) * float(joint.fit.sigma[SCALE])
     known = words.calibration_sigma(calibration)
     return _finding(
         "output",
@@ -280,7 +285,7 @@ def _output(joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[s
         100 * (scale - 1.0),
         100 * sigma,
         limits,
-        words.output(scale, plan.fractions, known),
+        words.output(scale, plan.fractions, known, energy),
         words.no_output(known),
     )
 
@@ -323,6 +328,19 @@ def _depth(joint: JointFit, limits: Mapping) -> Finding:
         limits,
         words.depth(value),
         words.NO_DEPTH,
+    )
+
+
+def _profile(joint: JointFit, limits: Mapping) -> Finding:
+    value, sigma = 100 * float(joint.fit.values[PROFILE]), 100 * float(joint.fit.sigma[PROFILE])
+    return _finding(
+        "profile",
+        "change of plan over Monte Carlo from the beam axis to 5 cm off it",
+        value,
+        sigma,
+        limits,
+        words.profile(value),
+        words.NO_PROFILE,
     )
 
 

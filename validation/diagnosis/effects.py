@@ -18,6 +18,7 @@ from validation.diagnosis.voxels import Patient, Voxels
 
 REFERENCE_DEPTH = 10.0  # where a wrong energy leaves the dose right, by calibration [g/cm2]
 DEPTH_UNIT = 10.0  # of the slope with depth [g/cm2]
+PROFILE_UNIT, PROFILE_POWER = 5.0, 1.5  # of a change across the field, off the beam axis [cm]
 COUCH_WIDTH = 53.0  # of a couch that is not in the phantom [cm]
 MOST_OBLIQUE = 5.0  # path through such a couch over its thickness, at most
 FAR = 0.5  # of the longest path through a region: voxels with more lie behind it
@@ -75,6 +76,14 @@ def slopes_at(dose: np.ndarray, grid: Grid, chosen: np.ndarray) -> np.ndarray:
 def depth_column(voxels: Voxels) -> np.ndarray:
     """Change of dose per `DEPTH_UNIT` of radiological depth beyond `REFERENCE_DEPTH`, (n,)."""
     return (voxels.mean(voxels.depths) - REFERENCE_DEPTH) / DEPTH_UNIT
+
+
+def profile_column(voxels: Voxels) -> np.ndarray:
+    """Change of dose towards the edge of a field, 1 at `PROFILE_UNIT` from the beam axis, (n,).
+
+    Between the cone and the parabola that beams without a flattening filter are near the axis and far off.
+    """
+    return voxels.mean((voxels.off_axis / PROFILE_UNIT) ** PROFILE_POWER)
 
 
 def beam_columns(voxels: Voxels, stays: Sequence[Direction], beams: int) -> np.ndarray:

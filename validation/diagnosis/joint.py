@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as moved
 
-from validation.diagnosis.effects import RegionColumns, depth_column, slopes_at
+from validation.diagnosis.effects import RegionColumns, depth_column, profile_column, slopes_at
 from validation.diagnosis.fit import Fit, fit_columns
 from validation.diagnosis.voxels import BLUR, MODEL, Doses, Voxels
 
-SCALE, X, Y, Z, DEPTH = range(5)  # columns that are always fitted
+SCALE, X, Y, Z, DEPTH, PROFILE = range(6)  # columns that are always fitted
 UNLIKE = 0.02  # of chi2, by which one of them must fit better
 TELLING = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
 SHIFT_ROUNDS, SETTLED = 8, 0.002  # repetitions until displacements change by less [cm]
@@ -93,14 +93,14 @@ class JointFit:
         the beams move: another isocentre. None if that cannot be told.
     active : list of Candidate
     fit : Fit
-        `SCALE` to `DEPTH`, then the columns of `active`.
+        `SCALE` to `PROFILE`, then the columns of `active`.
     """
 
     def __init__(self, doses: Doses, voxels: Voxels) -> None:
         self._doses, self._voxels = doses, voxels
         self.scale, self.displacement = 1.0, np.zeros(3)  # (z, y, x) [cm]
         self.active: list[Candidate] = []
-        self._depth = depth_column(voxels)
+        self._depth, self._profile = depth_column(voxels), profile_column(voxels)
         # smooth, since a voxel's own sigma goes with its own noise and would favour voxels that are too low
         self._noise = gaussian_filter(doses.sigma**2, SMOOTH_SIGMA)[voxels.chosen]
         self._mc = doses.mc[voxels.chosen]
@@ -138,12 +138,13 @@ class JointFit:
         return np.exp(-self._voxels.steepness @ self.displacement[::-1])
 
     def _columns(self, planned: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-        always = np.empty((len(self._mc), 5))
+        always = np.empty((len(self._mc), PROFILE + 1))
         always[:, SCALE] = self._clean
         always[:, X : Z + 1] = -slopes
         if self.with_depth is False:
             always[:, X : Z + 1] -= planned[:, None] * self._voxels.steepness
         always[:, DEPTH] = self._clean * self._depth
+        always[:, PROFILE] = self._clean * self._profile
         return np.concatenate([always, *(self._clean[:, None] * c.columns for c in self.active)], axis=1)
 
     def _settle(self) -> Fit:
@@ -200,7 +201,7 @@ class JointFit:
 
     def of_active(self, candidate: Candidate) -> Effect:
         """Effect of a candidate that was added."""
-        start = 5
+        start = PROFILE + 1
         for other in self.active:
             stop = start + other.columns.shape[1]
             if other is candidate:

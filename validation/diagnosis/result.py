@@ -10,12 +10,21 @@ TITLES = {
     "beam": "Monitor units of one beam",
     "shift": "Position",
     "depth": "Energy (depth dose)",
+    "profile": "Fluence mode (profile across the field)",
     "couch": "Couch",
     "density": "Densities and overrides",
 }
 
 
-UNITS = {"output": "%", "beam": "%", "shift": "mm", "depth": "% per 10 cm", "couch": "%", "density": "%"}
+UNITS = {
+    "output": "%",
+    "beam": "%",
+    "shift": "mm",
+    "depth": "% per 10 cm",
+    "profile": "%",
+    "couch": "%",
+    "density": "%",
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from validation.diagnosis.result import BeamEffect, RegionEffect
 TOO_NOISY = "too uncertain to judge: lower the Monte Carlo dose's sigma"
 NO_SHIFT = "both doses lie at the same place"
 NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
+NO_PROFILE = "both doses have the same profile across the fields"
 NO_BEAM_BELOW = "no beam enters through a couch"
 COUCH_ALIKE = "all dose passes the couch alike: its effect cannot be told from that of the output"
 NO_REGIONS = "no structure lies in or before enough of the dose"
@@ -35,8 +36,8 @@ def _known(sigma: float | None) -> str:
     return "" if sigma is None else f" (Monte Carlo's own calibration is known to {100 * sigma:.1f} %)"
 
 
-def output(scale: float, fractions: int, known: float | None) -> str:
-    """Of a plan dose that is `scale` times Monte Carlo's."""
+def output(scale: float, fractions: int, known: float | None, energy: bool) -> str:
+    """Of a plan dose that is `scale` times Monte Carlo's, where another `energy` was found or not."""
     for factor, said in (
         (fractions, "the dose of the course is given as that of one fraction"),
         (1.0 / fractions, "the dose of one fraction is given as that of the course"),
@@ -44,9 +45,10 @@ def output(scale: float, fractions: int, known: float | None) -> str:
         if fractions > 1 and abs(scale / factor - 1.0) < NEAR:
             times = f"{scale:.3g} times Monte Carlo's, with {fractions} fractions"
             return f"the plan's dose is {times}: probably {said}"
+    cause = "the other energy, or wrong monitor units" if energy else "wrong monitor units"
     return (
         f"the plan's dose is {_percent(100 * (scale - 1))} than Monte Carlo's everywhere alike: "
-        f"probably wrong monitor units or another output calibration{_known(known)}"
+        f"probably {cause} or another output calibration{_known(known)}"
     )
 
 
@@ -97,6 +99,15 @@ def depth(percent: float) -> str:
     return (
         f"the plan's dose falls {way} steeply with depth than Monte Carlo's: "
         f"probably another beam energy or fluence mode, of {energy} mean energy"
+    )
+
+
+def profile(percent: float) -> str:
+    """Of a dose that falls otherwise towards the edges of the fields [% at 5 cm off the axis]."""
+    way, mode = ("less", "with") if percent > 0 else ("more", "without")
+    return (
+        f"the plan's dose falls {way} than Monte Carlo's towards the edges of the fields: probably another "
+        f"fluence mode or energy, as {mode} a flattening filter"
     )
 
 

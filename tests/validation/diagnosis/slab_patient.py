@@ -40,6 +40,8 @@ class Truth:
     couch : bool
     attenuation : float
         [cm2/g]
+    profile : float
+        Relative change of the fluence 5 cm off the axis, with the square of the distance.
     shift : (float, float, float)
         Of the isocentre, LPS [cm].
     output : float
@@ -51,6 +53,7 @@ class Truth:
     couch: bool = False
     attenuation: float = MU
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    profile: float = 0.0
     output: float = 1.0
     beams: dict = field(default_factory=dict)
 
@@ -121,7 +124,7 @@ def dose(treatment: Plan, truth: Truth, grid: Grid = GRID) -> np.ndarray:
             field = 1.0
             for value, half in ((u, 3.0), (v, 2.5)):
                 field = field * 0.5 * (erf((value + half) / 0.45) - erf((value - half) / 0.45))
-            field += 0.003  # scatter
+            field = field * (1.0 + truth.profile * (u**2 + v**2) / 25.0) + 0.003  # scatter
             seen = field > 0.005
             steps = STEP * way[seen] / np.linalg.norm(way[seen], axis=1, keepdims=True)
             depth = np.zeros(len(steps))

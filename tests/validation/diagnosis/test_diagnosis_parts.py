@@ -36,7 +36,7 @@ def test_line_integrals_are_those_of_the_boxes():
             for k in range(int(16 / step))
         )
         found = ray_integrals(stay, GRID, [phantom().density], points)[0]
-        # linear interpolation smears the faces of the boxes over a voxel: a ray past an edge of the bone sees it
+        # linear interpolation smears the faces of the boxes: a ray past an edge of the bone sees some of it
         assert np.abs(found - known).mean() < 0.08 and np.abs(found - known).max() < 0.5
 
 
