@@ -348,7 +348,7 @@ def _with_shown_gamma(profile: Profile) -> Profile:
 
 def _diagnosis_test(finding: Finding) -> Test:
     return Test(
-        f"diagnosis, {finding.title}: {finding.quantity}",
+        f"diagnosis: {finding.title}",
         finding.value,
         finding.unit,
         finding.status,

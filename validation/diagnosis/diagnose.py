@@ -41,8 +41,13 @@ TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named 
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
 LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
-# kinds of tissue by their density [g/cm3]
-BONE, METAL, LUNG, GAS, FAT = (1.12, 2.3), (2.3, math.inf), (0.12, 0.6), (0.0, 0.12), (0.85, 0.985)
+TISSUES = {  # by their density [g/cm3]
+    "bone": (1.12, 2.3),
+    "metal": (2.3, math.inf),
+    "lung": (0.12, 0.6),
+    "gas": (0.0, 0.12),
+    "fat": (0.85, 0.985),
+}
 SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
 
 
@@ -140,8 +145,7 @@ def _regions(structures: StructureSet, phantom: Phantom, patient: Patient) -> li
             found.append(Region(roi.name, fraction, stated=words.stated(roi, overridden.get(roi.name))))
     whole = patient.body > 1.0 - 1e-6
     to_water = 1.0 - patient.density
-    tissues = {"bone": BONE, "metal": METAL, "lung": LUNG, "gas": GAS, "fat": FAT}
-    for name, (low, high) in tissues.items():
+    for name, (low, high) in TISSUES.items():
         inside = whole & (patient.density > low) & (patient.density <= high)
         if name == "lung":
             inside = binary_opening(inside)  # not the voxels about gas that are filled in part
@@ -365,6 +369,11 @@ def _of_couch(
     )
 
 
+def _like_water(found: Sequence[RegionEffect]) -> bool:
+    """Whether tissues, and these alone, are found, and all have a density nearer to water's."""
+    return all(r.region in TISSUES and r.density_change * (1.0 - r.mean_density) > 0.0 for r in found)
+
+
 def _tolerance(limits: Mapping[str, DiagnosisLimit]) -> float:
     return limits["density"].tolerance if "density" in limits else math.inf
 
@@ -387,6 +396,6 @@ def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits:
         worst.percent,
         worst.sigma_percent,
         limits,
-        words.density(worst, stated.get(worst.region, ""), also),
+        words.density(worst, stated.get(worst.region, ""), also, _like_water(found)),
         words.no_density(len(regions)),
     )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 # The kinds of error, in the order in which they are shown.
 TITLES = {
-    "output": "Output and monitor units",
-    "beam": "Monitor units of one beam",
-    "shift": "Position",
-    "depth": "Energy (depth dose)",
-    "profile": "Fluence mode (profile across the field)",
-    "couch": "Couch",
-    "density": "Densities and overrides",
+    "output": "output, plan over MC",
+    "beam": "one beam's output, plan over MC",
+    "shift": "position, plan from MC",
+    "depth": "energy, plan over MC with depth",
+    "profile": "fluence mode, plan over MC off the axis",
+    "couch": "couch, plan over MC through it",
+    "density": "densities, plan over MC at a region",
 }
 
 

@@ -146,8 +146,8 @@ def stated(roi: ROI, override: Mapping | None) -> str:
     return ", ".join(parts)
 
 
-def density(worst: RegionEffect, told: str, also: Sequence[str]) -> str:
-    """Of a region whose density differs."""
+def density(worst: RegionEffect, told: str, also: Sequence[str], water: bool) -> str:
+    """Of a region whose density differs; `water`: all tissues found look as if they were water."""
     before, after = worst.mean_density, max(0.0, worst.mean_density + worst.density_change)
     parts = [f"{worst.inside_percent:+.1f} % inside"] * bool(worst.inside_sigma_percent)
     parts += [f"{worst.behind_percent:+.1f} % behind"] * bool(worst.behind_sigma_percent)
@@ -156,7 +156,8 @@ def density(worst: RegionEffect, told: str, also: Sequence[str]) -> str:
         f"{after:.2f} instead of {before:.2f} g/cm3: probably a density override or another CT calibration"
     )
     text += f"; {told}" if told else ""
-    return f"{text}; likewise {', '.join(also)}" if also else text
+    text += f"; likewise {', '.join(also)}" if also else ""
+    return f"{text}: the whole patient may have been taken as water" if water and also else text
 
 
 def too_small(worst: RegionEffect) -> str:
