@@ -64,6 +64,43 @@ def test_the_lateral_response_is_taken_away(tmp_path):
     assert not calibration.lateral.covers(np.array([130.0])).any()
 
 
+def test_the_lateral_axis_may_lie_along_the_rows_or_columns(tmp_path):
+    """The same scan turned over its diagonal gives the same calibration."""
+    scanner = replace(SCANNER, parabola=0.06)
+    pixels = scanner.scan(*strips(scanner), 1)
+    listed = "".join(f"[[films]]\ndose_gy = {dose}\n" for dose in DOSES)
+    found = []
+    for axis, scan in (("x", pixels), ("y", pixels.transpose(1, 0, 2))):
+        write_tiff(tmp_path / f"{axis}.tif", scan, scanner.dpi)
+        head = f'scans = ["{axis}.tif"]\nlateral_response = true\nlateral_axis = "{axis}"\n'
+        (tmp_path / "films.toml").write_text(head + listed)
+        found.append(make_calibration(read_film_set(tmp_path / "films.toml"))[0])
+    for one, other in zip(found[0].curves, found[1].curves, strict=True):
+        assert other.parameters == pytest.approx(one.parameters, rel=1e-6)
+    assert found[1].lateral.coefficients == pytest.approx(found[0].lateral.coefficients, rel=1e-6, abs=1e-9)
+
+
+def test_pieces_scanned_at_several_lateral_positions(tmp_path):
+    """Films too small to lie across the scanner, scanned in five places (Lewis and Chan)."""
+    scanner = replace(SCANNER, parabola=0.08)
+    x, y = scanner.places()
+    entries = ["lateral_response = true\n"]
+    for number, place in enumerate((-100.0, -50.0, 0.0, 50.0, 100.0)):
+        dose, film = np.zeros((340, 400)), np.zeros((340, 400), bool)
+        for k, value in enumerate(DOSES):
+            piece = (np.abs(x - place) < 18.0) & (np.abs(y + 98.0 - 28.0 * k) < 12.0)
+            film |= piece
+            dose[piece] = value
+        write_tiff(tmp_path / f"{number}.tif", scanner.scan(dose, film, number), scanner.dpi)
+        entries += [f'[[films]]\nscans = ["{number}.tif"]\ndose_gy = {value}\n' for value in DOSES]
+    (tmp_path / "films.toml").write_text("".join(entries))
+    calibration, _ = make_calibration(read_film_set(tmp_path / "films.toml"))
+    at = np.array([-100.0, -75.0, -50.0, 0.0, 25.0, 100.0])
+    seen = scanner.curve(5.0) ** (1.0 + 0.08 * (at[:, None] / 100.0) ** 2)
+    found = calibration.curves[0].dose(calibration.lateral.correct(seen, at)[:, 0])
+    assert found == pytest.approx(np.full(at.size, 5.0), rel=0.015)  # linear between the places
+
+
 def test_a_dose_profile_across_the_films(tmp_path):
     """Films whose dose falls by 4 % to the ends give the same curves if told so."""
     x, _ = SCANNER.places()

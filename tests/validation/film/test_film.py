@@ -12,6 +12,7 @@ import pytest
 from synthetic_film import BED, Scanner, devic, write_tiff
 
 from mc.cli import main
+from mc.dose import Dose
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from validation.film.calibrate import make_calibration, read_film_set
@@ -124,6 +125,24 @@ def test_a_known_film_comes_back(case, calibrated, tmp_path):
     assert [g["passing_percent"] > 99.0 for g in result["gamma"]] == [True, True]
     report = (tmp_path / "out" / "report.html").read_text()
     assert "PASS" in report and report.count("<img") >= 5 and 'src="http' not in report
+
+
+def test_a_result_folder_is_a_dose(case, calibrated, tmp_path):
+    """The dose.h5 of a Monte Carlo run, of two fractions; axial planes would be another film's."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    u, y, v = np.arange(-9.0, 9.01, 0.3), np.arange(-0.9, 0.91, 0.3), np.arange(2.0, 18.01, 0.3)
+    dose = 2.0 * np.broadcast_to(field(10.0 * u, 10.0 * v[:, None])[:, None, :], (v.size, y.size, u.size))
+    grid = Grid(dose.shape, (0.3, 0.3, 0.3), (v[0], y[0], u[0]))
+    Dose(grid, dose, np.full(dose.shape, 0.01), np.array(np.nan), {"quantity": "test"}).save(
+        folder / "dose.h5"
+    )
+    code, result = run(case, calibrated, tmp_path / "out", "--plane", str(folder), "--scale", "1/2")
+    away, found = errors(result, tmp_path / "out")
+    assert code == 0 and away < 0.15 and found < 0.5
+    assert result["plane_dose"] == {"file": "dose.h5", "of": "test", "scale": 0.5}
+    assert main(["film", str(case.folder / "film2.tif"), "--calibration", str(calibrated), "--plane",
+                 str(tmp_path / "out"), "--out", str(tmp_path / "other")]) == 2  # fmt: skip
 
 
 def test_marks_and_hand_give_the_same_place(case, calibrated, tmp_path):
@@ -295,6 +314,27 @@ def test_shared_film_of_4_gy_against_its_dose(dosepy):
     found = check_film(scan, calibration, dose, grid, "4 Gy", "profile", options).comparison
     assert found.status == "pass" and found.gammas[0].passing_rate() > 99.0
     assert found.statistics()["high_dose_median_ratio"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_shared_film_of_5_gy_of_another_day(dosepy):
+    """A film of 5 Gy scanned months later with an unexposed one, which brings it from 5.5 to 5 Gy.
+
+    The dose is that of Dosepy's own test of this film, with its tolerance of 5 %.
+    """
+    folder, calibration = dosepy
+    scan = read_scans([folder / "Ver_050dpi20241106_001.tif"])
+    box, strip = (270, 88, 630, 132), Strip(0.0, (165, 182, 745, 222))
+    bare = film_dose(scan, calibration, box_px=box)
+    assert np.nanmedian(bare.dose) > 5.3
+    assert any("channels disagree" in warning for warning in bare.warnings)
+    u, v = np.arange(-80.0, 80.1, 2.0), np.arange(-20.0, 20.1, 2.0)
+    grid = Grid((v.size, 1, u.size), (0.2, 0.2, 0.2), (-2.0, 0.0, -8.0))
+    dose = np.full((v.size, 1, u.size), 5.0)
+    options = Options(box_px=box, strips=(strip,), place=(0.0, 0.0, 0.0))
+    found = check_film(scan, calibration, dose, grid, "5 Gy", "open field", options).comparison
+    assert found.statistics()["high_dose_median_ratio"] == pytest.approx(1.0, abs=0.025)
+    assert found.gammas[0].passing_rate() > 90.0
+    assert not any("channels disagree" in warning for warning in found.warnings)
 
 
 def test_shared_plan_film_gives_a_dose(dosepy):
