@@ -12,8 +12,9 @@ from phantoms.errors import InputError
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Fit, write the calibration and its report beside it."""
-    from validation.film.calibrate import make_calibration, read_film_set
+    from validation.film.calibrate import make_calibration
     from validation.film.calibration import write_calibration
+    from validation.film.film_set import read_film_set
     from validation.report.film_calibration import calibration_report, fit_lines
     from validation.report.html import write_html
 

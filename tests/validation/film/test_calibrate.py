@@ -10,8 +10,9 @@ import pytest
 from synthetic_film import Scanner, devic, write_tiff
 
 from phantoms.errors import InputError
-from validation.film.calibrate import make_calibration, read_film_set
+from validation.film.calibrate import make_calibration
 from validation.film.calibration import read_calibration, write_calibration
+from validation.film.film_set import read_film_set
 from validation.film.lateral import fit_lateral
 
 DOSES = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)

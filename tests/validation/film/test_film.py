@@ -15,10 +15,11 @@ from mc.cli import main
 from mc.dose import Dose
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from validation.film.calibrate import make_calibration, read_film_set
+from validation.film.calibrate import make_calibration
 from validation.film.check import Options, check_film
 from validation.film.compare import compare_film
 from validation.film.dose import Strip, film_dose
+from validation.film.film_set import read_film_set
 from validation.film.placement import Placement
 from validation.film.plane import Plane
 from validation.film.register import assess
