@@ -25,9 +25,10 @@ from validation.curves import DvhCurves, curves_and_rows
 from validation.diagnosis import Diagnosis, Finding, diagnose
 from validation.gamma import parse_criterion
 from validation.numbers import plain
+from validation.points import ReferencePoint, joined
 from validation.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.rtdose import PlanDose
-from validation.spots import PointDose, RegionDifference, isocentre_dose, region_differences
+from validation.spots import PointDose, RegionDifference, point_dose, region_differences
 from validation.verdict import Row, Structure, Test, Verdict, histograms, judge, judge_run
 
 SCHEMA = "mcverify result"
@@ -65,7 +66,8 @@ class Comparison:
     organs : tuple of Organ
         By which organs at risk are known.
     regions : tuple of RegionDifference
-    isocentres : tuple of PointDose
+    isocentres, points : tuple of PointDose
+        At the isocentres, which may be reference points as well, and at the other reference points.
     diagnosis : Diagnosis
         Which errors of the planning system the difference shows; its findings are tests of the verdict, too.
     not_evaluated : tuple of (str, str)
@@ -96,6 +98,7 @@ class Comparison:
     organs: tuple[Organ, ...]
     regions: tuple[RegionDifference, ...]
     isocentres: tuple[PointDose, ...]
+    points: tuple[PointDose, ...]
     diagnosis: Diagnosis
     not_evaluated: tuple[tuple[str, str], ...]
     quality: Mapping[str, Any]
@@ -159,6 +162,7 @@ class Comparison:
                 "dvh_curves": self.curves,
                 "regions": self.regions,
                 "isocentres": self.isocentres,
+                "reference_points": self.points,
                 "diagnosis": self.diagnosis.to_dict(),
                 "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
                 "quality": self.quality,
@@ -182,6 +186,7 @@ def compare(
     quality: Mapping[str, Any],
     calibration: Mapping[str, Any],
     warnings: Sequence[str] = (),
+    points: Sequence[ReferencePoint] = (),
     patient: str = "",
     name: str = "",
     on_stage: Callable[[str], None] = lambda text: None,
@@ -210,6 +215,8 @@ def compare(
         Calibration by beam quality, as in the provenance of `mc.plan_dose`.
     warnings : sequence of str
         What reading and running had to say; those of plan and phantom are added.
+    points : sequence of ReferencePoint
+        That plan and dose name, beside the isocentres.
     patient : str
         Pseudonym; that of the plan's Patient ID if not given.
     name : str
@@ -268,6 +275,8 @@ def compare(
 
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
+    places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *points])
+    doses = tuple(point_dose(place, plan_dose, on_plan, body) for place in places)
     if len(isocentres) > 1:
         notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
     folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
@@ -290,7 +299,8 @@ def compare(
         curves=curves,
         organs=organs,
         regions=region_differences(plan_dose.dose, on_plan, body),
-        isocentres=tuple(isocentre_dose(place, plan_dose, on_plan, body) for place in isocentres),
+        isocentres=tuple(dose for dose in doses if dose.name.startswith("isocentre")),
+        points=tuple(dose for dose in doses if not dose.name.startswith("isocentre")),
         diagnosis=diagnosis,
         not_evaluated=not_evaluated,
         quality=dict(quality),

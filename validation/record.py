@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from phantoms.subvoxels import box_of
 from validation.comparison import Comparison, compare, without_folders
 from validation.diagnosis.voxels import averaged, coarse_grid, factors
 from validation.packing import Numbers, pack, unpack
+from validation.points import ReferencePoint
 from validation.profiles import Profile
 from validation.rtdose import PlanDose
 
@@ -54,6 +55,8 @@ class Record:
         Which Monte Carlo dose is compared.
     warnings : tuple of str
         What reading and running had to say.
+    points : tuple of ReferencePoint
+        That plan and dose name.
     """
 
     patient: str
@@ -63,7 +66,8 @@ class Record:
     ct: CT
     phantom: Phantom
     quantity: str
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    points: tuple[ReferencePoint, ...] = ()
 
     @classmethod
     def of(
@@ -76,13 +80,14 @@ class Record:
         phantom: Phantom,
         quantity: str,
         warnings: Sequence[str] = (),
+        points: Sequence[ReferencePoint] = (),
         identity: Identity | None = None,
     ) -> Record:
         """Leave out who the patient of an export is, and what no comparison needs.
 
         Parameters
         ----------
-        plan, structures, plan_dose, ct, phantom, quantity, warnings
+        plan, structures, plan_dose, ct, phantom, quantity, warnings, points
             As they were read and computed; `plan_dose` of the whole course.
         identity : Identity, optional
             Of the patient; what tells it is taken out of every text.
@@ -121,6 +126,7 @@ class Record:
             ),
             quantity=quantity,
             warnings=tuple(map(told, warnings)),
+            points=tuple(_retold(ReferencePoint, point, told) for point in points),
         )
 
     def compare(
@@ -157,6 +163,7 @@ class Record:
             quality=judged.provenance["quality"],
             calibration=judged.provenance["calibrations"],
             warnings=self.warnings,
+            points=self.points,
             patient=self.patient,
             name=name,
             on_stage=on_stage,
@@ -182,6 +189,7 @@ class Record:
         for name in ("plan", "structures"):
             text[name] = pack(getattr(self, name), numbers)
         text["plan_dose"] = pack(replace(self.plan_dose, dose=np.empty(0)), numbers)
+        text["points"] = pack(self.points, numbers)
         text["materials"] = pack(self.phantom.materials, numbers)
         image = io.BytesIO()  # written by Python: the HDF5 library copes badly with a disk that fills up
         with h5py.File(image, "w") as file:
@@ -243,6 +251,7 @@ class Record:
             phantom=Phantom(phantom_grid, density, _take(file, "material")[1], materials, text["audit"]),
             quantity=text["quantity"],
             warnings=tuple(text["warnings"]),
+            points=unpack(tuple[ReferencePoint, ...], text["points"], numbers),
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mc.dose import Dose
 from phantoms.grid import Grid
+from validation.points import ReferencePoint
 from validation.rtdose import PlanDose
 from validation.statistics import systematic_difference
 
@@ -43,6 +44,8 @@ class PointDose:
 
     Parameters
     ----------
+    name : str
+        What the point is.
     position_mm : (float, float, float)
         LPS (x, y, z).
     radius_mm : float
@@ -56,6 +59,7 @@ class PointDose:
     note : str
     """
 
+    name: str
     position_mm: tuple[float, float, float]
     radius_mm: float
     voxels: int
@@ -98,19 +102,17 @@ def region_differences(plan: np.ndarray, mc: Dose, body: np.ndarray) -> tuple[Re
     return tuple(differences)
 
 
-def isocentre_dose(
-    isocentre: tuple[float, float, float], plan_dose: PlanDose, mc: Dose, body: np.ndarray
-) -> PointDose:
-    """Both doses about an isocentre (x, y, z) [cm], averaged over a sphere of `RADIUS`."""
-    place, radius = tuple(10 * c for c in isocentre), 10 * RADIUS
-    near = sphere(plan_dose.grid, isocentre, RADIUS) & body
+def point_dose(point: ReferencePoint, plan_dose: PlanDose, mc: Dose, body: np.ndarray) -> PointDose:
+    """Both doses about a point, averaged over a sphere of `RADIUS`."""
+    place, radius = tuple(10 * c for c in point.position), 10 * RADIUS
+    near = sphere(plan_dose.grid, point.position, RADIUS) & body
     count = int(np.count_nonzero(near))
     if count == 0:
-        return PointDose(place, radius, 0, note="lies outside the dose grid or outside BODY")
+        return PointDose(point.name, place, radius, 0, note="lies outside the dose grid or outside BODY")
     planned, found, sigma = plan_dose.dose[near], mc.mean[near], mc.sigma[near]
     mean, mc_mean = float(planned.mean()), float(found.mean())
     mc_sigma = float(np.sqrt(np.sum(sigma**2))) / count
-    values = (place, radius, count, mean, mc_mean, mc_sigma)
+    values = (point.name, place, radius, count, mean, mc_mean, mc_sigma)
     if not (mean >= HIGH * plan_dose.dose.max() and mc_mean > 0):
         return PointDose(*values, note="dose too low for a monitor unit check")
     if planned.std() > FLAT * mean:

@@ -213,6 +213,7 @@ def _compare(
     inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path, named: bool
 ) -> Comparison:
     """Compare `dose` with the plan's dose; write what it was made from, and the report."""
+    from validation.points import read_points
     from validation.record import Record
 
     record = Record.of(
@@ -223,6 +224,7 @@ def _compare(
         phantom=computed.phantom,
         quantity=TO_MEDIUM if dose is computed.dose else TO_WATER,
         warnings=[*inputs.case.warnings, *computed.warnings],
+        points=read_points(inputs.case.plan_file, [dose.path for dose in inputs.case.doses]),
         identity=inputs.identity,
     )
     record.save(out / output.INPUTS, out / output.DOSE)

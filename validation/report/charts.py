@@ -24,7 +24,7 @@ LEGEND = {"frameon": True, "framealpha": 0.9, "edgecolor": "0.8"}
 def dvh(comparison: Comparison) -> Drawing:
     """Cumulative DVHs: plan solid, Monte Carlo dashed with its band of sigma."""
     figure = Figure(figsize=(WIDTH, 2.9))
-    axis = figure.add_axes((0.075, 0.12, 0.70, 0.81))
+    axis = figure.add_axes((0.075, 0.145, 0.70, 0.785))
     by_name = {curves.structure: curves for curves in comparison.curves}
     handles = []
     for index, structure in enumerate(shown_structures(comparison)):
@@ -68,8 +68,8 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     planned, found, sigma = (line.sample(v, grid) for v in (plan, comparison.mc.mean, comparison.mc.sigma))
     reference, of = scale(comparison)
     figure = Figure(figsize=(WIDTH, 2.7))
-    above = figure.add_axes((0.09, 0.40, 0.89, 0.57))
-    below = figure.add_axes((0.09, 0.13, 0.89, 0.22), sharex=above)
+    above = figure.add_axes((0.09, 0.42, 0.89, 0.55))
+    below = figure.add_axes((0.09, 0.165, 0.89, 0.21), sharex=above)
     x = line.distance_mm
     _shade(line, above, below)
     above.fill_between(x, found - sigma, found + sigma, color=MC_COLOUR, alpha=0.25, linewidth=0)
@@ -85,7 +85,7 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     above.set(ylabel="dose [Gy]", xlim=(x[0], x[-1]))
     above.set_ylim(0, 1.12 * max(float(np.nanmax(planned)), float(np.nanmax(found))))
     most = 1.15 * max(1.0, float(np.nanmax(np.abs(difference) + noise)))
-    below.set(ylabel="MC - plan [%]", ylim=(-most, most))
+    below.set(ylabel="diff. [%]", ylim=(-most, most))
     below.set_xlabel(f"distance from the middle of {target.name} towards {organ.name} [mm]")
     for axis in (above, below):
         axis.grid(color="0.9", linewidth=0.5)
@@ -95,8 +95,8 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     start, end = (", ".join(f"{10 * c:.1f}" for c in line.points[i][::-1]) for i in (0, -1))
     text = (
         f"Along the line from the middle of {target.name} through the plan's hottest voxel of {organ.name}, "
-        f"from x, y, z = ({start}) to ({end}) mm, and the difference in percent of the {of}. The band is one "
-        "transport sigma of a voxel."
+        f"from x, y, z = ({start}) to ({end}) mm, and the difference (Monte Carlo less plan) in percent of "
+        f"the {of}. The band is one transport sigma of a voxel."
     )
     return finish(figure, f"Profile from {target.name} to {organ.name}", text)
 

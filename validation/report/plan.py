@@ -113,7 +113,7 @@ def _gamma(comparison: Comparison, figures: tuple[Drawing, ...]) -> Iterator[Blo
 
 def _points(comparison: Comparison) -> Iterator[Block]:
     yield tables.regions(comparison)
-    yield Heading("Isocentre")
+    yield Heading("Isocentre and reference points")
     yield tables.points(comparison)
     radius = comparison.isocentres[0].radius_mm
     yield Text(f"Means over a sphere of {radius:.0f} mm radius. {MU}", small=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -228,8 +229,8 @@ def regions(comparison: Comparison) -> Table:
 def points(comparison: Comparison) -> Table:
     """Point doses and the monitor unit check."""
     lines = []
-    for point in comparison.isocentres:
-        place = ", ".join(f"{c:.1f}" for c in point.position_mm)
+    for point in (*comparison.isocentres, *comparison.points):
+        place = Cell(point.name, ", ".join(f"{c:.1f}" for c in point.position_mm))
         if point.plan_gy is None:
             lines.append((place, "-", "-", "-", "-", point.note))
             continue
@@ -240,15 +241,17 @@ def points(comparison: Comparison) -> Table:
             factor = f"{point.mu_factor:.4f} {PLUS_MINUS} {point.mu_factor_sigma:.4f}"
         values = (dose(point.plan_gy), with_sigma(point.mc_gy, point.mc_sigma_gy))
         lines.append((place, *values, signed(difference, 2) + relative, str(point.voxels), factor))
-    return table(("x, y, z [mm]", "Plan [Gy]", "MC [Gy]", "MC - plan [Gy]", "Voxels", "MU'/MU"), lines)
+    return table(
+        ("Point (x, y, z in mm)", "Plan [Gy]", "MC [Gy]", "MC - plan [Gy]", "Voxels", "MU'/MU"), lines
+    )
 
 
 def beams(comparison: Comparison) -> Table:
     """The beams, with the monitor units that would give the plan's dose at their isocentre."""
-    factors = {point.position_mm: point.mu_factor for point in comparison.isocentres}
     lines = []
     for beam in comparison.plan.beams:
-        factor = factors[tuple(10 * c for c in beam.isocentre)]
+        away = [math.dist(p.position_mm, [10 * c for c in beam.isocentre]) for p in comparison.isocentres]
+        factor = comparison.isocentres[int(np.argmin(away))].mu_factor
         lines.append(
             (
                 f"{beam.number} {beam.name}",
