@@ -35,7 +35,7 @@ from validation.diagnosis.voxels import (
 )
 from validation.profiles import DiagnosisLimit
 
-LEAST_VOXELS, LEAST_BLOCKS = 500, 20  # for a diagnosis at all
+LEAST_VOXELS, LEAST_BLOCKS = 300, 20  # for a diagnosis at all
 REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a region, for it to be looked at
 TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named rather
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it

@@ -56,6 +56,12 @@ class Direction:
     v: np.ndarray
     opening: np.ndarray
 
+    @property
+    def width(self) -> float:
+        """Side of a square of the open area [cm]."""
+        most = self.opening.max()
+        return STEP * float(np.sqrt(np.count_nonzero(self.opening >= 0.5 * most))) if most > 0 else STEP
+
 
 def directions(plan: Plan) -> list[Direction]:
     """The directions of all beams of a plan."""

@@ -20,7 +20,8 @@ ABOUT = 4.0  # around it, as far as doses may be displaced [cm]
 LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
 MOST_VOXELS = 80_000  # that are looked at: of more, every second, third ...
 BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
-BUNDLE = 1.0  # width of the bundles of rays within which residuals may be correlated [cm]
+BUNDLE = 1.0  # width of bundles of rays within which residuals may be correlated [cm] ...
+BUNDLES = 5  # ... less where there would not be so many across a field
 MODEL = 0.01  # by which two good dose calculations differ locally
 BLUR = 0.05  # and by which their edges are apart [cm]
 # Attenuation of water at a third of the nominal energy, about the mean of the spectrum: NIST XCOM.
@@ -216,7 +217,8 @@ def _bundles(stays: Sequence[Direction], points: np.ndarray, shares: np.ndarray)
     for k, stay in enumerate(stays):
         mine = main == k
         u, v, _ = beam_coordinates(stay, points[mine])
-        cells[mine] = np.stack([np.full(len(u), k), np.floor(u / BUNDLE), np.floor(v / BUNDLE)], axis=1)
+        width = min(BUNDLE, stay.width / BUNDLES)
+        cells[mine] = np.stack([np.full(len(u), k), np.floor(u / width), np.floor(v / width)], axis=1)
     return cells
 
 
