@@ -22,6 +22,10 @@ from validation.film.plane import Plane
 
 MOST_ANGLE_DEG = 5.0  # that the film may be turned besides quarter turns
 ANGLE_STEP_DEG = 1.0
+STRAIGHT_DEG = (
+    2.0  # one sigma of how films lie, which decides only where the dose does not, as of round fields
+)
+STRAIGHTER = 2e-4  # correlation that a degree must gain
 COARSE_MM = 1.0  # spacing of the coarse search, at least
 COARSE_POINTS = 160  # a side, at most
 OVERLAP = 0.5  # of the largest possible: shifts with less are not looked at
@@ -125,6 +129,7 @@ def coarse_search(
         inside = ndimage.map_coordinates(weight, place, order=0, mode="constant") > 0.5
         moving = ndimage.map_coordinates(mean, place, order=1, mode="constant")
         value, row, column = _correlate(fixed, known, moving, inside.astype(float))
+        value -= STRAIGHTER * abs(angle)
         if value > best[0]:
             centre = u[0] + column * step - offsets[0], v[0] + row * step - offsets[0]
             best = value, replace(placement, centre_mm=(float(centre[0]), float(centre[1])))
@@ -146,16 +151,19 @@ def refine(film: FilmDose, plane: Plane, start: Placement) -> tuple[Placement, f
     sigma = np.hypot(film.sigma[rows, columns], FLOOR * plane.dose.max())
     block = (BLOCKS * rows // film.dose.shape[0]) * BLOCKS + BLOCKS * columns // film.dose.shape[1]
     placement, factor = start, 1.0
+    prior = np.diag([0.0, 0.0, np.radians(STRAIGHT_DEG) ** -2, 0.0])
     for _ in range(STEPS):
         residual, jacobian, weight, inside = _linearised(film, plane, placement, factor, x, y, dose, sigma)
-        matrix = jacobian.T @ (weight[:, None] * jacobian)
+        matrix = jacobian.T @ (weight[:, None] * jacobian) + prior
         if np.linalg.cond(matrix * np.outer(*2 * [1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-30))])) > 1e10:
             raise InputError(
                 "registration",
                 "the dose has too little gradient to find the film's place",
                 "use --mark or --place",
             )
-        step = np.linalg.solve(matrix, jacobian.T @ (weight * residual))
+        pull = jacobian.T @ (weight * residual)
+        pull[2] -= prior[2, 2] * np.radians(placement.angle_deg)
+        step = np.linalg.solve(matrix, pull)
         length = max(np.hypot(step[0], step[1]) / 2.0, abs(step[2]) / 0.02, 1.0)
         step /= length  # at most 2 mm and 0.02 rad at once
         placement = replace(
@@ -167,7 +175,7 @@ def refine(film: FilmDose, plane: Plane, start: Placement) -> tuple[Placement, f
         if np.abs(step * [1.0, 1.0, 100.0, 10.0]).max() < 1e-4:
             break
     residual, jacobian, weight, inside = _linearised(film, plane, placement, factor, x, y, dose, sigma)
-    spread = _jackknife(residual, jacobian, weight, block[inside])
+    spread = _jackknife(residual, jacobian, weight, block[inside], prior)
     spread[2] = np.degrees(spread[2])
     clean = replace(placement, centre_mm=(float(placement.centre_mm[0]), float(placement.centre_mm[1])))
     return clean, float(factor), spread
@@ -202,7 +210,7 @@ def _linearised(
 
 
 def _jackknife(
-    residual: np.ndarray, jacobian: np.ndarray, weight: np.ndarray, block: np.ndarray
+    residual: np.ndarray, jacobian: np.ndarray, weight: np.ndarray, block: np.ndarray, prior: np.ndarray
 ) -> np.ndarray:
     """One sigma of (u, v, angle) by leaving out one block of pixels after the other (one step of each)."""
     names, index = np.unique(block, return_inverse=True)
@@ -212,7 +220,7 @@ def _jackknife(
         own = index == k
         weighted = weight[own][:, None] * jacobian[own]
         matrices[k], vectors[k] = jacobian[own].T @ weighted, weighted.T @ residual[own]
-    whole, total = matrices.sum(axis=0), vectors.sum(axis=0)
+    whole, total = matrices.sum(axis=0) + prior, vectors.sum(axis=0)
     steps = np.array([np.linalg.solve(whole - m, total - g) for m, g in zip(matrices, vectors, strict=True)])
     count = names.size
     return np.sqrt((count - 1) / count * np.square(steps - steps.mean(axis=0)).sum(axis=0))[:3]

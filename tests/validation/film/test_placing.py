@@ -218,3 +218,22 @@ def test_a_mirrored_film_is_told_and_an_even_one_refused():
     even.dose[...] = 2.0
     with pytest.raises(InputError, match="structure"):
         register(even, _plane(), Placement((0.0, 0.0), 0.0))
+
+
+def test_a_round_field_leaves_the_film_straight():
+    """A cone's field tells no angle: the film is taken to lie about straight, the spot where it is."""
+    u, v = np.arange(-60.0, 60.1, 1.0), np.arange(-60.0, 60.1, 1.0)
+
+    def spot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return 0.1 + 8.0 * np.exp(-((a - 9.0) ** 2 + (b + 4.0) ** 2) / 90.0)
+
+    plane = Plane(spot(u[None, :], v[:, None]), u, v, "coronal", 0.0)
+    film = _film(Placement((1.5, 2.0), 0.4), 0.0, size=(30.0, 30.0))
+    there = spot(*Placement((1.5, 2.0), 0.4).to_plane(film.x_mm[None, :], film.y_mm[:, None]))
+    film = replace(film, dose=there + 0.1 * np.random.default_rng(7).standard_normal(there.shape))
+    found = register(film, plane, Placement((0.0, 0.0), 0.0))
+    assert abs(found.placement.angle_deg) < 3.0
+    at = found.placement.to_film(
+        np.array(9.0), np.array(-4.0)
+    )  # the spot lies where it does, whatever the angle
+    assert np.allclose(at, Placement((1.5, 2.0), 0.4).to_film(np.array(9.0), np.array(-4.0)), atol=0.1)
