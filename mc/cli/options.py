@@ -190,7 +190,7 @@ Several scans of the same film are averaged. docs/film.md explains it all."""
 
 FILM_EPILOG = """\
 Coordinates are those of the patient (DICOM): u and v are x and y of an axial plane, x and z of a coronal one,
-y and z of a sagittal one. Pixels count from 0 at the upper left corner of the scan.
+y and z of a sagittal one. Pixels count from 0 at the upper left of the scan; whole numbers are their middles.
 
 examples:
   mcverify film film.tif --calibration CAL.toml --plane mcverify-result/PLAN --cut coronal=-12.5mm --out film

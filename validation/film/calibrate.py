@@ -22,6 +22,7 @@ from validation.film.scan import CHANNELS, Scan, read_scans
 
 MIDDLE_MM = 15.0  # from the scanner's middle within which films give the curves
 LEAST_SPREAD, MOST_SPREAD = 0.003, 0.05  # of the disturbance
+ASIDE_MM = 50.0  # from the scanner's middle, where the lateral response begins to matter
 COARSE_MISFIT = 0.01  # a curve that misses the films by more is warned of
 
 
@@ -74,8 +75,27 @@ def make_calibration(films: FilmSet) -> tuple[Calibration, list[str]]:
         listed,
         _made(scans),
     )
+    if lateral is None:
+        warnings += _unused_reach(films, scans, regions, calibration)
     spread = _disturbance(films, scans, regions, calibration)
     return replace(calibration, spread=spread), warnings
+
+
+def _unused_reach(
+    films: FilmSet, scans: Sequence[Scan], regions: Sequence[tuple[int, np.ndarray]], calibration: Calibration
+) -> list[str]:
+    """A warning where films lie far to the side while the lateral response is not corrected."""
+    reach = 0.0
+    for index, mask in regions:
+        scan = scans[index]
+        position = np.broadcast_to(calibration.position_mm(scan, films.middle_mm), scan.shape)[mask]
+        reach = max(reach, float(np.abs(position).max()))
+    if reach < ASIDE_MM:
+        return []
+    return [
+        f"films reach {reach:.0f} mm from the scanner's middle and its lateral response is not corrected; if "
+        "films of all doses lie across the scanner, lateral_response = true corrects it"
+    ]
 
 
 def _refuse_disorder(films: FilmSet, measured: Measured, doses: np.ndarray) -> None:
