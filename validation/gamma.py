@@ -10,6 +10,7 @@ without its simplices: see `validation.gamma_search`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -129,6 +130,20 @@ class GammaMap:
         volume = np.full(self.evaluated.shape, np.nan)
         volume[self.evaluated] = self.found
         return volume
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where in the flat grid the evaluated voxels lie, (n,)."""
+        return np.flatnonzero(self.evaluated)
+
+    def part(self, box: tuple[slice, slice, slice]) -> np.ndarray:
+        """Gamma in a box of the grid, float64, NaN where not evaluated."""
+        evaluated = self.evaluated[box]
+        index = (hit + side.start for hit, side in zip(np.nonzero(evaluated), box, strict=True))
+        flat = np.ravel_multi_index(tuple(index), self.evaluated.shape)
+        values = np.full(evaluated.shape, np.nan)
+        values[evaluated] = self.found[np.searchsorted(self._places, flat)]
+        return values
 
     def values(self, mask: np.ndarray | None = None) -> np.ndarray:
         """Gamma of the evaluated voxels (within `mask`), (n,)."""

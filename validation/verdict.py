@@ -306,10 +306,9 @@ def _gamma(
     ceiling = None
     if plan_grid.matches(mc_grid):
         ceiling = noise_ceiling(plan, None, mc_sigma, plan_grid, limit.criterion, body)
-    values = found.gamma
     rates = {}
     for s in structures:
-        inside = s.volume.of_values(values)[s.volume.half]
+        inside = found.part(s.volume.box)[s.volume.half]
         rates[s.name] = passing_rate(inside[np.isfinite(inside)])
     return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates)
 

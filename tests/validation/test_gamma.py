@@ -45,6 +45,18 @@ def test_pure_scale_of_a_uniform_dose(scale, expected):
     np.testing.assert_allclose(result.gamma, expected, atol=1e-9)
 
 
+def test_a_part_of_the_map_is_the_map_there():
+    reference = smooth_dose(GRID, 3, peak=50.0)
+    found = gamma(reference, GRID, 1.01 * reference, GRID, Criterion(3.0, 1.0, threshold_percent=40.0))
+    for box in (
+        (slice(2, 5), slice(0, 10), slice(3, 11)),
+        (slice(4, 4),) * 3,
+        (slice(0, 9), slice(3, 4), slice(0, 11)),
+    ):
+        np.testing.assert_array_equal(found.part(box), found.gamma[box])
+    assert np.isnan(found.gamma).any() and np.isfinite(found.part((slice(2, 5),) * 3)).any()
+
+
 def test_sweep_is_the_rate_above_each_threshold():
     reference = smooth_dose(GRID, 3, peak=50.0)
     other = reference * np.random.default_rng(1).normal(1.0, 0.04, reference.shape)

@@ -14,7 +14,7 @@ from phantoms.grid import Grid
 from validation.comparison import Comparison
 from validation.report.choices import scale, shown_structures
 from validation.report.drawing import colour, legend_name, letter
-from validation.report.planes import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut
+from validation.report.planes import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut, nearest_plane
 from validation.verdict import GammaResult
 
 CT_WINDOW = (-200.0, 450.0)  # black and white [HU]
@@ -149,7 +149,10 @@ def draw_gamma(
 ) -> ScalarMappable:
     """Gamma where it was evaluated, what fails outlined in black."""
     grid = comparison.plan_dose.grid
-    plane = nearest_cut(result.map.gamma, grid, view.axis, point[view.axis])
+    index = nearest_plane(grid, view.axis, point[view.axis])
+    box = [slice(0, n) for n in grid.shape]
+    box[view.axis] = slice(index, index + 1)
+    plane = result.map.part(tuple(box)).squeeze(view.axis)
     image = axis.imshow(
         plane,
         cmap=GAMMA_COLOURS,

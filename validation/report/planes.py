@@ -77,8 +77,13 @@ def _plane(values: np.ndarray | Volume, index: int, axis: int) -> np.ndarray:
 
 def nearest_cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
     """The voxel plane nearest to `position` [cm], for what must not be interpolated, such as gamma."""
+    return np.take(values, nearest_plane(grid, axis, position), axis=axis).astype(float)
+
+
+def nearest_plane(grid: Grid, axis: int, position: float) -> int:
+    """Index of the plane of voxels nearest to `position` [cm]."""
     index = int(np.rint((position - grid.origin[axis]) / grid.spacing[axis]))
-    return np.take(values, int(np.clip(index, 0, grid.shape[axis] - 1)), axis=axis).astype(float)
+    return int(np.clip(index, 0, grid.shape[axis] - 1))
 
 
 def extent_mm(grid: Grid, view: View) -> tuple[float, float, float, float]:
