@@ -32,6 +32,7 @@ from validation.diagnosis.voxels import (
     coarse_doses,
     coarse_grid,
     coarse_patient,
+    mean_energy,
 )
 from validation.profiles import DiagnosisLimit
 
@@ -40,6 +41,7 @@ REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a re
 TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named rather
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
+PATTERN = 0.2  # displacement from which regions cannot be judged by their tolerance any more [cm]
 LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
 TISSUES = {  # by their density [g/cm3]
     "bone": (1.12, 2.3),
@@ -89,8 +91,7 @@ def diagnose(
     stays = directions(plan)
     doses = coarse_doses(grid, plan_dose, mc.mean, mc.sigma, mask_by_centre(outline, grid))
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
-    energy = float(np.mean([beam.energy for beam in plan.beams]))
-    voxels = choose_voxels(doses, patient, stays, energy)
+    voxels = choose_voxels(doses, patient, stays, mean_energy(plan))
     if voxels is None or len(voxels.points) < LEAST_VOXELS or voxels.blocks.max() + 1 < LEAST_BLOCKS:
         return Diagnosis(note="too few voxels with dose below the build-up to tell errors apart")
     by_test = {limit.test: limit for limit in limits}
@@ -120,7 +121,7 @@ def diagnose(
         depth,
         profile,
         _of_couch(couch, effects[id(couch)], passing, plan, by_test),
-        _density(found_regions, {r.name: r.stated for r in regions}, by_test),
+        _density(found_regions, {r.name: r.stated for r in regions}, _displaced(joint) > 1.0, by_test),
     ]
     return Diagnosis(
         tuple(findings),
@@ -208,12 +209,20 @@ def _select(
             outside[id(candidate)] = effect
             if effect is None or candidate.test not in limits:
                 continue
-            relevant = 100 * abs(effect.value) > limits[candidate.test].tolerance
+            tolerance = limits[candidate.test].tolerance
+            if candidate.test == "density":
+                tolerance *= _displaced(joint)
+            relevant = 100 * abs(effect.value) > tolerance
             if relevant and effect.significance > SIGNIFICANT and candidate.favour * effect.gain > most:
                 best, most = candidate, candidate.favour * effect.gain
         if best is None or len(joint.active) == MOST_ADDED:
             return outside
         joint.add(best)
+
+
+def _displaced(joint: JointFit) -> float:
+    """By what tolerances of regions grow: a displaced dose has the pattern of the tissue it comes from."""
+    return max(1.0, float(np.linalg.norm(joint.displacement)) / PATTERN)
 
 
 def _displacement(joint: JointFit) -> tuple[np.ndarray, np.ndarray]:
@@ -378,7 +387,9 @@ def _tolerance(limits: Mapping[str, DiagnosisLimit]) -> float:
     return limits["density"].tolerance if "density" in limits else math.inf
 
 
-def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits: Mapping) -> Finding:
+def _density(
+    regions: Sequence[RegionEffect], stated: Mapping[str, str], displaced: bool, limits: Mapping
+) -> Finding:
     quantity = "plan over Monte Carlo in or behind a region, largest deviation"
     if not regions:
         return _finding("density", quantity, None, None, limits, "", "", words.NO_REGIONS)
@@ -388,7 +399,8 @@ def _density(regions: Sequence[RegionEffect], stated: Mapping[str, str], limits:
     else:  # the one that would better the fit most; others are too small to be told from chance
         worst = max(regions, key=lambda r: r.gain_percent)
     if not found and abs(worst.percent) > _tolerance(limits):
-        return _finding("density", quantity, None, None, limits, "", "", words.too_small(worst))
+        unknown = words.displaced(worst) if displaced else words.too_small(worst)
+        return _finding("density", quantity, None, None, limits, "", "", unknown)
     also = [r.region for r in found if r is not worst and abs(r.percent) > LIKEWISE * abs(worst.percent)]
     return _finding(
         "density",

@@ -13,7 +13,7 @@ from validation.diagnosis.fit import Fit, fit_columns
 from validation.diagnosis.voxels import BLUR, MODEL, Doses, Voxels
 
 SCALE, X, Y, Z, DEPTH, PROFILE = range(6)  # columns that are always fitted
-UNLIKE = 0.02  # of chi2, by which one of them must fit better
+UNLIKE = 0.002  # of chi2, by which one of them must fit better
 TELLING = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
 SHIFT_ROUNDS, SETTLED = 8, 0.002  # repetitions until displacements change by less [cm]
 LEAST_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from mc.dose import Dose
+from mc.source.plan import Plan
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
-from validation.diagnosis.directions import Direction
+from phantoms.polygons import mask_by_centre, volume_fraction
+from phantoms.structures import ROI
+from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import beam_coordinates, ray_integrals
 
 COARSE = 0.25  # voxels are averaged to about this size [cm]
@@ -19,6 +23,9 @@ LEAST_DOSE = 0.1  # of the plan's maximum
 ABOUT = 4.0  # around it, as far as doses may be displaced [cm]
 LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
 MOST_VOXELS = 80_000  # that are looked at: of more, every second, third ...
+# where the fall of dose with depth is read: in fields so open, from so many voxels that spread so far [g/cm2]
+OPEN, LEAST_SEEN, LEAST_SPREAD = 0.8, 200, 2.0
+LEAST_ATTENUATION = 0.6  # of that of primary photons
 BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
 BUNDLE = 1.0  # width of bundles of rays within which residuals may be correlated [cm] ...
 BUNDLES = 5  # ... less where there would not be so many across a field
@@ -188,11 +195,9 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     chosen = np.zeros_like(chosen)
     chosen[tuple(index.T)] = True
     points = (np.array(doses.grid.origin) + index * np.array(doses.grid.spacing))[:, ::-1]
-    attenuation = attenuation_of(energy)
     depths = np.stack([ray_integrals(d, patient.grid, [patient.density], points)[0] for d in stays])
-    shares = np.stack(
-        [primary(d, points, depth, attenuation) for d, depth in zip(stays, depths, strict=True)]
-    )
+    attenuation = _effective_attenuation(doses.mc[tuple(index.T)], stays, points, depths, energy)
+    shares = primaries(stays, points, depths, attenuation)
     shares /= np.maximum(shares.sum(axis=0), 1e-300)
     density = map_coordinates(patient.density, patient.grid.index(points[:, ::-1]).T, order=1, mode="nearest")
     kept = (np.einsum("dn,dn->n", shares, depths) >= BUILD_UP) & (density >= LEAST_DENSITY)
@@ -223,17 +228,63 @@ def _bundles(stays: Sequence[Direction], points: np.ndarray, shares: np.ndarray)
 
 
 def attenuation_of(energy: float) -> float:
-    """Attenuation of a beam in water [cm2/g], by its nominal energy [MV]."""
+    """Attenuation of primary photons in water, by the nominal energy [MV], [cm2/g]."""
     return float(np.interp(energy / 3.0, ENERGIES, ATTENUATION))
+
+
+def effective_attenuation(dose: Dose, phantom: Phantom, outline: ROI, plan: Plan) -> float:
+    """How steeply a plan's dose falls with depth in its open fields [cm2/g]."""
+    doses = coarse_doses(dose.grid, dose.mean, dose.mean, dose.sigma, mask_by_centre(outline, dose.grid))
+    patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
+    voxels = choose_voxels(doses, patient, directions(plan), mean_energy(plan))
+    return attenuation_of(mean_energy(plan)) if voxels is None else voxels.attenuation
+
+
+def mean_energy(plan: Plan) -> float:
+    """Nominal energy of the beams [MV]."""
+    return float(np.mean([beam.energy for beam in plan.beams]))
+
+
+def _effective_attenuation(
+    dose: np.ndarray, stays: Sequence[Direction], points: np.ndarray, depths: np.ndarray, energy: float
+) -> float:
+    """How steeply the dose in the open fields falls with depth, less than primary photons [cm2/g]."""
+    narrow = attenuation_of(energy)
+    parts = primaries(stays, points, depths, narrow)
+    total = np.maximum(parts.sum(axis=0), 1e-300)
+    mean = np.sum(parts * depths, axis=0) / total
+    opened = (
+        np.sum([part * opening_at(d, points) for d, part in zip(stays, parts, strict=True)], axis=0) / total
+    )
+    seen = (opened > OPEN) & (mean > BUILD_UP) & (dose > 0.0)
+    if np.count_nonzero(seen) < LEAST_SEEN or np.std(mean[seen]) < LEAST_SPREAD:
+        return narrow
+    # the slope of what the primaries leave over, by Monte Carlo
+    rest = np.log(dose[seen] / total[seen])
+    slope = np.polyfit(mean[seen], rest, 1, w=np.sqrt(dose[seen]))[0]
+    return float(np.clip(narrow - slope, LEAST_ATTENUATION * narrow, narrow))
+
+
+def primaries(
+    stays: Sequence[Direction], points: np.ndarray, depths: np.ndarray, attenuation: float
+) -> np.ndarray:
+    """`primary` of all directions, (directions, n)."""
+    return np.stack([primary(d, points, t, attenuation) for d, t in zip(stays, depths, strict=True)])
 
 
 def primary(direction: Direction, points: np.ndarray, depth: np.ndarray, attenuation: float) -> np.ndarray:
     """Dose of the primary photons of a direction, in any unit, (n,)."""
-    u, v, distance = beam_coordinates(direction, points)
+    distance = beam_coordinates(direction, points)[2]
+    inverse_square = (direction.sad / np.maximum(distance, 1.0)) ** 2
+    fluence = direction.weight * opening_at(direction, points) * inverse_square
+    return fluence * np.exp(-attenuation * depth)
+
+
+def opening_at(direction: Direction, points: np.ndarray) -> np.ndarray:
+    """How open the field is where the rays to points (n, 3), LPS [cm], pass it, (n,)."""
+    u, v, _ = beam_coordinates(direction, points)
     at = [
         (values - axis[0]) / (axis[1] - axis[0]) if len(axis) > 1 else np.zeros(len(values))
         for values, axis in ((v, direction.v), (u, direction.u))
     ]
-    opened = map_coordinates(direction.opening, at, order=1, mode="nearest")
-    inverse_square = (direction.sad / np.maximum(distance, 1.0)) ** 2
-    return direction.weight * opened * inverse_square * np.exp(-attenuation * depth)
+    return map_coordinates(direction.opening, at, order=1, mode="nearest")

@@ -45,7 +45,7 @@ def output(scale: float, fractions: int, known: float | None, energy: bool) -> s
         if fractions > 1 and abs(scale / factor - 1.0) < NEAR:
             times = f"{scale:.3g} times Monte Carlo's, with {fractions} fractions"
             return f"the plan's dose is {times}: probably {said}"
-    cause = "the other energy, or wrong monitor units" if energy else "wrong monitor units"
+    cause = "the other energy, wrong monitor units" if energy else "wrong monitor units"
     return (
         f"the plan's dose is {_percent(100 * (scale - 1))} than Monte Carlo's everywhere alike: "
         f"probably {cause} or another output calibration{_known(known)}"
@@ -163,6 +163,13 @@ def density(worst: RegionEffect, told: str, also: Sequence[str], water: bool) ->
 def too_small(worst: RegionEffect) -> str:
     """Of a region that deviates where hardly any dose is."""
     return f"{worst.region} deviates by {worst.percent:+.1f} %, in too small a part of the dose to be judged"
+
+
+def displaced(worst: RegionEffect) -> str:
+    """Of a region that deviates in a dose that lies elsewhere."""
+    return (
+        f"{worst.region} deviates by {worst.percent:+.1f} %, which the displacement of the dose may explain"
+    )
 
 
 def no_density(count: int) -> str:

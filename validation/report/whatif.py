@@ -14,7 +14,7 @@ SHOWN_MM, SHOWN_DEG = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0), (-2.0, -1.0, 1.0, 2.0)
 MODEL = (
     "The dose stays where it is in the room, and the patient moves through it (shift invariance); doses of "
     "moved tissue are read by cubic splines. On top of that the dose follows the change of the radiological "
-    "depth of every beam (primary attenuation, weighted by what each beam contributes). Not in it: changes "
+    "depth of every beam, as steeply as this dose itself falls with depth in its fields. Not in it: changes "
     "of scatter, and of the dose near surfaces and in tissue of another density."
 )
 RANDOM = (

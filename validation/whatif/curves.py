@@ -13,6 +13,7 @@ from mc.source.plan import Plan
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 from phantoms.structures import StructureSet
+from validation.diagnosis.voxels import effective_attenuation
 from validation.dvh import MetricValue, parse_metric
 from validation.numbers import plain
 from validation.profiles import Organ, Profile
@@ -233,7 +234,8 @@ def what_if(
     for error in checks:
         ends |= {a: max(ends[a], abs(v)) for a, v in zip(AXES, error.values, strict=True)}
     on_stage("depths along the beams")
-    depth = DepthChange(plan, phantom, tissues, ends)
+    outline = structures.external(phantom.audit.get("body", {}).get("roi"))
+    depth = DepthChange(plan, phantom, tissues, ends, effective_attenuation(dose, phantom, outline, plan))
     room = DoseInRoom(dose, plan, tissues, _reach(tissues, plan, ends))
 
     def metrics(read: _Read, error: SetupError, changed: bool = True) -> list[float | None]:

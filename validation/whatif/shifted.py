@@ -22,7 +22,7 @@ from phantoms.structures import ROI
 from phantoms.subvoxels import SubVoxels
 from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import ray_integrals
-from validation.diagnosis.voxels import attenuation_of, primary
+from validation.diagnosis.voxels import primaries
 from validation.dvh import Dvh
 from validation.whatif.motion import AXES, SetupError
 
@@ -116,16 +116,23 @@ class DepthChange:
     tissues : sequence of Tissue
     ends : dict of str to float
         Largest error of each axis [mm, degrees].
+    attenuation : float
+        By which the dose falls with depth [cm2/g].
     """
 
     def __init__(
-        self, plan: Plan, phantom: Phantom, tissues: Sequence[Tissue], ends: dict[str, float]
+        self,
+        plan: Plan,
+        phantom: Phantom,
+        tissues: Sequence[Tissue],
+        ends: dict[str, float],
+        attenuation: float,
     ) -> None:
         self._plan, self._phantom, self._ends = plan, phantom, ends
         self._stays = directions(plan)
         self._isocentre = np.array(plan.beams[0].isocentre)
         self._density = phantom.density.astype(float)
-        self._attenuation = attenuation_of(float(np.mean([beam.energy for beam in plan.beams])))
+        self._attenuation = attenuation
         # log of the change along every axis: linear and square term in error / end
         self._terms = {t.name: np.stack([self._along(t, axis) for axis in AXES]) for t in tissues}
 
@@ -143,19 +150,16 @@ class DepthChange:
         """Log of the factor for one error, from the depths along every direction."""
         places = error.moved(found.points, self._isocentre, self._plan.patient_position)
         rotation, _ = error.motion(self._plan.patient_position)
-        before, after, weight = [], [], []
+        before, after = [], []
         for stay in self._stays:
-            depth = self._depth(stay, places)
-            before.append(depth)
-            weight.append(primary(stay, places, depth, self._attenuation))
-            source = error.moved(stay.source[None], self._isocentre, self._plan.patient_position, back=True)[
-                0
-            ]
+            before.append(self._depth(stay, places))
+            source = stay.source[None]
+            (source,) = error.moved(source, self._isocentre, self._plan.patient_position, back=True)
             seen = replace(stay, source=source, rotation=rotation.T @ stay.rotation)
             after.append(self._depth(seen, found.points))
-        shares = np.array(weight) / np.sum(weight, axis=0)
+        weight = primaries(self._stays, places, np.array(before), self._attenuation)
         change = np.exp(-self._attenuation * (np.array(after) - before))
-        return np.log(np.sum(shares * change, axis=0))
+        return np.log(np.sum(weight * change, axis=0) / np.sum(weight, axis=0))
 
     def _depth(self, stay: Direction, points: np.ndarray) -> np.ndarray:
         return ray_integrals(stay, self._phantom.grid, [self._density], points)[0]
