@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("mc", "phantoms", "validation")
 LARGEST_FILE = 20_000_000  # bytes
 LARGEST_WHEEL = 40_000_000
-BINARY = (".dcm", ".h5", ".npz", ".png", ".IAEAphsp")
+BINARY = (".dcm", ".h5", ".npz", ".jpg", ".png", ".IAEAphsp")
 # A path in the home, work or temporary folder of whoever committed the file.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/])/(?:work|tmp|home|root|Users)/[\w.]+")
 README = (ROOT / "README.md").read_text()
