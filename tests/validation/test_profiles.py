@@ -73,7 +73,16 @@ def test_cord_by_its_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["SpinalCord_PRV2", "PTV_cord", "SpinalCord-PTV", "SpinalCord+2mm", "Medulla oblongata", "SpinalCanal", "Cordina"]
+    "name",
+    [
+        "SpinalCord_PRV2",
+        "PTV_cord",
+        "SpinalCord-PTV",
+        "SpinalCord+2mm",
+        "Medulla oblongata",
+        "SpinalCanal",
+        "Cordina",
+    ],
 )
 def test_what_is_not_the_cord(name):
     assert not load_profile().organ("cord").matches(name)
