@@ -271,6 +271,8 @@ def compare(
         plan, plan_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
     )
     tests = verdict.tests + tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
+    if diagnosis.note:
+        tests += (Test("diagnosis", None, "", "shown", note=diagnosis.note),)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
     on_stage("statistics")

@@ -97,6 +97,8 @@ def diagnose(
     by_test = {limit.test: limit for limit in limits}
     regions = _regions(structures, phantom, patient)
     joint = JointFit(doses, voxels)
+    if not joint.holds:
+        return Diagnosis(note="the doses are too unlike, or Monte Carlo's too noisy, to tell errors apart")
     couch, passing = _couch(voxels, stays, plan, patient)
     candidates = [
         couch,

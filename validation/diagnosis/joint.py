@@ -16,6 +16,7 @@ SCALE, X, Y, Z, DEPTH, PROFILE = range(6)  # columns that are always fitted
 UNLIKE = 0.002  # of chi2, by which one of them must fit better
 TELLING = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
 SHIFT_ROUNDS, SETTLED = 8, 0.002  # repetitions until displacements change by less [cm]
+MOST_SCALE, FARTHEST = 50.0, 3.0  # factor, displacement [cm] that doses of one plan may differ by
 LEAST_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least
 SIGNIFICANT = 4.0  # sigmas from 0 for an effect to count
 ALIKE = 0.998  # of a column explained by the others: the two cannot be told apart
@@ -169,6 +170,12 @@ class JointFit:
             self.displacement = self.displacement + np.clip(step, -0.5, 0.5)
             self.scale *= 1.0 + np.clip(fit.values[SCALE], -0.9, 9.0)
         return fit
+
+    @property
+    def holds(self) -> bool:
+        """Whether scale and displacement are such as doses of one plan may have; a fit to noise has none."""
+        near = bool(np.linalg.norm(self.displacement) < FARTHEST)  # False for what is not a number, too
+        return near and 1.0 / MOST_SCALE < self.scale < MOST_SCALE
 
     @property
     def scatter(self) -> float:

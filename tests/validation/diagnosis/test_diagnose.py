@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from slab_patient import GRID, Truth, dose, monte_carlo, phantom, plan, structures
 
+from mc.dose import Dose
 from validation.diagnosis import diagnose
 from validation.profiles import load_profile
 
@@ -153,6 +154,15 @@ def test_too_little_dose_gives_a_note_and_no_findings():
     empty[18, 20, 26] = 1.0
     diagnosis = found(empty)
     assert not diagnosis.findings and "too few voxels" in diagnosis.note
+
+
+@pytest.mark.parametrize("share", (0.05, 0.002))
+def test_a_run_of_a_few_histories_gives_a_note_and_no_findings(share):
+    """Dose in a few voxels only: a fit to them has no end."""
+    hit = np.random.default_rng(1).random(GRID.shape) < share
+    dose = np.where(hit, planned("none") / share, 0.0)
+    diagnosis = found(planned("none"), Dose(GRID, dose, 0.5 * dose + 1e-3, 0.0))
+    assert not diagnosis.findings and "too unlike" in diagnosis.note
 
 
 def test_sigmas_are_those_of_repeated_noise():
