@@ -55,7 +55,7 @@ def _parameter(machine: Machine, head: Head | None, name: str) -> Parameter:
     if name in (LEAVES, JAWS):
         offset = _ends_of(machine, name)[0].offset_cm
         limits = offset - OFFSET_MOST, offset + OFFSET_MOST
-        return Parameter(name, "cm, offset of their ends", offset, OFFSET_STEP, *limits)
+        return Parameter(name, "cm", offset, OFFSET_STEP, *limits)
     if head is None:
         raise InputError(machine.path, "describes no head to be tuned", "see [energies.head]")
     if name == ENERGY:
