@@ -148,7 +148,7 @@ def _mean(
 
 
 def _opening(point: ControlPoint, beam: Beam, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """1 where jaws and leaves are open, 0 elsewhere, (m, n)."""
+    """1 where jaws, leaves and cone are open, 0 elsewhere, (m, n)."""
     x, y = u, -v
     x1, x2, y1, y2 = point.jaws
     opened = ((y >= y1) & (y <= y2))[:, None] & ((x >= x1) & (x <= x2))
@@ -160,4 +160,6 @@ def _opening(point: ControlPoint, beam: Beam, u: np.ndarray, v: np.ndarray) -> n
         between = (along >= bank1[pair][:, None]) & (along <= bank2[pair][:, None])  # (across, along)
         between &= ((across >= borders[0]) & (across <= borders[-1]))[:, None]
         opened &= between if ALONG_X[kind] else between.T
+    if beam.cone is not None:
+        opened &= np.hypot(x, y[:, None]) < 0.5 * beam.cone
     return opened.astype(float)

@@ -68,6 +68,14 @@ def test_an_opening_is_that_of_jaws_and_leaves_in_the_beams_own_coordinates():
     assert opened(2.2, 1.5) < 0.1 and opened(0.0, -3.5) < 0.1 and opened(0.0, 4.5) < 0.1
 
 
+def test_the_opening_of_a_cone_is_round():
+    (beam,) = plan((0.0,)).beams
+    points = tuple(replace(point, jaws=(-np.inf, np.inf, -np.inf, np.inf)) for point in beam.control_points)
+    (stay,) = directions(replace(plan((0.0,)), beams=(replace(beam, control_points=points, cone=4.0),)))
+    radius = np.hypot(stay.u, stay.v[:, None])
+    assert stay.opening[radius < 1.2].min() > 0.9 and stay.opening[radius > 2.8].max() < 0.1
+
+
 def test_shares_sum_to_one_and_depths_are_right():
     outline = structures().external()
     patient = coarse_patient(phantom(), volume_fraction(outline, coarse_grid(phantom())))
