@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mc import __version__
-from mc.checkpoint import CheckpointRule
 from mc.cli import output
-from mc.cli.kernels import load_gamma, load_kernels
+from mc.cli.computing import machine_of, run_options
+from mc.cli.kernels import load_gamma
 from mc.cli.screen import Screen, clock
 from mc.cli.verdict import show_verdict
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
-from mc.head_cache import with_heads
 from mc.interrupt import INTERRUPTED
-from mc.machine import find_machine
 from mc.parallel import World
-from mc.plan_dose import PlanDose, above_jaws, plan_dose
-from mc.run import StopRule
+from mc.plan_dose import PlanDose, plan_dose
 from mc.source.plan import Plan
 from mc.source.rtplan import read_plan
 from phantoms.case import CASE_FILE, Case, find_case
@@ -110,25 +107,9 @@ def check_plan(
         if ranks.rank == 0:
             output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
 
-        machine = find_machine(plan.machine, arguments.machine)
         bar.stage("phase spaces of the heads (simulated once)")
-        machine = with_heads(
-            machine,
-            [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
-            threads=arguments.threads,
-            on_progress=bar.update,
-        )
-        above = machine if above_jaws(plan, machine) else None
-
-        def on_stage(name: str) -> None:
-            if name == "calibration":  # the first that needs kernels; all refusals come before
-                bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks, water=water, machine=above)
-            bar.stage(name)
-
-        checkpoint = CheckpointRule(
-            out / output.CHECKPOINT, arguments.checkpoint_every, arguments.restart, screen.note
-        )
+        machine = machine_of(plan, arguments, bar.update)
+        options = run_options(plan, machine, arguments, out, bar, screen, ranks)
         computed = plan_dose(
             plan,
             inputs.ct,
@@ -137,14 +118,7 @@ def check_plan(
             machine=machine,
             case_file=inputs.case_file,
             voxel=arguments.voxel,
-            water=water,
-            stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
-            seed=arguments.seed,
-            threads=arguments.threads,
-            on_stage=on_stage,
-            on_progress=bar.update,
-            checkpoint=checkpoint,
-            world=ranks,
+            **options,
         )
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
@@ -165,7 +139,7 @@ def check_plan(
     if interrupted:
         screen.note("the same command goes on where it was")
         return NO_VERDICT
-    checkpoint.remove()
+    options["checkpoint"].remove()
     return PASSED if comparison.verdict.passed else FAILED
 
 

@@ -11,18 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from mc import __version__
-from mc.checkpoint import CheckpointRule
 from mc.cli import gamma, output
-from mc.cli.kernels import load_kernels
+from mc.cli.computing import machine_of, run_options
 from mc.cli.screen import Screen, clock
 from mc.dose import TO_MEDIUM, TO_WATER
-from mc.head_cache import with_heads
 from mc.interrupt import INTERRUPTED
-from mc.machine import find_machine
 from mc.parallel import World
 from mc.phantom_file import PhantomFile, find_phantom
-from mc.plan_dose import PlanDose, above_jaws, phantom_dose
-from mc.run import StopRule
+from mc.plan_dose import PlanDose, phantom_dose
 from mc.source.plan import Plan
 from mc.source.rtplan import read_plan
 from phantoms.errors import InputError
@@ -43,43 +39,15 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     if arguments.dose is not None:
         gamma.read_dose(arguments.dose)  # refused now rather than after the run
     phantom = chosen.about(plan.beams[0].control_points[0].isocentre)
-    machine = find_machine(plan.machine, arguments.machine)
     out = arguments.out or output.default_folder(plan.label, arguments.case)
     ready = output.result_folder(out, arguments.case) if ranks.rank == 0 else nullcontext()
     with screen.progress() as bar, ready:
         if ranks.rank == 0:
             output.check_space(out, int(phantom.density.size) * (2 if water else 1))
         bar.stage("phase spaces of the heads (simulated once)")
-        machine = with_heads(
-            machine,
-            [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
-            threads=arguments.threads,
-            on_progress=bar.update,
-        )
-        above = machine if above_jaws(plan, machine) else None
-
-        def on_stage(name: str) -> None:
-            if name == "calibration":
-                bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks, water=water, machine=above)
-            bar.stage(name)
-
-        checkpoint = CheckpointRule(
-            out / output.CHECKPOINT, arguments.checkpoint_every, arguments.restart, screen.note
-        )
-        computed = phantom_dose(
-            plan,
-            phantom,
-            machine,
-            water=water,
-            stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
-            seed=arguments.seed,
-            threads=arguments.threads,
-            on_stage=on_stage,
-            on_progress=bar.update,
-            checkpoint=checkpoint,
-            world=ranks,
-        )
+        machine = machine_of(plan, arguments, bar.update)
+        options = run_options(plan, machine, arguments, out, bar, screen, ranks)
+        computed = phantom_dose(plan, phantom, machine, **options)
         if ranks.rank > 0:
             return DONE
         bar.stage("writing the dose")
@@ -89,7 +57,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     screen.facts(f"{plan.label} in {chosen.title}", _facts(record))
     interrupted = computed.quality["stopped_by"] == INTERRUPTED
     if not interrupted:
-        checkpoint.remove()
+        options["checkpoint"].remove()
     if arguments.dose is not None:
         gamma.run(_comparison(arguments, out), screen, ranks)
     screen.line(f"{clock(time.monotonic() - started)}; dose: {out / output.RTDOSE} and {out / output.DOSE}")

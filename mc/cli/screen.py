@@ -65,16 +65,16 @@ class Screen:
         self.table(title, ("", ""), facts)
 
     @contextmanager
-    def progress(self) -> Iterator[_Bar]:
+    def progress(self) -> Iterator[Bar]:
         """Stages and their progress, while the body runs."""
-        bar = _Bar(self._err)
+        bar = Bar(self._err)
         try:
             yield bar
         finally:
             bar.close()
 
 
-class _Bar:
+class Bar:
     """A bar on a terminal, a line from time to time elsewhere."""
 
     def __init__(self, console: Console) -> None:

@@ -88,23 +88,15 @@ def _computing(
     on_progress: Callable[[Progress], None],
 ) -> Callable[[SetupError], Dose]:
     """What computes the dose of a moved patient, with the kernels loaded."""
+    from mc.cli.computing import machine_of, stop_rule
     from mc.cli.kernels import load_kernels
-    from mc.head_cache import with_heads
-    from mc.machine import find_machine
     from mc.plan_dose import above_jaws, phantom_dose
-    from mc.run import StopRule
     from validation.whatif.motion import move_plan
 
     plan, water = record.plan, record.quantity == TO_WATER
     outline = record.structures.external(record.phantom.audit.get("body", {}).get("roi"))
     body = mask_by_centre(outline, record.phantom.grid)  # the noise of air is no measure of the run
-    machine = find_machine(plan.machine, arguments.machine)
-    machine = with_heads(
-        machine,
-        [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
-        threads=arguments.threads,
-        on_progress=on_progress,
-    )
+    machine = machine_of(plan, arguments, on_progress)
     for error in checks:
         move_plan(plan, error)  # refused before anything is computed
     load_kernels(ranks, water=water, machine=machine if above_jaws(plan, machine) else None)
@@ -116,7 +108,7 @@ def _computing(
             machine,
             body,
             water=water,
-            stop=StopRule(arguments.uncertainty, arguments.histories, arguments.max_time),
+            stop=stop_rule(arguments),
             seed=arguments.seed,
             threads=arguments.threads,
             on_progress=on_progress,

@@ -1,0 +1,65 @@
+"""What commands that compute the dose of a plan have in common: machine, kernels, options of a run."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mc.checkpoint import CheckpointRule
+from mc.cli import output
+from mc.cli.kernels import load_kernels
+from mc.cli.screen import Bar, Screen
+from mc.head_cache import with_heads
+from mc.machine import Machine, find_machine
+from mc.parallel import World
+from mc.plan_dose import above_jaws
+from mc.run import StopRule
+from mc.source.plan import Plan
+
+
+def machine_of(plan: Plan, arguments: Namespace, on_progress: Callable[..., None]) -> Machine:
+    """The plan's machine, heads simulated where its file names no phase space. All ranks must call."""
+    machine = find_machine(plan.machine, arguments.machine)
+    return with_heads(
+        machine,
+        [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
+        threads=arguments.threads,
+        on_progress=on_progress,
+    )
+
+
+def stop_rule(arguments: Namespace) -> StopRule:
+    """When the run stops."""
+    return StopRule(arguments.uncertainty, arguments.histories, arguments.max_time)
+
+
+def run_options(
+    plan: Plan, machine: Machine, arguments: Namespace, out: Path, bar: Bar, screen: Screen, ranks: World
+) -> dict[str, Any]:
+    """Options of `mc.plan_dose`, from `water` on; a checkpoint lies in the folder `out`.
+
+    Kernels are loaded before the calibration, which is the first to need them; all refusals come before.
+    """
+    water = arguments.dose_to != "medium"
+    above = machine if above_jaws(plan, machine) else None
+
+    def on_stage(name: str) -> None:
+        if name == "calibration":
+            bar.stage("kernels (compiled once, some twenty seconds)")
+            load_kernels(ranks, water=water, machine=above)
+        bar.stage(name)
+
+    return {
+        "water": water,
+        "stop": stop_rule(arguments),
+        "seed": arguments.seed,
+        "threads": arguments.threads,
+        "on_stage": on_stage,
+        "on_progress": bar.update,
+        "checkpoint": CheckpointRule(
+            out / output.CHECKPOINT, arguments.checkpoint_every, arguments.restart, screen.note
+        ),
+        "world": ranks,
+    }
