@@ -275,7 +275,7 @@ def test_bad_options(bench, capsys, what):
         (["plot"], "plot.*plan"),
         (["plan"], "CASE_DIR"),
         (["plan", "nowhere"], "nowhere.*not a folder"),
-        (["plan", "dose.h5"], "dose.h5.*not a folder"),
+        (["plan", "dose.h5"], "dose.h5.*is a file, not the folder of an export"),
         (["plan", "mine"], "mine.*no DICOM"),
         (["calibrate", "nowhere.toml"], "nowhere.toml"),
         (["calibrate", "machine/linac.toml", "--out", "nowhere/x.toml"], "nowhere"),
