@@ -44,7 +44,7 @@ def bench(originals, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.setenv("MCVERIFY_MACHINES", str(tmp_path / "mine"))
     monkeypatch.delenv("MCVERIFY_DEBUG", raising=False)
-    monkeypatch.setattr("mc.cli.plan.load_kernels", no_kernel)
+    monkeypatch.setattr("mc.cli.computing.load_kernels", no_kernel)
     monkeypatch.setattr("mc.cli.calibrate.load_kernels", no_kernel)
     monkeypatch.chdir(tmp_path)
     return Bench(tmp_path)
@@ -373,7 +373,7 @@ def raising(error):
 
 
 def test_calibration_of_another_phase_space(bench, capsys, monkeypatch):
-    monkeypatch.setattr("mc.cli.plan.load_kernels", lambda _: None)
+    monkeypatch.setattr("mc.cli.computing.load_kernels", lambda _: None)
     bench.header.write_bytes(bench.header.read_bytes() + b"\n// changed\n")
     line = refused(capsys, plan(bench))
     assert "linac.toml" in line and "another phase space" in line
