@@ -44,10 +44,7 @@ def voxel_side(text: str) -> float:
 
 def length(text: str) -> float:
     """Length above 0 [cm]: "5cm"."""
-    value = _quantity(text, CENTIMETRES, "a length such as 5cm or 50mm")
-    if value <= 0.0:
-        raise ArgumentTypeError(f"{text!r} is not above 0")
-    return value
+    return _above_zero(text, CENTIMETRES, "a length such as 5cm or 50mm")
 
 
 def millimetres(text: str) -> float:
@@ -57,15 +54,12 @@ def millimetres(text: str) -> float:
 
 def degrees(text: str) -> float:
     """An angle, of either sign [deg]: "1.3deg"."""
-    return _quantity(text, {"deg": 1.0}, "an angle such as 1.3deg")
+    return _quantity(text, DEGREES, "an angle such as 1.3deg")
 
 
 def dose_or_zero(text: str) -> float:
     """Dose, not negative [Gy]: "0Gy"."""
-    value = _quantity(text, GRAY, "a dose such as 5Gy or 500cGy")
-    if value < 0.0:
-        raise ArgumentTypeError(f"{text!r} is negative")
-    return value
+    return _not_negative(text, GRAY, "a dose such as 5Gy or 500cGy")
 
 
 def number(text: str) -> float:
@@ -82,26 +76,17 @@ def number(text: str) -> float:
 
 def energy(text: str) -> float:
     """Energy [MeV], not negative: "0.5MeV"."""
-    value = _quantity(text, MEV, "an energy such as 0.5MeV or 500keV")
-    if value < 0.0:
-        raise ArgumentTypeError(f"{text!r} is negative")
-    return value
+    return _not_negative(text, MEV, "an energy such as 0.5MeV or 500keV")
 
 
 def dose(text: str) -> float:
     """Dose above 0 [Gy]: "20Gy"."""
-    value = _quantity(text, GRAY, "a dose such as 20Gy or 2000cGy")
-    if value <= 0.0:
-        raise ArgumentTypeError(f"{text!r} is not above 0")
-    return value
+    return _above_zero(text, GRAY, "a dose such as 20Gy or 2000cGy")
 
 
 def angle(text: str) -> float:
     """Angle above 0 [degrees]: "3deg"."""
-    value = _quantity(text, DEGREES, "an angle such as 3deg")
-    if value <= 0.0:
-        raise ArgumentTypeError(f"{text!r} is not above 0")
-    return value
+    return _above_zero(text, DEGREES, "an angle such as 3deg")
 
 
 def setup_error(text: str) -> dict[str, float]:
@@ -119,10 +104,7 @@ def setup_error(text: str) -> dict[str, float]:
 
 def duration(text: str) -> float:
     """Time [s]: "10min" is 600."""
-    value = _quantity(text, SECONDS, "a time such as 90s, 10min or 2h")
-    if value <= 0.0:
-        raise ArgumentTypeError(f"{text!r} is not above 0")
-    return value
+    return _above_zero(text, SECONDS, "a time such as 90s, 10min or 2h")
 
 
 def count(text: str) -> int:
@@ -138,6 +120,20 @@ def seed(text: str) -> int:
     value = _whole(text)
     if not 0 <= value < 2**63:
         raise ArgumentTypeError(f"{text!r} is not from 0 to 2^63 - 1")
+    return value
+
+
+def _above_zero(text: str, units: dict[str, float], example: str) -> float:
+    value = _quantity(text, units, example)
+    if value <= 0.0:
+        raise ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def _not_negative(text: str, units: dict[str, float], example: str) -> float:
+    value = _quantity(text, units, example)
+    if value < 0.0:
+        raise ArgumentTypeError(f"{text!r} is negative")
     return value
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_factory import GRID, body_box, rectangle, write_case
+from dicom_factory import GRID, Field, Stop, body_box, rectangle, write_case
 from dicom_factory import Contours as Structure
 from point_source import point_source
 
@@ -137,6 +137,18 @@ def write_above_machine(
         block = CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
         path.write_text(text.replace("[[collimators", f"{block}\n[[collimators", 1))
     return path
+
+
+def moving_leaves() -> Field:
+    """An arc of `write_above_machine`'s linac, its leaves opening to 4 cm and closing to 2 cm again."""
+
+    def leaves(half: float) -> tuple[float, ...]:
+        return (*[-half] * 10, *[half] * 10)
+
+    return Field(
+        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=leaves(1.0), boundaries=np.arange(-5, 6.0),
+        stops=[Stop(0.7, 10, leaves=leaves(2.0)), Stop(1.0, 60, leaves=leaves(1.0))],
+    )  # fmt: skip
 
 
 def small_case(folder: Path) -> Path:

@@ -118,7 +118,7 @@ def test_commands(tmp_path, capsys):
     assert main(["phsp", "plot", a, "--out", str(tmp_path / "a.png")]) == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert main(["phsp", "rotate", a, "--out", a]) == 2
-    assert "is the phase space" in capsys.readouterr().err
+    assert "is the phase space a.IAEAphsp itself" in capsys.readouterr().err
     assert main(["phsp", "merge", a, str(tmp_path / "e"), "--out", a]) == 2
-    assert "is the phase space" in capsys.readouterr().err
+    assert "is the phase space a.IAEAphsp itself" in capsys.readouterr().err
     assert main(["phsp", "info", a]) == 0

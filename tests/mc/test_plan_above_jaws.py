@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from dicom_factory import Field, Stop, cone, write_case, write_plan
-from small_linac import ABOVE_MACHINE, plan, small_case, write_above_machine
+from dicom_factory import Field, cone, write_case, write_plan
+from small_linac import ABOVE_MACHINE, moving_leaves, plan, small_case, write_above_machine
 
 from mc.calibration import made_with, water_tank_beam
 from mc.cli import main
@@ -71,13 +71,8 @@ def test_a_real_vmat_plan_on_a_phantom(shared, tmp_path):
 
 def test_an_arc_with_moving_leaves_from_the_command_line(tmp_path, monkeypatch, capsys):
     """From the export to the report; the report tells what kind of beam it was."""
-    leaves = lambda half: (*[-half] * 10, *[half] * 10)  # noqa: E731
-    arc = Field(
-        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=leaves(1.0), boundaries=np.arange(-5, 6.0),
-        stops=[Stop(0.7, 10, leaves=leaves(2.0)), Stop(1.0, 60, leaves=leaves(1.0))],
-    )  # fmt: skip
     small_case(tmp_path / "case")
-    write_plan(tmp_path / "case", [arc])
+    write_plan(tmp_path / "case", [moving_leaves()])
     write_above_machine(tmp_path / "machine")
     monkeypatch.chdir(tmp_path)
     assert main(plan()) in (0, 1)

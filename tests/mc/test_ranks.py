@@ -17,10 +17,17 @@ import time
 import uuid
 from pathlib import Path
 
-import numpy as np
 import pytest
-from dicom_factory import Field, Stop, write_plan
-from small_linac import RESULT, mpiexec, plan, small_case, write_above_machine, write_machine
+from dicom_factory import write_plan
+from small_linac import (
+    RESULT,
+    moving_leaves,
+    mpiexec,
+    plan,
+    small_case,
+    write_above_machine,
+    write_machine,
+)
 
 from mc.dose import Dose
 
@@ -147,13 +154,8 @@ def test_one_hash(folder, serial, ranks, threads):
 
 def test_one_hash_through_moving_leaves(tmp_path):
     """An arc above the jaws, its leaves moving: two ranks of two threads make the dose of one process."""
-    leaves = lambda half: (*[-half] * 10, *[half] * 10)  # noqa: E731
-    arc = Field(
-        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=leaves(1.0), boundaries=np.arange(-5, 6.0),
-        stops=[Stop(0.7, 10, leaves=leaves(2.0)), Stop(1.0, 60, leaves=leaves(1.0))],
-    )  # fmt: skip
     small_case(tmp_path / "case")
-    write_plan(tmp_path / "case", [arc])
+    write_plan(tmp_path / "case", [moving_leaves()])
     write_above_machine(tmp_path / "machine")
     found = []
     for ranks, threads in ((1, 1), (2, 2)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy.ndimage import binary_opening
@@ -333,30 +333,28 @@ def _shift(
     )
 
 
+def _fitted(
+    joint: JointFit,
+    column: int,
+    test: str,
+    quantity: str,
+    say: Callable[[float], str],
+    none: str,
+    limits: Mapping,
+) -> Finding:
+    """A column that is always fitted; `say` tells what its value [%] means."""
+    value, sigma = 100 * float(joint.fit.values[column]), 100 * float(joint.fit.sigma[column])
+    return _finding(test, quantity, value, sigma, limits, say(value), none)
+
+
 def _depth(joint: JointFit, limits: Mapping) -> Finding:
-    value, sigma = 100 * float(joint.fit.values[DEPTH]), 100 * float(joint.fit.sigma[DEPTH])
-    return _finding(
-        "depth",
-        "change of plan over Monte Carlo along the beams' radiological depth",
-        value,
-        sigma,
-        limits,
-        words.depth(value),
-        words.NO_DEPTH,
-    )
+    quantity = "change of plan over Monte Carlo along the beams' radiological depth"
+    return _fitted(joint, DEPTH, "depth", quantity, words.depth, words.NO_DEPTH, limits)
 
 
 def _profile(joint: JointFit, limits: Mapping) -> Finding:
-    value, sigma = 100 * float(joint.fit.values[PROFILE]), 100 * float(joint.fit.sigma[PROFILE])
-    return _finding(
-        "profile",
-        "change of plan over Monte Carlo from the beam axis to 5 cm off it",
-        value,
-        sigma,
-        limits,
-        words.profile(value),
-        words.NO_PROFILE,
-    )
+    quantity = "change of plan over Monte Carlo from the beam axis to 5 cm off it"
+    return _fitted(joint, PROFILE, "profile", quantity, words.profile, words.NO_PROFILE, limits)
 
 
 def _of_couch(
