@@ -243,16 +243,16 @@ def test_an_edge_of_the_dose_is_not_overshot():
 
 
 @pytest.mark.parametrize("divisions", [1, 3])
-@pytest.mark.parametrize("name, tolerance", [("Dmean", 0.12), ("D50%", 0.3), ("D2%", 0.35), ("V50Gy", 0.3)])
+@pytest.mark.parametrize("name, tolerance", [("Dmean", 0.1), ("D50%", 0.25), ("D2%", 0.3), ("V50Gy", 0.25)])
 def test_sigma_is_the_spread_over_repeated_doses(name, tolerance, divisions):
-    """300 independent noisy doses spread by the sigma told of any one of them."""
+    """400 independent noisy doses spread by the sigma told of any one of them."""
     random = np.random.default_rng(7)
     truth = np.broadcast_to(np.linspace(44, 56, 12), (12, 12, 12))
     sigma = 0.2 + 0.4 * random.random(truth.shape)
     grid = Grid(truth.shape, (0.1, 0.1, 0.1), (0, 0, 0))
     coverage = random.random([12 * divisions] * 3).astype(np.float32)
     cells = SubVoxels(grid, (0, 0, 0), (divisions,) * 3, coverage, 1.0)
-    noisy = [truth + sigma * random.standard_normal(truth.shape) for _ in range(300)]
+    noisy = [truth + sigma * random.standard_normal(truth.shape) for _ in range(400)]
     spread = np.std([Dvh(cells, dose).metric(name).value for dose in noisy])
     told = np.mean([Dvh(cells, dose, sigma).metric(name).sigma for dose in noisy[:10]])
     assert told == pytest.approx(spread, rel=tolerance)
