@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from validation.dvh import MetricValue
@@ -205,26 +205,17 @@ def _row(
         outcome, status = FLIP_IN_NOISE, "warn"
     else:
         outcome, status = (KEPT_BY_MC if mc_keeps else BROKEN), "shown"
-    return ConstraintRow(
-        limit.organ,
-        structure,
-        by,
-        limit.metric,
-        limit.relation,
-        limit.limit,
-        plan.unit,
-        limit.fractions,
-        plan.value,
-        mc.value,
-        mc.sigma,
-        plan_margin,
-        margin,
-        outcome,
-        status,
-        limit.prv_mm,
-        volume,
-        f"broken within {profile.flip_sigmas:g} sigma" if outcome == FLIP_IN_NOISE else "",
-        limit.source,
+    note = f"broken within {profile.flip_sigmas:g} sigma" if outcome == FLIP_IN_NOISE else ""
+    return replace(
+        _missing(limit, structure, by, note, volume),
+        unit=plan.unit,
+        plan=plan.value,
+        mc=mc.value,
+        sigma=mc.sigma,
+        plan_margin=plan_margin,
+        margin=margin,
+        outcome=outcome,
+        status=status,
     )
 
 

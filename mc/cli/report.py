@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from mc.cli import output
@@ -25,13 +25,10 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     from validation.record import Record
 
     started, result = time.monotonic(), arguments.result
-    if not result.is_dir():
-        raise InputError(result, "is not a folder", "name the result folder of `mcverify plan`")
     profile = profile_of(arguments.profile, result)
     name = _name(result / output.RTDOSE) if arguments.name else ""
     out = arguments.out or result
-    ready = nullcontext() if out.resolve() == result.resolve() else output.result_folder(out)
-    with screen.progress() as bar, ready:
+    with screen.progress() as bar, beside_or_in(out, result):
         bar.stage("reading the result")
         record = Record.load(result / output.INPUTS, result / output.DOSE)
         dose = Dose.load(result / output.DOSE)
@@ -45,8 +42,15 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return PASSED if comparison.verdict.passed else FAILED
 
 
+def beside_or_in(out: Path, result: Path) -> AbstractContextManager[None]:
+    """What is written goes into the folder of the result, or into one of its own that is made ready."""
+    return nullcontext() if out.resolve() == result.resolve() else output.result_folder(out)
+
+
 def profile_of(asked: str | None, result: Path) -> Profile:
-    """The profile that is asked for, or the one the result was judged by."""
+    """The profile that is asked for, or the one the result was judged by; refuses what is no folder."""
+    if not result.is_dir():
+        raise InputError(result, "is not a folder", "name the result folder of `mcverify plan`")
     if asked:
         return load_profile(asked)
     path = result / output.RESULT

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from mc.cli import output
-from mc.cli.report import profile_of
+from mc.cli.report import beside_or_in, profile_of
 from mc.cli.screen import Screen, clock
 from mc.dose import TO_WATER, Dose
 from mc.parallel import World
-from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.polygons import mask_by_centre
 
@@ -37,13 +35,10 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     from validation.whatif import SetupError, what_if
 
     started, result = time.monotonic(), arguments.result
-    if not result.is_dir():
-        raise InputError(result, "is not a folder", "name the result folder of `mcverify plan`")
     profile = profile_of(arguments.profile, result)
     checks = [SetupError(**amounts) for amounts in arguments.check or ()]
     out = arguments.out or result
-    ready = nullcontext() if out.resolve() == result.resolve() else output.result_folder(out)
-    with screen.progress() as bar, ready:
+    with screen.progress() as bar, beside_or_in(out, result):
         bar.stage("reading the result")
         record = Record.load(result / output.INPUTS, result / output.DOSE)
         dose = Dose.load(result / output.DOSE)
