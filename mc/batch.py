@@ -24,6 +24,7 @@ from mc.sharing import Sharing
 from mc.source.collimator import build_collimator, collimator_materials
 from mc.source.delivery import Delivery, positions
 from mc.source.phase_space import PhaseSpace, open_phase_space
+from mc.source.weights import least_weight, typical_weight
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS, merge
 from phantoms.phantom import Phantom
@@ -62,6 +63,8 @@ class PlacedBeam:
         The machine whose collimators the particles go through; none for a phase space below the jaws.
     cone : float, optional
         Diameter of the cone that is mounted on it, in the isocentre plane [cm].
+    opening : (x1, x2, y1, y2), optional
+        What holds all that the collimators leave open, in the isocentre plane [cm].
     """
 
     number: int
@@ -73,6 +76,7 @@ class PlacedBeam:
     rotate: bool = False
     through: Machine | None = None
     cone: float | None = None
+    opening: tuple[float, float, float, float] | None = None
 
     @property
     def images(self) -> int:
@@ -108,11 +112,6 @@ def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
 def group_count(beams: Sequence[PlacedBeam]) -> int:
     """Number of groups of histories that a pass is cut into."""
     return max(GROUPS, -(-_largest(beams) // LARGEST_BATCH))
-
-
-def typical_weight(space: PhaseSpace) -> float:
-    """Mean weight of the first particles of a file."""
-    return float(np.mean(space.read(0, min(1000, len(space))).weight))
 
 
 class BatchTransport:
@@ -162,6 +161,7 @@ class BatchTransport:
             between_of(beam.through, physics, beam.cone) if beam.through else cpu.Between() for beam in beams
         ]
         self._scales, self.norm = _scales(beams, self.images)
+        self._least = [_least_weight(beam) for beam in beams]
         self._records, self._sharing = _Records(), Sharing(world)
         self._rows = cpu.empty_rows()
         self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
@@ -222,7 +222,7 @@ class BatchTransport:
         particles, starts = self._records.load(beam.phase_space, first, last)
         cpu.run_phase_space(
             particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
-            *self._between[b], self._scales[b],
+            *self._between[b], self._scales[b], self._least[b],
             beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
             self._tallies, self._rows,
         )  # fmt: skip
@@ -269,6 +269,14 @@ def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
         sources = positions(beam.delivery, centre)
         farthest = max(farthest, float(np.max(np.maximum(lower - sources, sources - upper))))
     return farthest
+
+
+def _least_weight(beam: PlacedBeam) -> float:
+    """Weight for which the lighter particles of a beam play roulette."""
+    if beam.through is None:
+        return least_weight(beam.phase_space)
+    isocentre = beam.target_z + beam.through.sad_cm
+    return least_weight(beam.phase_space, beam.opening, isocentre, beam.rotate)
 
 
 def _scales(beams: Sequence[PlacedBeam], images: int) -> tuple[list[float], float]:

@@ -237,6 +237,7 @@ def water_tank_beam(
         rotate=file.rotate,
         through=machine if above else None,
         cone=cone,
+        opening=field,
     )
 
 

@@ -328,6 +328,7 @@ def _place(plan: Plan, machine: Machine, source: _Source, calibrated: Calibrated
         rotate=file.rotate,
         through=machine if above else None,
         cone=beam.cone,
+        opening=extent(beam),
     )
 
 

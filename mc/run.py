@@ -21,7 +21,7 @@ import numpy as np
 
 from mc import parallel
 from mc.backends import cpu
-from mc.batch import BatchTransport, PlacedBeam, typical_weight
+from mc.batch import BatchTransport, PlacedBeam
 from mc.checkpoint import Checkpoint, CheckpointRule
 from mc.config import Physics
 from mc.constants import MEV_PER_G_TO_GY
@@ -29,6 +29,7 @@ from mc.dose import Dose
 from mc.geometry.voxels import without_rim
 from mc.interrupt import INTERRUPTED, SUSPENDED, Interrupt, Suspended
 from mc.jit import source_hash
+from mc.source.weights import typical_weight
 from mc.spread import REPEATS, Spread, batch_order, parts
 from mc.tables import tables_hash
 from mc.transport.scoring import (

@@ -12,7 +12,7 @@ from numba import prange
 from mc.config import Physics
 from mc.geometry import voxels
 from mc.jit import njit
-from mc.rng import stream
+from mc.rng import stream, uniform
 from mc.sampling import ENERGY_MAX, azimuth
 from mc.source.beams import Beam, sample_beam
 from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
@@ -100,7 +100,7 @@ def _to_patient(state, a, b, c, d, e, f):
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
     particles, starts, first_history, delivery, target_z, mirror, rotate, collimator, solids,
-    scale, beam, replica, seed, geo, tables, cuts, tallies, rows,
+    scale, least, beam, replica, seed, geo, tables, cuts, tallies, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
 
@@ -126,6 +126,8 @@ def run_phase_space(
         Of the collimators' materials.
     scale : float
         Factor on the particles' weights.
+    least : float
+        Weight in the file below which particles play roulette for it; 0: all are followed.
     tallies : Tally
         Added to: each thread's own copy, or one that they share.
     rows : (threads, N_COUNTERS) int64
@@ -156,7 +158,13 @@ def run_phase_space(
                         particles[p, 4] - target_z,
                     )
                     u, v, w = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
-                    weight = output * scale * particles[p, 8]
+                    weight = float(particles[p, 8])
+                    if weight < least:
+                        number, rng = uniform(rng)
+                        if number * least >= weight:
+                            continue
+                        weight = least
+                    weight *= output * scale
                     if rotate:
                         x, y = c * x - s * y, s * x + c * y
                         u, v = c * u - s * v, s * u + c * v
@@ -261,7 +269,7 @@ def warm_up(simple_beams: bool = False, water: bool = False, between: Between | 
     for collimator, solids in (Between(), between) if between else (Between(),):
         run_phase_space(
             np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
-            np.ones(2), False, collimator, solids, 1.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+            np.ones(2), False, collimator, solids, 1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
         )  # fmt: skip
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)

@@ -75,6 +75,7 @@ def run_particles(
     mirror: tuple[float, float] = (1.0, 1.0),
     rotate: bool = False,
     between: cpu.Between = NOTHING,
+    least: float = 0.0,
     seed: int = 1,
     replica: int = 0,
     first: int = 0,
@@ -93,7 +94,7 @@ def run_particles(
     rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
         particles.astype(np.float32), np.array(starts or range(len(particles) + 1)), first,
-        delivery or fixed(rotation, origin), 0.0, np.array(mirror), rotate, *between, 1.0,
+        delivery or fixed(rotation, origin), 0.0, np.array(mirror), rotate, *between, 1.0, least,
         0, replica, seed, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return _result(phantom, tally, rows)
