@@ -99,13 +99,13 @@ def readme_commands():
 
 def test_ci_runs_what_the_readme_promises():
     commands = readme_commands()
-    assert ".venv/bin/mcverify demo" in commands and ".venv/bin/pytest" in commands
+    assert ".venv/bin/mcverify demo" in commands and ".venv/bin/pytest -n auto" in commands
     script = (ROOT / ".ci" / "run").read_text()
     plain = script.replace('"$venv"', ".venv").replace('"$venv/', ".venv/").replace('"', "")
     plain = re.sub(r" --quiet| --out \S+", "", plain)
     ran = [line.strip() for line in plain.splitlines()]
     assert [command for command in commands if command not in ran] == []
-    assert ran[-1] == ".venv/bin/pytest"  # the closing line of CI is pytest's summary
+    assert ran[-1] == ".venv/bin/pytest -n auto"  # the closing line of CI is pytest's summary
 
 
 def test_links_of_the_documentation_lead_somewhere():
