@@ -65,20 +65,6 @@ def _of_curve(curve: Curve, criterion: Criterion, build_up_cm: float) -> np.ndar
     return (pseudo - found.measured[found.judged]) / tolerance
 
 
-def weighed(sets: np.ndarray) -> np.ndarray:
-    """Residuals of runs, those of noisy points less: (runs, GROUPS, n), likewise.
-
-    In units of its tolerance, noise of variance v in a point weighs its residual by (1 + v)^(-1/2), as in
-    least squares. So what is badly known, such as the dose on the axis, does not drown what is well known,
-    such as the place of an edge. v is that of a run, from the spread of the groups of all runs. Noise of
-    different points is not taken together: runs are too few to tell its covariance, and a wrong one would
-    pretend a precision that is not there.
-    """
-    _, groups, n = sets.shape
-    variance = sets.var(axis=1, ddof=1).mean(axis=0) / groups * n  # `residuals` divided squares by n
-    return sets / np.sqrt(1.0 + variance)
-
-
 def products(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean products of residuals of different groups, between runs and without each group.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mc.collimators import Collimators, Ends, Jaws, Leaves
-from mc.head_model import Head, Part
+from mc.head_model import FWHM, Head, Part
 from mc.machine import Machine
 from phantoms.errors import InputError
 from validation.commission.tune import Parameter
@@ -15,9 +15,10 @@ ENERGY, SPOT, FILTER, LEAVES, JAWS = "energy", "spot", "filter", "leaves", "jaws
 OF_HEAD = (ENERGY, SPOT, FILTER)
 NAMES = (*OF_HEAD, LEAVES, JAWS)
 ENERGY_STEP = 0.3  # [MeV]
-SPOT_STEP, LARGEST_SPOT = 0.3, 0.5  # of the size it starts from; [cm]
-FILTER_STEP, FILTER_MOST = 0.08, 0.4  # of the thickness
-OFFSET_STEP, OFFSET_MOST = 0.05, 0.5  # of the ends of leaves and jaws; from where they start [cm]
+SPOT_STEP = 0.004  # of the variance of a spot along an axis, which blurs a penumbra [cm2]
+SMALLEST_SPOT, LARGEST_SPOT = 0.01, 0.5  # [cm]
+FILTER_STEP, FILTER_MOST = 0.12, 0.4  # of the thickness
+OFFSET_STEP, OFFSET_MOST = 0.06, 0.5  # of the ends of leaves and jaws; from where they start [cm]
 HEAD = "energies.head"
 DECIMALS = 4
 OF_FILTER = "filter"  # what the name of the part holds
@@ -65,7 +66,8 @@ def _parameter(machine: Machine, head: Head | None, name: str) -> Parameter:
         size = spot_of(head)
         if not size > 0.0:
             raise InputError(machine.path, "its electron spot has no size to start from", "state one")
-        return Parameter(name, "cm", size, SPOT_STEP * size, 0.2 * size, LARGEST_SPOT)
+        step = SPOT_STEP * (4.0 if head.spot_fwhm_cm is None else FWHM**2)  # variance r^2/4, or (w / FWHM)^2
+        return Parameter(name, "cm", size, step, min(size, SMALLEST_SPOT), max(size, LARGEST_SPOT), power=2)
     _filter_of(machine, head)
     return Parameter(name, "of its thickness", 1.0, FILTER_STEP, 1.0 - FILTER_MOST, 1.0 + FILTER_MOST)
 

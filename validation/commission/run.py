@@ -28,8 +28,8 @@ from validation.scans import ScanSet
 SCHEMA = "mcverify commissioning"
 SCHEMA_VERSION = 1
 UNCERTAINTY = 0.004  # relative transport sigma asked of the curves
-SEARCH_UNCERTAINTY = 0.006  # and of those of a search
-SEARCH_ELECTRONS = 250_000
+SEARCH_UNCERTAINTY = 0.012  # and of those of a search
+SEARCH_ELECTRONS = 500_000
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from mc.batch import PlacedBeam
 from mc.calibration import water_tank_beam
 from mc.head import HeadProgress
 from mc.head_cache import SEED, with_head_phase_space
+from mc.head_model import Core
 from mc.machine import BeamQuality, Machine
 from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
-SPLITTING = 1000  # of a head in a search
-ROOM = 1.15  # radius of its splitting field, in that of the fields' farthest corner
+# A head in a search: photons towards the fields are split more, by electrons of their own.
+SPLITTING, SHARE = 1000, 0.75  # of these, and of the electrons that make them
+ROOM = 1.15  # radius of where they go, in that of the fields' farthest corner
+WIDE_SPLITTING = 200  # of photons past the fields, which reach the scans through the collimators
 
 
 def place_beam(machine: Machine, field: Field) -> PlacedBeam:
@@ -62,18 +65,14 @@ def with_tuned(
 
 
 def for_search(quality: BeamQuality, fields: Sequence[Field], electrons: int) -> BeamQuality:
-    """The beam with a head that serves a search: fewer electrons, split more, into a narrower field.
-
-    What it leaves out are photons past the fields, which reach the scans through the collimators alone.
-    """
+    """The beam with a head that serves a search: fewer electrons, split more towards the fields."""
     if quality.head is None or quality.phase_spaces:
         return quality
     corner = max(max(map(abs, f.jaws[:2])) ** 2 + max(map(abs, f.jaws[2:])) ** 2 for f in fields) ** 0.5
-    head = replace(
-        quality.head,
-        electrons=min(electrons, quality.head.electrons),
-        splitting=max(SPLITTING, quality.head.splitting),
-        splitting_radius_cm=min(ROOM * corner, quality.head.splitting_radius_cm),
-        core=None,
-    )
+    head = replace(quality.head, electrons=min(electrons, quality.head.electrons))
+    if ROOM * corner < head.splitting_radius_cm:
+        core = Core(radius_cm=ROOM * corner, splitting=SPLITTING, share=SHARE)
+        head = replace(head, splitting=WIDE_SPLITTING, core=core)
+    else:
+        head = replace(head, splitting=SPLITTING, core=None)
     return replace(quality, head=head)

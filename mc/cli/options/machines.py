@@ -106,15 +106,15 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         "--tune-electrons",
         metavar="N",
         type=units.count,
-        default=250_000,
-        help="on the target, for each head of the search (default: 250000)",
+        default=500_000,
+        help="on the target, for each head of the search (default: 500000)",
     )
     parser.add_argument(
         "--tune-uncertainty",
         metavar="PERCENT",
         type=units.percentage,
-        default=0.006,
-        help="transport sigma of the curves of the search (default: 0.6%%)",
+        default=0.012,
+        help="transport sigma of the curves of the search (default: 1.2%%)",
     )
     parser.add_argument(
         "--criteria",

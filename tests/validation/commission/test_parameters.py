@@ -17,6 +17,7 @@ from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field
 from validation.commission.parameters import entries, parameters_of, with_values
 from validation.commission.run import Effort, Listener, tune_source
+from validation.commission.source import for_search
 from validation.scans import read_folder
 
 FILTER = Part("flattening filter", "copper", None, (12.5, 13.5, 14.5), (0.0,) * 3, (0.0, 1.0, 3.0))
@@ -68,9 +69,14 @@ def test_filter_with_its_wide_face_above():
 def test_starts_are_the_machine_file_s():
     energy, spot, thickness = parameters_of(Named(), HEAD, ("energy", "spot", "filter"))
     assert (energy.start, spot.start, thickness.start) == pytest.approx((6.0, 0.15, 1.0))
-    for parameter in (energy, spot, thickness):
-        assert parameter.least < parameter.start - parameter.step < parameter.start + parameter.step
+    for parameter in (energy, thickness):
+        assert parameter.least < parameter.start - parameter.step
         assert parameter.start + parameter.step < parameter.most
+    assert spot.value(spot.moved(0.15)) == pytest.approx(0.15)
+    assert spot.value(spot.step) == pytest.approx(0.149, abs=0.001)  # a FWHM of 1.5 mm: 0.4 mm2 of variance
+    disc = replace(HEAD, spot_radius_cm=0.06, spot_fwhm_cm=None)
+    (radius,) = parameters_of(Named(), disc, ("spot",))
+    assert radius.value(radius.step) / 2.0 == pytest.approx(spot.value(spot.step) / 2.3548, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,19 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
     assert tuned[0].quality.head == replace(HEAD, electron_mev=round(tuning.best[0], 4))
     assert again.energies[0] == tuned[0].quality and tuning.determined(0)
     assert told[0] == "tuning, run 1 (energy 6): "
+
+
+def test_head_of_a_search(linac, tmp_path):
+    """Photons towards the fields are split more; none are left out, for tails of profiles answer to them."""
+    machine = read_machine(linac)
+    fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path)))  # 5 x 5 cm
+    quality = replace(machine.energies[0], head=replace(HEAD, splitting_radius_cm=20.0), phase_spaces=())
+    head = for_search(quality, fields, 500).head
+    assert head.electrons == 500 and head.splitting_radius_cm == 20.0
+    assert head.core.radius_cm == pytest.approx(1.15 * 2.5 * 2**0.5) and head.core.splitting > head.splitting
+    narrow = for_search(replace(quality, head=replace(HEAD, splitting_radius_cm=4.0)), fields, 10**9).head
+    assert narrow.core is None and narrow.electrons == HEAD.electrons
+    assert for_search(replace(quality, head=None), fields, 500).head is None
 
 
 def test_one_beam_at_a_time(linac, tmp_path):

@@ -9,10 +9,13 @@ import pytest
 from linac import HEADER, csv_lines
 
 from validation.commission.compute import ComputedField, Curve
-from validation.commission.cost import GROUPS, products, residuals, weighed
+from validation.commission.cost import GROUPS, products, residuals
 from validation.commission.criteria import load_criteria
+from validation.commission.design import design
 from validation.commission.fields import Field
-from validation.commission.tune import Parameter, design, tune
+from validation.commission.noise import GOOD_TO, Noise, shrinkage
+from validation.commission.response import Response
+from validation.commission.tune import Parameter, tune
 from validation.scans import read_scans
 
 POINTS = 60
@@ -59,15 +62,62 @@ def test_cost_is_free_of_noise():
 
 def test_noise_of_some_points_does_not_drown_the_others():
     """Points with noise of many tolerances count less; those without, and runs without noise, as before."""
-    random = np.random.default_rng(6)
+    random, one = np.random.default_rng(6), np.ones(POINTS)
     sets = np.ones((9, GROUPS, POINTS)) / np.sqrt(POINTS)
-    silent = weighed(sets)
-    np.testing.assert_allclose(silent, sets, rtol=1e-12)
+    np.testing.assert_allclose(Noise(sets, 1 / 9).weighed(one), 1.0, rtol=1e-12)
     loud = np.arange(POINTS) < 20
-    sets[:, :, loud] += 12.0 * random.standard_normal((9, GROUPS, 20)) / np.sqrt(POINTS)  # 3 tolerances a run
-    found = weighed(sets) / sets
-    np.testing.assert_allclose(found[:, :, ~loud], 1.0, rtol=1e-12)
-    np.testing.assert_allclose(found[:, :, loud], 1.0 / np.sqrt(1.0 + 9.0), rtol=0.25)
+    spread = 9 * GOOD_TO * np.sqrt(GROUPS / POINTS)  # 9 units in a run, 3 in a fit to 9 of them
+    sets[:, :, loud] += spread * random.standard_normal((9, GROUPS, 20))
+    found = Noise(sets, 1 / 9).weighed(one)
+    np.testing.assert_allclose(found[~loud], 1.0, rtol=1e-12)
+    assert np.sqrt(np.mean(found[loud] ** 2)) == pytest.approx(1.0 / np.sqrt(1.0 + 9.0), rel=0.15)
+
+
+def test_noise_that_points_have_in_common_is_taken_out():
+    """Where noise moves all points alike, what moves them so counts less; what tells them apart does not."""
+    random = np.random.default_rng(8)
+    unit = GOOD_TO * np.sqrt(GROUPS / POINTS)
+    alone = 0.3 * unit * random.standard_normal((13, GROUPS, POINTS))
+    together = 3.0 * unit * random.standard_normal((13, GROUPS, 1))
+    noise = Noise(alone + together, 1.0)
+    one, apart = np.ones(POINTS), np.where(np.arange(POINTS) % 2, 1.0, -1.0)
+    drawn = [shrinkage(each.reshape(-1, POINTS), 13 * GROUPS) for each in (alone, alone + together)]
+    assert drawn[0] > 0.8 and drawn[1] < 0.05
+    assert np.sum(noise.weighed(one) ** 2) < 0.02 * POINTS
+    assert np.sum(noise.weighed(apart) ** 2) > 0.7 * POINTS
+    root = np.linalg.inv(np.linalg.cholesky((1.0 + 0.3**2) * np.eye(POINTS) + 3.0**2))
+    assert np.sum(noise.weighed(one) ** 2) == pytest.approx(np.sum((root @ one) ** 2), rel=0.3)
+
+
+def test_bends_are_believed_as_far_as_they_are_seen():
+    """Without noise the fit is the quadratic function; with much it is a straight line through all runs."""
+    points = design(4)
+    truth = np.stack([X, X**2, X**3, np.cos(X)]) / np.sqrt(POINTS)
+    mean = points @ truth + (points**2) @ (0.2 * truth[::-1])
+    silent = Response(points, np.repeat(mean[:, None], GROUPS, axis=1))
+    at = np.array([0.3, -0.5, 0.8, 0.1])
+    expected = at @ truth + (at**2) @ (0.2 * truth[::-1])
+    assert silent.cost(at) == pytest.approx(expected @ expected, rel=1e-9)
+    random, centre = np.random.default_rng(1), np.zeros(4)
+    noise = 40.0 * random.standard_normal((400, 9, GROUPS, POINTS)) / np.sqrt(POINTS)
+    found = [Response(points, each).cost(centre) for each in noise]  # noise^2/9 of tolerance at each point
+    straight = (40.0**2 / GROUPS / 9) / (1 + 40.0**2 / GROUPS / 9)  # weighed
+    assert np.std(found) < 1.5 * straight * np.sqrt(2 / POINTS)
+    assert abs(np.mean(found)) < 0.5 * np.std(
+        found
+    )  # what is shrunk by its own noise is not quite free of it
+
+
+def test_parameter_that_curves_answer_to_by_its_square():
+    """A spot blurs by its variance: from a small one a large one is found in few rounds, and its sigma."""
+
+    def residuals_at(values):
+        return np.repeat(((values["spot"] ** 2 - 0.175**2) / 0.01 * SHAPES[0])[None], GROUPS, axis=0)
+
+    spot = Parameter("spot", "cm", 0.06, 0.016, 0.01, 0.5, power=2)
+    found = tune([spot], residuals_at)
+    assert found.best[0] == pytest.approx(0.175, abs=1e-4) and found.determined(0)
+    assert found.curves[0].values[0] == pytest.approx(0.01) and len(found.evaluations) == 3
 
 
 @pytest.mark.parametrize("noise", [0.1, 4.0])
