@@ -1,4 +1,4 @@
-"""IAEA phase spaces: particles of a linac's beam recorded on a plane; read, checked and written.
+"""IAEA phase spaces: particles of a linac's beam recorded on a plane; read and checked.
 
 Format: IAEA(NDS)-0484 (Capote et al. 2006), see `mc.source.iaea_header` for the header. A record is
 packed: type code (int8, its sign is that of W), energy (float32, MeV; negative marks the first particle
@@ -18,7 +18,7 @@ every 1024th history: 8 bytes for them all, and 72 bytes per particle while a pa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,19 +27,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.sampling import ENERGY_MAX
-from mc.source.iaea_header import (
-    BYTE_ORDERS,
-    EXTRA_LONG_INCREMENT,
-    FIELDS,
-    Header,
-    format_header,
-    read_header,
-    record_size,
-)
+from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, Header, read_header
 from phantoms.errors import InputError
-from phantoms.files import replacing
-
-__all__ = ["Header", "Particles", "PhaseSpace", "open_phase_space", "read_header", "write_phase_space"]
 
 MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catches a wrong byte order too
 MAX_POSITION = 1000.0  # no linac records particles farther from its origin [cm]
@@ -185,92 +174,6 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     return PhaseSpace(header, header_path, data_path, recorded, marks, found.st_mtime_ns, warnings)
 
 
-def write_phase_space(
-    stem: str | Path,
-    particles: Particles,
-    orig_histories: int,
-    *,
-    constants: Sequence[str] = (),
-    byte_order: int = 1234,
-    extra_floats: Sequence[tuple[int, np.ndarray]] = (),
-    extra_longs: Sequence[tuple[int, np.ndarray]] = (),
-    info: dict[str, str] | None = None,
-) -> PhaseSpace:
-    """Write `stem`.IAEAphsp and `stem`.IAEAheader, and open the result.
-
-    Parameters
-    ----------
-    stem : path
-        Path without extension.
-    particles : Particles
-    orig_histories : int
-        Original histories simulated, those without a particle included.
-    constants : sequence of str
-        Quantities to keep in the header alone, of x, y, z, u, v, w, weight; all particles must agree in them.
-    byte_order : int
-        1234 little endian, 4321 big endian.
-    extra_floats, extra_longs : sequence of (int, (n,) array)
-        Type code and values of the extra values of each record.
-    info : dict
-        Text of further header blocks by key (TITLE, MACHINE_TYPE, ADDITIONAL_NOTES ...).
-    """
-    stem = Path(stem)
-    values = {}
-    for name in constants:
-        column = getattr(particles, name)
-        if np.any(column != column[0]):
-            raise ValueError(f"{name} varies and cannot be a constant of the phase space")
-        values[name] = float(column[0])
-    stored = tuple(name for name in FIELDS if name not in values)
-    length = record_size(stored, len(extra_floats) + len(extra_longs))
-    n = len(particles.kind)
-    header = Header(
-        stored=stored,
-        constants={name: values[name] for name in FIELDS if name in values},
-        extra_floats=tuple(code for code, _ in extra_floats),
-        extra_longs=tuple(code for code, _ in extra_longs),
-        record_length=length,
-        byte_order=byte_order,
-        checksum=n * length,
-        orig_histories=orig_histories,
-        particles=n,
-        counts=tuple(int(np.count_nonzero(particles.kind == code)) for code in (1, 2, 3)),
-        info=dict(info or {}),
-    )
-    records = pack(
-        particles, header, [column for _, column in extra_floats], [column for _, column in extra_longs]
-    )
-    _write(stem.with_name(stem.name + ".IAEAphsp"), records.tobytes())
-    header_path = stem.with_name(stem.name + ".IAEAheader")
-    _write(header_path, format_header(header).encode("latin-1", errors="replace"))
-    return open_phase_space(header_path)
-
-
-def pack(
-    particles: Particles,
-    header: Header,
-    extra_floats: Sequence[np.ndarray] = (),
-    extra_longs: Sequence[np.ndarray] = (),
-) -> np.ndarray:
-    """Records of particles as the file holds them, in the layout of a header."""
-    records = np.empty(len(particles.kind), dtype=_record_dtype(header))
-    records["kind"] = np.where(particles.w < 0, -particles.kind, particles.kind)
-    records["energy"] = np.where(particles.new_history, -particles.energy, particles.energy)
-    for name in header.stored:
-        if name != "w":
-            records[name] = getattr(particles, name)
-    for i, column in enumerate(extra_floats):
-        records[f"float{i}"] = column
-    for i, column in enumerate(extra_longs):
-        records[f"long{i}"] = column
-    return records
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path, "cannot write the phase space") as partial:
-        partial.write_bytes(content)
-
-
 def _find_files(path: Path) -> tuple[Path, Path]:
     """Header and data file that belong to `path`, whatever the case of their extensions."""
     try:
@@ -296,7 +199,7 @@ def _find_files(path: Path) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
-def _record_dtype(header: Header) -> np.dtype:
+def record_dtype(header: Header) -> np.dtype:
     """Packed layout of one record."""
     order = BYTE_ORDERS[header.byte_order]
     columns = [("kind", "i1"), ("energy", f"{order}f4")]
@@ -308,7 +211,7 @@ def _record_dtype(header: Header) -> np.dtype:
 
 def _map(path: Path, header: Header, start: int, stop: int) -> np.ndarray:
     """The raw records [start, stop) of a data file, memory-mapped."""
-    layout = _record_dtype(header)
+    layout = record_dtype(header)
     if stop == start:
         return np.empty(0, layout)  # no map can be empty
     return np.memmap(path, layout, mode="r", offset=start * layout.itemsize, shape=(stop - start,))

@@ -1,8 +1,9 @@
-"""Writing an IAEA phase space piece by piece, so that it may be larger than memory."""
+"""Writing IAEA phase spaces: piece by piece, so that they may be larger than memory, or all at once."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from types import TracebackType
 import numpy as np
 
 from mc.source.iaea_header import FIELDS, Header, format_header, record_size
-from mc.source.phase_space import Particles, PhaseSpace, open_phase_space, pack
+from mc.source.phase_space import Particles, PhaseSpace, open_phase_space, record_dtype
 from phantoms.errors import InputError
 from phantoms.files import replacing
 
@@ -116,3 +117,89 @@ class PhaseSpaceWriter:
 
     def _cannot(self, error: OSError) -> InputError:
         return InputError(self._data, f"cannot write the phase space: {error.strerror or error}")
+
+
+def write_phase_space(
+    stem: str | Path,
+    particles: Particles,
+    orig_histories: int,
+    *,
+    constants: Sequence[str] = (),
+    byte_order: int = 1234,
+    extra_floats: Sequence[tuple[int, np.ndarray]] = (),
+    extra_longs: Sequence[tuple[int, np.ndarray]] = (),
+    info: dict[str, str] | None = None,
+) -> PhaseSpace:
+    """Write `stem`.IAEAphsp and `stem`.IAEAheader, and open the result.
+
+    Parameters
+    ----------
+    stem : path
+        Path without extension.
+    particles : Particles
+    orig_histories : int
+        Original histories simulated, those without a particle included.
+    constants : sequence of str
+        Quantities to keep in the header alone, of x, y, z, u, v, w, weight; all particles must agree in them.
+    byte_order : int
+        1234 little endian, 4321 big endian.
+    extra_floats, extra_longs : sequence of (int, (n,) array)
+        Type code and values of the extra values of each record.
+    info : dict
+        Text of further header blocks by key (TITLE, MACHINE_TYPE, ADDITIONAL_NOTES ...).
+    """
+    stem = Path(stem)
+    values = {}
+    for name in constants:
+        column = getattr(particles, name)
+        if np.any(column != column[0]):
+            raise ValueError(f"{name} varies and cannot be a constant of the phase space")
+        values[name] = float(column[0])
+    stored = tuple(name for name in FIELDS if name not in values)
+    length = record_size(stored, len(extra_floats) + len(extra_longs))
+    n = len(particles.kind)
+    header = Header(
+        stored=stored,
+        constants={name: values[name] for name in FIELDS if name in values},
+        extra_floats=tuple(code for code, _ in extra_floats),
+        extra_longs=tuple(code for code, _ in extra_longs),
+        record_length=length,
+        byte_order=byte_order,
+        checksum=n * length,
+        orig_histories=orig_histories,
+        particles=n,
+        counts=tuple(int(np.count_nonzero(particles.kind == code)) for code in (1, 2, 3)),
+        info=dict(info or {}),
+    )
+    records = pack(
+        particles, header, [column for _, column in extra_floats], [column for _, column in extra_longs]
+    )
+    _write(stem.with_name(stem.name + ".IAEAphsp"), records.tobytes())
+    header_path = stem.with_name(stem.name + ".IAEAheader")
+    _write(header_path, format_header(header).encode("latin-1", errors="replace"))
+    return open_phase_space(header_path)
+
+
+def pack(
+    particles: Particles,
+    header: Header,
+    extra_floats: Sequence[np.ndarray] = (),
+    extra_longs: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """Records of particles as the file holds them, in the layout of a header."""
+    records = np.empty(len(particles.kind), dtype=record_dtype(header))
+    records["kind"] = np.where(particles.w < 0, -particles.kind, particles.kind)
+    records["energy"] = np.where(particles.new_history, -particles.energy, particles.energy)
+    for name in header.stored:
+        if name != "w":
+            records[name] = getattr(particles, name)
+    for i, column in enumerate(extra_floats):
+        records[f"float{i}"] = column
+    for i, column in enumerate(extra_longs):
+        records[f"long{i}"] = column
+    return records
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path, "cannot write the phase space") as partial:
+        partial.write_bytes(content)

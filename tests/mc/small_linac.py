@@ -15,7 +15,7 @@ from point_source import point_source
 from mc.calibration import made_with
 from mc.config import Physics
 from mc.machine import read_machine
-from mc.source.phase_space import write_phase_space
+from mc.source.phase_space_writer import write_phase_space
 from mc.tables import tables_hash
 from phantoms.recipes import water_tank
 

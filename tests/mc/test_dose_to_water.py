@@ -21,7 +21,8 @@ from mc.dose import Dose
 from mc.run import StopRule, simulate
 from mc.source.beams import Beam, spectrum
 from mc.source.delivery import fixed
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import Particles
+from mc.source.phase_space_writer import write_phase_space
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
 from mc.transport.history import Cuts

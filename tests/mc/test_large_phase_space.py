@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import Particles
+from mc.source.phase_space_writer import write_phase_space
 
 ROOT = Path(__file__).parents[2]
 GIGABYTES = float(os.environ.get("MCVERIFY_PHASE_SPACE_GB", "0.4"))

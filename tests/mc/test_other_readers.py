@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import Particles
 from mc.source.phase_space_tools import thin_out
+from mc.source.phase_space_writer import write_phase_space
 
 KINDS = {22: 1, 11: 2, -11: 3}  # Particle Data Group's numbers
 

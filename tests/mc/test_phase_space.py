@@ -10,8 +10,9 @@ import pytest
 
 from mc.source import phase_space
 from mc.source.iaea_header import format_header, read_header
-from mc.source.phase_space import Particles, open_phase_space, write_phase_space
+from mc.source.phase_space import Particles, open_phase_space
 from mc.source.phase_space_summary import summarise
+from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
 
 N = 1000

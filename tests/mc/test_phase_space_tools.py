@@ -5,8 +5,9 @@ import pytest
 
 from mc.cli import main
 from mc.source import phase_space
-from mc.source.phase_space import Particles, open_phase_space, write_phase_space
+from mc.source.phase_space import Particles, open_phase_space
 from mc.source.phase_space_tools import across, latent_sigma, merge, thin_out, turn
+from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
 
 

@@ -8,7 +8,8 @@ from mc.batch import PlacedBeam
 from mc.config import Physics
 from mc.run import StopRule, simulate
 from mc.source.delivery import fixed
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import Particles
+from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
 

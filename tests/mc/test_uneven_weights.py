@@ -8,7 +8,8 @@ from engine import run_particles
 
 from mc.backends.cpu import cuts_of
 from mc.config import Physics
-from mc.source.phase_space import Particles, write_phase_space
+from mc.source.phase_space import Particles
+from mc.source.phase_space_writer import write_phase_space
 from mc.source.weights import least_weight
 from mc.tables import build_tables
 from mc.transport.scoring import EMITTED, PARTICLES

@@ -13,7 +13,8 @@ from mc.rng import stream
 from mc.run import StopRule, simulate
 from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
 from mc.source.delivery import fixed
-from mc.source.phase_space import Particles, PhaseSpace, open_phase_space, write_phase_space
+from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
+from mc.source.phase_space_writer import write_phase_space
 from mc.spread import REPEATS
 from mc.tables import Tables
 from mc.transport.history import Cuts

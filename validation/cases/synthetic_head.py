@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mc.schema import Table
-from mc.source.phase_space import Particles, PhaseSpace, write_phase_space
+from mc.source.phase_space import Particles, PhaseSpace
+from mc.source.phase_space_writer import write_phase_space
 
 
 @dataclass(frozen=True)

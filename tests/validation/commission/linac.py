@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from point_source import point_source
 
-from mc.source.phase_space import write_phase_space
+from mc.source.phase_space_writer import write_phase_space
 
 PARTICLES = 4000
 MACHINE = """\
