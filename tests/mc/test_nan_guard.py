@@ -21,7 +21,7 @@ from mc.plan_dose import _faults
 from mc.rng import stream
 from mc.sampling import ENERGY_MAX, ENERGY_MIN
 from mc.source.delivery import fixed
-from mc.source.phase_space import _record_dtype, open_phase_space
+from mc.source.phase_space import open_phase_space, record_dtype
 from mc.tables import build_tables
 from mc.transport.history import make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS
@@ -264,7 +264,7 @@ def test_quanta_of_no_number():
 def test_phase_space_with_a_value_that_is_no_number_is_refused(bench, name, value):
     """When it is opened; what gets by all the same is counted by the kernels."""
     space = open_phase_space(bench / "machine" / "field5")
-    records = np.memmap(space.data_path, dtype=_record_dtype(space.header), mode="r+")
+    records = np.memmap(space.data_path, dtype=record_dtype(space.header), mode="r+")
     records[name][7] = value
     records.flush()
     with pytest.raises(InputError, match="record 7"):
