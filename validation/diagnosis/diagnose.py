@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.ndimage import binary_opening
@@ -14,17 +13,18 @@ from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume_fraction
 from phantoms.structures import ROI, StructureSet
-from validation.diagnosis import words
+from validation.diagnosis import findings, words
 from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.effects import (
+    TISSUES,
     Region,
     beam_columns,
     couch_below,
     couch_in_phantom,
     region_columns,
 )
-from validation.diagnosis.joint import DEPTH, PROFILE, SCALE, SIGNIFICANT, Candidate, Effect, JointFit, X
-from validation.diagnosis.result import UNITS, BeamEffect, Diagnosis, Finding, RegionEffect
+from validation.diagnosis.joint import SIGNIFICANT, Candidate, Effect, JointFit, X
+from validation.diagnosis.result import BeamEffect, Diagnosis, RegionEffect
 from validation.diagnosis.voxels import (
     Patient,
     Voxels,
@@ -42,15 +42,6 @@ TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named 
 LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
 MOST_ADDED = 4
 PATTERN = 0.2  # displacement from which regions cannot be judged by their tolerance any more [cm]
-LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
-TISSUES = {  # by their density [g/cm3]
-    "bone": (1.12, 2.3),
-    "metal": (2.3, math.inf),
-    "lung": (0.12, 0.6),
-    "gas": (0.0, 0.12),
-    "fat": (0.85, 0.985),
-}
-SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
 
 
 def diagnose(
@@ -114,19 +105,21 @@ def diagnose(
         if c.test == "density" and effects[id(c)] is not None
     )
     displacement, covariance = _displacement(joint)
-    depth, profile = _depth(joint, by_test), _profile(joint, by_test)
+    depth, profile = findings.depth(joint, by_test), findings.profile(joint, by_test)
     energy = any(f.status in ("warn", "fail") for f in (depth, profile))
-    findings = [
-        _output(joint, plan, by_test, calibration or {}, energy),
-        _of_beams(beams, by_test),
-        _shift(displacement, covariance, joint.with_depth, by_test),
+    judged = (
+        findings.output(joint, plan, by_test, calibration or {}, energy),
+        findings.of_beams(beams, by_test),
+        findings.shift(displacement, covariance, joint.with_depth, by_test),
         depth,
         profile,
-        _of_couch(couch, effects[id(couch)], passing, plan, by_test),
-        _density(found_regions, {r.name: r.stated for r in regions}, _displaced(joint) > 1.0, by_test),
-    ]
+        findings.of_couch(couch, effects[id(couch)], passing, plan, by_test),
+        findings.density(
+            found_regions, {r.name: r.stated for r in regions}, _displaced(joint) > 1.0, by_test
+        ),
+    )
     return Diagnosis(
-        tuple(findings),
+        judged,
         tuple(10 * displacement),
         tuple(10 * np.sqrt(np.diag(covariance))),
         beams,
@@ -258,156 +251,4 @@ def _region_effect(
         100 * effect.sigma,
         100 * effect.gain,
         candidate in joint.active,
-    )
-
-
-def _finding(
-    test: str,
-    quantity: str,
-    value: float | None,
-    sigma: float | None,
-    limits: Mapping[str, DiagnosisLimit],
-    cause: str,
-    none: str,
-    unknown: str = "",
-) -> Finding:
-    """Judge a value: `cause` is said if it counts, `none` if not, `unknown` if there is none."""
-    limit = limits.get(test)
-    tolerance, action, source = (limit.tolerance, limit.action, limit.source) if limit else (None, None, "")
-    if value is None:
-        status, sentence = "shown", unknown
-    elif limit is None:
-        status, sentence = "shown", "the profile sets no limit"
-    elif abs(value) > max(tolerance, SIGNIFICANT * sigma):
-        failed = action is not None and abs(value) > action
-        status, sentence = ("fail" if failed else "warn"), cause
-    elif SENSE * sigma > tolerance:
-        status, sentence = "shown", words.TOO_NOISY
-    else:
-        status, sentence = "pass", none
-    return Finding(test, quantity, value, sigma, UNITS[test], tolerance, action, status, sentence, source)
-
-
-def _output(
-    joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[str, Mapping], energy: bool
-) -> Finding:
-    scale = float(joint.scale * (1.0 + joint.fit.values[SCALE]))
-    sigma = float(joint.scale) * float(joint.fit.sigma[SCALE])
-    known = words.calibration_sigma(calibration)
-    return _finding(
-        "output",
-        "plan over Monte Carlo, common factor less 1",
-        100 * (scale - 1.0),
-        100 * sigma,
-        limits,
-        words.output(scale, plan.fractions, known, energy),
-        words.no_output(known),
-    )
-
-
-def _of_beams(beams: Sequence[BeamEffect], limits: Mapping) -> Finding:
-    seen = [beam for beam in beams if beam.percent is not None]
-    quantity = "plan over Monte Carlo, largest deviation of one beam"
-    if not seen:
-        return _finding("beam", quantity, None, None, limits, "", "", words.no_beams(len(beams)))
-    worst = max(seen, key=lambda beam: (beam.found, abs(beam.percent)))
-    return _finding(
-        "beam", quantity, worst.percent, worst.sigma_percent, limits, words.beam(worst), words.no_beam(beams)
-    )
-
-
-def _shift(
-    displacement: np.ndarray, covariance: np.ndarray, with_depth: bool | None, limits: Mapping
-) -> Finding:
-    size = float(np.linalg.norm(displacement))
-    along = displacement / size if size > 0 else np.array([1.0, 0.0, 0.0])
-    sigma = math.sqrt(max(0.0, float(along @ covariance @ along)))
-    return _finding(
-        "shift",
-        "distance of the plan's dose from Monte Carlo's",
-        10 * size,
-        10 * sigma,
-        limits,
-        words.shift(10 * displacement, with_depth),
-        words.NO_SHIFT,
-    )
-
-
-def _fitted(
-    joint: JointFit,
-    column: int,
-    test: str,
-    quantity: str,
-    say: Callable[[float], str],
-    none: str,
-    limits: Mapping,
-) -> Finding:
-    """A column that is always fitted; `say` tells what its value [%] means."""
-    value, sigma = 100 * float(joint.fit.values[column]), 100 * float(joint.fit.sigma[column])
-    return _finding(test, quantity, value, sigma, limits, say(value), none)
-
-
-def _depth(joint: JointFit, limits: Mapping) -> Finding:
-    quantity = "change of plan over Monte Carlo along the beams' radiological depth"
-    return _fitted(joint, DEPTH, "depth", quantity, words.depth, words.NO_DEPTH, limits)
-
-
-def _profile(joint: JointFit, limits: Mapping) -> Finding:
-    quantity = "change of plan over Monte Carlo from the beam axis to 5 cm off it"
-    return _fitted(joint, PROFILE, "profile", quantity, words.profile, words.NO_PROFILE, limits)
-
-
-def _of_couch(
-    candidate: Candidate, effect: Effect | None, passing: tuple[int, ...] | None, plan: Plan, limits: Mapping
-) -> Finding:
-    quantity = "plan over Monte Carlo in beams through the couch, less 1"
-    if passing is not None and not passing:
-        return _finding("couch", quantity, None, None, limits, "", "", words.NO_BEAM_BELOW)
-    if effect is None:
-        return _finding("couch", quantity, None, None, limits, "", "", words.COUCH_ALIKE)
-    names = () if passing is None else tuple(plan.beams[k].name or str(plan.beams[k].number) for k in passing)
-    value, sigma = -100 * effect.value, 100 * effect.sigma
-    return _finding(
-        "couch",
-        quantity,
-        value,
-        sigma,
-        limits,
-        words.couch(value, passing is None, names),
-        words.no_couch(passing is None, names, len(plan.beams)),
-    )
-
-
-def _like_water(found: Sequence[RegionEffect]) -> bool:
-    """Whether tissues, and these alone, are found, and all have a density nearer to water's."""
-    return all(r.region in TISSUES and r.density_change * (1.0 - r.mean_density) > 0.0 for r in found)
-
-
-def _tolerance(limits: Mapping[str, DiagnosisLimit]) -> float:
-    return limits["density"].tolerance if "density" in limits else math.inf
-
-
-def _density(
-    regions: Sequence[RegionEffect], stated: Mapping[str, str], displaced: bool, limits: Mapping
-) -> Finding:
-    quantity = "plan over Monte Carlo in or behind a region, largest deviation"
-    if not regions:
-        return _finding("density", quantity, None, None, limits, "", "", words.NO_REGIONS)
-    found = [r for r in regions if r.found]
-    if found:
-        worst = max(found, key=lambda r: abs(r.percent))
-    else:  # the one that would better the fit most; others are too small to be told from chance
-        worst = max(regions, key=lambda r: r.gain_percent)
-    if not found and abs(worst.percent) > _tolerance(limits):
-        unknown = words.displaced(worst) if displaced else words.too_small(worst)
-        return _finding("density", quantity, None, None, limits, "", "", unknown)
-    also = [r.region for r in found if r is not worst and abs(r.percent) > LIKEWISE * abs(worst.percent)]
-    return _finding(
-        "density",
-        quantity,
-        worst.percent,
-        worst.sigma_percent,
-        limits,
-        words.density(worst, stated.get(worst.region, ""), also, _like_water(found)),
-        words.no_density(len(regions)),
     )

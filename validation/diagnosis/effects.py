@@ -5,6 +5,7 @@ Every column is the change of the plan's dose relative to Monte Carlo's for one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,13 @@ COUCH_WIDTH = 53.0  # of a couch that is not in the phantom [cm]
 MOST_OBLIQUE = 5.0  # path through such a couch over its thickness, at most
 FAR = 0.5  # of the longest path through a region: voxels with more lie behind it
 NOT_AIR = 0.01  # [g/cm3]
+TISSUES = {  # by their density [g/cm3]
+    "bone": (1.12, 2.3),
+    "metal": (2.3, math.inf),
+    "lung": (0.12, 0.6),
+    "gas": (0.0, 0.12),
+    "fat": (0.85, 0.985),
+}
 
 
 @dataclass(frozen=True, eq=False)
