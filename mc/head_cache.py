@@ -19,7 +19,6 @@ from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
 
 SEED = 1
-NAME = "head"  # of the files, in a folder named by what they depend on
 
 
 def head_phase_space(
@@ -28,12 +27,18 @@ def head_phase_space(
     *,
     seed: int = SEED,
     threads: int | None = None,
+    on_stage: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[HeadProgress], None] = lambda _: None,
 ) -> Path:
     """Header of the phase space of a beam's head: from the user's cache, or made and put there.
 
     It is named by a hash of the head, the seed, the options and the cross sections, so what is found is what
     would be made. Under MPI rank 0 makes it and the others wait; all must call.
+
+    Parameters
+    ----------
+    on_stage : callable
+        Told in a few words that the head is simulated; not called where the phase space is found.
 
     Raises
     ------
@@ -47,8 +52,8 @@ def head_phase_space(
         raise InputError(
             machine.path, f"describes no head of {quality.label}", "see [energies.head] in docs/formats.md"
         )
-    folder = _folder(machine, quality, seed)
-    header = folder / f"{NAME}.IAEAheader"
+    folder, name = _folder(machine, quality, seed), f"head_{quality.label.replace(' ', '')}"
+    header = folder / f"{name}.IAEAheader"
     world = parallel.world()
     if world.rank == 0 and not header.is_file():
         partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
@@ -56,11 +61,15 @@ def head_phase_space(
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
+        on_stage(
+            f"head of {machine.name} {quality.label}: {head.electrons:,} electrons, simulated once and kept "
+            "in the cache (its kernels compiled once, a minute)"
+        )
         try:
             done = simulate_head(
                 head,
                 machine.sad_cm,
-                partial / NAME,
+                partial / name,
                 head.electrons,
                 title=f"{machine.name} {quality.label}",
                 seed=seed,

@@ -25,11 +25,11 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         output.check_writable(arguments.out.parent)
     found: list[tuple[BeamQuality, Calibrated]] = []
     with screen.progress() as bar:
-        bar.stage("phase spaces of the heads (simulated once)")
         machine = with_heads(
             machine,
             machine.energies,
             threads=arguments.threads,
+            on_stage=bar.stage,
             on_progress=bar.update,
         )
         bar.stage("kernels (compiled once, some twenty seconds)")

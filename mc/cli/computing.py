@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from mc.run import StopRule
 from mc.source.plan import Plan
 
 
-def machine_of(plan: Plan, arguments: Namespace, on_progress: Callable[..., None]) -> Machine:
+def machine_of(plan: Plan, arguments: Namespace, bar: Bar) -> Machine:
     """The plan's machine, heads simulated where its file names no phase space. All ranks must call."""
     machine = find_machine(plan.machine, arguments.machine)
     return with_heads(
         machine,
         [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams],
         threads=arguments.threads,
-        on_progress=on_progress,
+        on_stage=bar.stage,
+        on_progress=bar.update,
     )
 
 

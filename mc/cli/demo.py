@@ -1,4 +1,4 @@
-"""`mcverify demo`: the built-in spine case, from its DICOM to the report."""
+"""`mcverify demo`: the built-in spine case, from the head of the linac to the report."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from mc.cli.screen import Screen
 from mc.parallel import World
 from validation.profiles import load_profile
 
-CASE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
+DATA = Path(phantoms.__file__).parent / "data"
+CASE = DATA / "cases" / "spine_l1"
+MACHINE = DATA / "demo" / "gen6fff.toml"  # `plan` of the same case takes the given phase spaces
 PROFILE = "spine"
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Check the built-in plan; 0 when the run completes, whatever the verdict."""
     options = Namespace(
-        **vars(arguments), machine=None, calibration=None, voxel=None, dose_to="medium", name=False
+        **vars(arguments), machine=MACHINE, calibration=None, voxel=None, dose_to="medium", name=False
     )
     code = check_plan(CASE, options, load_profile(PROFILE), screen, ranks)
     return NO_VERDICT if code == NO_VERDICT else 0

@@ -107,8 +107,7 @@ def check_plan(
         if ranks.rank == 0:
             output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
 
-        bar.stage("phase spaces of the heads (simulated once)")
-        machine = machine_of(plan, arguments, bar.update)
+        machine = machine_of(plan, arguments, bar)
         options = run_options(plan, machine, arguments, out, bar, screen, ranks)
         computed = plan_dose(
             plan,

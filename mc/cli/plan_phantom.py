@@ -44,8 +44,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     with screen.progress() as bar, ready:
         if ranks.rank == 0:
             output.check_space(out, int(phantom.density.size) * (2 if water else 1))
-        bar.stage("phase spaces of the heads (simulated once)")
-        machine = machine_of(plan, arguments, bar.update)
+        machine = machine_of(plan, arguments, bar)
         options = run_options(plan, machine, arguments, out, bar, screen, ranks)
         computed = phantom_dose(plan, phantom, machine, **options)
         if ranks.rank > 0:

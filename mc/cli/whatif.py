@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from mc.cli import output
 from mc.cli.report import beside_or_in, profile_of
-from mc.cli.screen import Screen, clock
+from mc.cli.screen import Bar, Screen, clock
 from mc.dose import TO_WATER, Dose
 from mc.parallel import World
 from phantoms.files import replacing
 from phantoms.polygons import mask_by_centre
 
 if TYPE_CHECKING:
-    from mc.run import Progress
+    from mc.machine import Machine
+    from mc.source.plan import Plan
     from validation.record import Record
     from validation.whatif import SetupError, WhatIf
 
@@ -43,8 +44,6 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         record = Record.load(result / output.INPUTS, result / output.DOSE)
         dose = Dose.load(result / output.DOSE)
         dose = dose.to_water if record.quantity == TO_WATER else dose
-        if checks:
-            bar.stage("kernels (compiled once, some twenty seconds)")
         found = what_if(
             record.plan,
             dose,
@@ -59,7 +58,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
             sigma_deg=arguments.sigma_turn,
             also=arguments.structure or (),
             checks=checks,
-            compute=_computing(record, checks, arguments, screen, ranks, bar.update) if checks else None,
+            compute=_computing(record, dose, checks, arguments, screen, ranks, bar) if checks else None,
             on_stage=bar.stage,
         )
         bar.stage("writing the report")
@@ -74,16 +73,35 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return DONE
 
 
+def _machine(plan: Plan, dose: Dose, arguments: Namespace, screen: Screen, bar: Bar) -> Machine:
+    """The machine of the checks: that of the result, or with a warning another of the same name."""
+    from mc.cli.computing import machine_of
+    from mc.cli.demo import MACHINE
+    from mc.machine import read_machine
+
+    made_with = dose.provenance.get("machine_sha256")
+    if arguments.machine is None and made_with == read_machine(MACHINE).sha256:
+        arguments = Namespace(**{**vars(arguments), "machine": MACHINE})  # no plan finds it by its name
+    machine = machine_of(plan, arguments, bar)
+    if machine.sha256 != made_with:
+        screen.warn(
+            f"{machine.path.name} is not the machine file that the result was computed with: setups computed "
+            "again may differ by that; name it with --machine"
+        )
+    return machine
+
+
 def _computing(
     record: Record,
+    dose: Dose,
     checks: Sequence[SetupError],
     arguments: Namespace,
     screen: Screen,
     ranks: World,
-    on_progress: Callable[[Progress], None],
+    bar: Bar,
 ) -> Callable[[SetupError], Dose]:
     """What computes the dose of a moved patient, with the kernels loaded."""
-    from mc.cli.computing import machine_of, stop_rule
+    from mc.cli.computing import stop_rule
     from mc.cli.kernels import load_kernels
     from mc.plan_dose import above_jaws, phantom_dose
     from validation.whatif.motion import move_plan
@@ -91,9 +109,10 @@ def _computing(
     plan, water = record.plan, record.quantity == TO_WATER
     outline = record.structures.external(record.phantom.audit.get("body", {}).get("roi"))
     body = mask_by_centre(outline, record.phantom.grid)  # the noise of air is no measure of the run
-    machine = machine_of(plan, arguments, on_progress)
     for error in checks:
         move_plan(plan, error)  # refused before anything is computed
+    machine = _machine(plan, dose, arguments, screen, bar)
+    bar.stage("kernels (compiled once, some twenty seconds)")
     load_kernels(ranks, water=water, machine=machine if above_jaws(plan, machine) else None)
 
     def compute(error: SetupError) -> Dose:
@@ -106,7 +125,7 @@ def _computing(
             stop=stop_rule(arguments),
             seed=arguments.seed,
             threads=arguments.threads,
-            on_progress=on_progress,
+            on_progress=bar.update,
         )
         for warning in computed.warnings:
             screen.warn(warning)

@@ -26,8 +26,18 @@ def test_curves_and_a_check_of_a_result(bench, capsys):
     assert {c["error"]["lateral"] for c in found["checks"]} == {2.0}
     assert {c["axis"] for c in found["curves"]} == set(found["axes"])
     page = Path("out/whatif.html").read_text()
+    assert "machine file" not in capsys.readouterr().err
     assert "lateral +2 mm" in page and "PATIENT-1" not in page and not re.search(r"https?://", page)
     assert Path("out/whatif.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_check_with_another_machine_file_is_warned_of(bench, capsys):
+    main(plan())
+    text = Path("machine/linac.toml").read_text()
+    Path("machine/other.toml").write_text(text + "\n# of another year\n")
+    check = ["--check", "lateral=2mm", "--histories", "3000", "--machine", "machine/other.toml"]
+    assert main(["whatif", "out", *check]) == 0
+    assert "other.toml is not the machine file that the result was computed with" in capsys.readouterr().err
 
 
 def test_a_new_dose_leaves_no_curves_of_the_old_one(bench):

@@ -54,15 +54,16 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
-    quality = machine.energies[0]
-    header = head_phase_space(machine, quality, threads=1)
+    quality, told = machine.energies[0], []
+    header = head_phase_space(machine, quality, threads=1, on_stage=told.append)
     space = open_phase_space(header)
     assert space.header.orig_histories == 300 and "HEAD 6 MV FFF" in space.header.title
     assert sorted(path.name for path in header.parent.parent.iterdir()) == [
         header.parent.name
     ]  # nothing partial
     monkeypatch.setattr(head_cache, "simulate_head", lambda *_, **__: pytest.fail("made twice"))
-    assert head_phase_space(machine, quality) == header
+    assert head_phase_space(machine, quality, on_stage=told.append) == header
+    assert len(told) == 1 and told[0].startswith("head of HEAD 6 MV FFF: 300 electrons, simulated once")
     shaped = with_head_phase_space(machine, quality)
     (file,) = shaped.phase_spaces
     assert file.plane == "above_jaws" and file.file == header
