@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -152,6 +152,8 @@ def calibrate(
     x, y = reference.field_cm
     field = (-0.5 * x, 0.5 * x, -0.5 * y, 0.5 * y)
     beam = water_tank_beam(machine, quality, field, reference.ssd_cm, reference.cone_cm)
+    half = 0.5 * reference.averaging_cm
+    beam = replace(beam, opening=(-half, half, -half, half))  # where particles tell most, though light ones
     space = beam.phase_space
     reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
 
