@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from mc import __version__, parallel
-from mc.head import HEAD_PHYSICS, HeadProgress, lay_out, simulate_head
+from mc.head import HEAD_PHYSICS, HeadProgress, HeadTransport, lay_out, simulate_head
 from mc.interrupt import INTERRUPTED
 from mc.machine import BeamQuality, Machine, PhaseSpaceFile
 from mc.tables.large_angles import head_tables_hash
@@ -38,7 +38,7 @@ def head_phase_space(
     Parameters
     ----------
     on_stage : callable
-        Told in a few words that the head is simulated; not called where the phase space is found.
+        Told in a few words what begins; not called where the phase space is found.
 
     Raises
     ------
@@ -61,11 +61,11 @@ def head_phase_space(
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
-        on_stage(
-            f"head of {machine.name} {quality.label}: {head.electrons:,} electrons, simulated once and kept "
-            "in the cache (its kernels compiled once, a minute)"
-        )
         try:
+            on_stage("kernels of heads (compiled once, a minute)")
+            HeadTransport(head, machine.sad_cm).run(0, 1)
+            told = f"head of {machine.name} {quality.label}: {head.electrons:,} electrons"
+            on_stage(f"{told}, simulated once and kept")
             done = simulate_head(
                 head,
                 machine.sad_cm,

@@ -63,7 +63,10 @@ def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
     ]  # nothing partial
     monkeypatch.setattr(head_cache, "simulate_head", lambda *_, **__: pytest.fail("made twice"))
     assert head_phase_space(machine, quality, on_stage=told.append) == header
-    assert len(told) == 1 and told[0].startswith("head of HEAD 6 MV FFF: 300 electrons, simulated once")
+    assert [line.split(",")[0] for line in told] == [
+        "kernels of heads (compiled once",
+        "head of HEAD 6 MV FFF: 300 electrons",
+    ]
     shaped = with_head_phase_space(machine, quality)
     (file,) = shaped.phase_spaces
     assert file.plane == "above_jaws" and file.file == header
