@@ -5,7 +5,8 @@ The cost is the mean over scans of the mean over their judged points of
     (computed - measured)^2 / (dose^2 + (gradient x distance)^2)
 
 with the criteria of gamma and the slope of the measured curve: gamma squared, where the curves are straight
-(Bakai et al., Phys Med Biol 48 (2003) 3543). A cost of 1 is an rms gamma of 1.
+(Bakai et al., Phys Med Biol 48 (2003) 3543). A cost of 1 is an rms gamma of 1. The tails of profiles take no
+part: they are leakage and scatter, which answer to nothing that is tuned, and would bend what is.
 
 Noise adds its own variance to every square. So the square is taken as the mean product of residuals of
 *different* groups of histories, which are independent: the expectation of such a product is free of noise.
@@ -22,13 +23,15 @@ from validation.commission.compute import ComputedField, Curve
 from validation.commission.criteria import Criteria
 from validation.commission.judge import build_up_of
 from validation.gamma import Criterion
+from validation.scans import PDD
 from validation.scans.compare import compare, norms
 
+TAIL = 20.0  # of the dose on the axis: less is a tail [%]
 GROUPS = 16  # that the groups of a run are folded into, so that runs of any size go together
 
 
 def residuals(computed: Sequence[ComputedField], criteria: Criteria) -> np.ndarray:
-    """Residuals of all judged points, one set for each group of histories, (GROUPS, n).
+    """Residuals of all judged points but tails, one set for each group of histories, (GROUPS, n).
 
     The dot product of two mean sets is a cost. Sets are pseudo-values of the jackknife, so that their mean
     is the residual of the whole curve although its scale is found from itself.
@@ -45,12 +48,13 @@ def residuals(computed: Sequence[ComputedField], criteria: Criteria) -> np.ndarr
 
 
 def _of_curve(curve: Curve, criterion: Criterion, build_up_cm: float) -> np.ndarray:
-    """Residuals of a curve's judged points in units of their tolerance, (GROUPS, n)."""
+    """Residuals of a curve's judged points but tails in units of their tolerance, (GROUPS, n)."""
     scan = curve.scan
     found = compare(scan, curve.positions, curve.dose, curve.sigma, curve.latent, criterion, build_up_cm)
     slope = np.gradient(found.measured, found.positions)
-    tolerance = np.hypot(criterion.dose_percent, 0.1 * criterion.distance_mm * slope)[found.judged]
-    at = found.positions[found.judged]
+    used = found.judged & ((scan.kind == PDD) | (found.measured >= TAIL))
+    tolerance = np.hypot(criterion.dose_percent, 0.1 * criterion.distance_mm * slope)[used]
+    at = found.positions[used]
     to_percent = found.scale * norms(scan, curve.positions, curve.dose)[1]
 
     def percent(dose: np.ndarray) -> np.ndarray:
@@ -62,7 +66,7 @@ def _of_curve(curve: Curve, criterion: Criterion, build_up_cm: float) -> np.ndar
     without = np.array([percent((total - part) / (GROUPS - 1)) for part in folded])
     whole = percent(curve.dose)
     pseudo = whole + (GROUPS - 1) * (without.mean(axis=0) - without)
-    return (pseudo - found.measured[found.judged]) / tolerance
+    return (pseudo - found.measured[used]) / tolerance
 
 
 def products(sets: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-GOOD_TO = 0.2  # tolerances: what scans and model are good to, however little noise there is
+GOOD_TO = 0.1  # tolerances: to this every point is taken as good, however little noise there is
 SHOWN = 400  # points at most that tell the share
 
 
