@@ -45,6 +45,7 @@ WIDTH = 30.0  # least width and depth of the tank [cm]
 DEPTH_STEP = 0.5  # voxel in depth [cm]
 FIT_HALF_WIDTH = 4.0  # of the depths around the reference depth that are fitted [cm]
 SIGMA = 0.003  # relative transport sigma asked of a calibration
+ELECTRONS_PER_MU = "electrons per MU"  # origin of a calibration that needs no reference field
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Calibrated:
     ----------
     calibration : Calibration
     origin : str
-        "machine file", "cache" or "computed".
+        "machine file", "cache", "computed" or `ELECTRONS_PER_MU`.
     quality : dict
         Of the simulation; empty if none was run.
     """
@@ -305,12 +306,17 @@ def stated_calibration(
 ) -> tuple[Calibrated, list[str]] | None:
     """The calibration that the machine file states, and warnings; None if it states none.
 
+    Electrons per MU are one: they say, without a reference field, what a history is worth.
+
     Raises
     ------
     InputError
         If it was made with another phase space.
     """
-    stated = quality.calibration
+    stated, reference = quality.calibration, quality.reference
+    if reference.electrons_per_mu is not None:
+        gy = reference.dose_per_mu_gy / reference.electrons_per_mu
+        return Calibrated(Calibration(gy, 0.0, "-", __version__, "-", latent=0.0), ELECTRONS_PER_MU, {}), []
     if stated is None:
         return None
     space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())

@@ -63,6 +63,7 @@ class Reference:
     dose_per_mu_gy: float
     averaging_cm: float  # side of the square, centred on the axis, over which the dose is averaged
     cone_cm: float | None = None  # diameter of the cone that shapes the field, in the isocentre plane
+    electrons_per_mu: float | None = None  # where an MU is defined by them, as of a simulated linac
 
 
 @dataclass(frozen=True)
@@ -290,6 +291,8 @@ def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
         ),
     )
     table.finish()
+    if quality.calibration is not None and quality.reference.electrons_per_mu is not None:
+        raise table.error("calibration", "is stated beside electrons_per_mu", "state one of them")
     return quality
 
 
@@ -361,6 +364,7 @@ def _reference(table: Table) -> Reference:
         dose_per_mu_gy=table.number("dose_per_mu_gy", above=0.0),
         averaging_cm=table.number("averaging_cm", above=0.0, default=1.5),
         cone_cm=cone,
+        electrons_per_mu=table.number("electrons_per_mu", above=0.0) if "electrons_per_mu" in table else None,
     )
     table.finish()
     return reference

@@ -213,8 +213,9 @@ def _machine(path: Path, screen: Screen) -> None:
     machine = read_machine(path)
     rows = []
     for quality in machine.energies:
-        calibration = quality.calibration
+        calibration, electrons = quality.calibration, quality.reference.electrons_per_mu
         known = f"{calibration.gy_per_history:.4e} Gy per history" if calibration else "not calibrated"
+        known = known if electrons is None else f"{electrons:.4e} electrons per MU"
         for file in quality.phase_spaces:
             x1, x2, y1, y2 = file.field_cm
             field = f"X {x1:g} to {x2:g}, Y {y1:g} to {y2:g} cm"

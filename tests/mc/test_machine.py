@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mc.calibration import find_calibration
+from mc.config import Physics
 from mc.machine import SHIPPED, find_machine, phase_space_for, read_machine, reference_phase_space
 from mc.source.phase_space import open_phase_space
 from mc.source.phase_space_summary import summarise
@@ -126,6 +128,15 @@ def test_reads_everything(folder):
     assert len(machine.sha256) == 64
 
 
+def test_electrons_per_mu_are_a_calibration(folder):
+    """They say what a history is worth, exactly, without a reference field or its phase space."""
+    text = GOOD.replace("dose_per_mu_gy = 0.01\n", "dose_per_mu_gy = 0.01\nelectrons_per_mu = 5e13\n")
+    machine = read_machine(write(folder, text))
+    found, warnings = find_calibration(machine, machine.energies[0], Physics())
+    assert found.calibration.gy_per_history == pytest.approx(2e-16) and warnings == []
+    assert (found.relative_sigma, found.relative_latent) == (0.0, 0.0) and found.quality == {}
+
+
 def test_finds_by_name_the_users_own_first(folder):
     assert find_machine("GEN6FFF").path.parent == SHIPPED
     own = write(folder, GOOD.replace("MINE", "GEN6FFF"))
@@ -223,6 +234,16 @@ MISTAKES = {
     "medium": ("ssd_cm", 'medium = "lead"\nssd_cm', "'lead' is unknown"),
     "not toml": ("sad_cm =", "sad_cm", "not a TOML file"),
     "energy twice": (r"(?s)(\[\[energies\]\].*)", r"\1\1", "6 MV FFF stands there twice"),
+    "two calibrations": (
+        r"dose_per_mu_gy = 0.01\n",
+        "dose_per_mu_gy = 0.01\nelectrons_per_mu = 1e13\n" + CALIBRATION,
+        "calibration: is stated beside electrons_per_mu",
+    ),
+    "no electrons": (
+        "dose_per_mu_gy = 0.01",
+        "dose_per_mu_gy = 0.01\nelectrons_per_mu = 0",
+        "must be greater than 0",
+    ),
     "calibration half": (r"\Z", "[energies.calibration]\nsigma = 1.0", "gy_per_history: is missing"),
 }
 

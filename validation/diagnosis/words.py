@@ -33,7 +33,7 @@ def calibration_sigma(calibration: Mapping[str, Mapping]) -> float | None:
 
 
 def _known(sigma: float | None) -> str:
-    return "" if sigma is None else f" (Monte Carlo's own calibration is known to {100 * sigma:.1f} %)"
+    return "" if not sigma else f" (Monte Carlo's own calibration is known to {100 * sigma:.1f} %)"
 
 
 def output(scale: float, fractions: int, known: float | None, energy: bool) -> str:
