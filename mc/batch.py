@@ -64,7 +64,7 @@ class PlacedBeam:
     cone : float, optional
         Diameter of the cone that is mounted on it, in the isocentre plane [cm].
     opening : (x1, x2, y1, y2), optional
-        What holds all that the collimators leave open, in the isocentre plane [cm].
+        What holds all that the collimators leave open, or what of it counts, in the isocentre plane [cm].
     """
 
     number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
@@ -255,18 +256,18 @@ def set_threads(threads: int | None) -> int:
     return numba.get_num_threads()
 
 
-def warm_up(simple_beams: bool = False, water: bool = False, between: Between | None = None) -> None:
+def warm_up(simple_beams: bool = False, water: bool = False, ways: Sequence[Between] = (Between(),)) -> None:
     """Compile `run_phase_space`, or load it from the cache, by transporting nothing in a little water.
 
-    With `simple_beams` `run_beam` too, with `between` also the kernel for phase spaces above collimators;
-    `water` chooses the kernels that score dose to water as well. What is handed over has the types of a real
-    run, since each other combination of types would be compiled anew.
+    With `simple_beams` `run_beam` too; `ways` are those that phase spaces go to the patient, straight and
+    through collimators; `water` chooses the kernels that score dose to water as well. What is handed over has
+    the types of a real run, since each other combination of types would be compiled anew.
     """
     physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = cuts_of(physics)
     tally, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
-    for collimator, solids in (Between(), between) if between else (Between(),):
+    for collimator, solids in ways:
         run_phase_space(
             np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
             np.ones(2), False, collimator, solids, 1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,

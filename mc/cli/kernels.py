@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from mc.config import Physics
-from mc.machine import Machine
+from mc.machine import BELOW, Machine
 from mc.parallel import World
 from phantoms.errors import InputError
 from phantoms.grid import Grid
@@ -24,17 +24,21 @@ def load_kernels(
     With `simple_beams` also those of water tanks and validation cases, with `water` those that score dose to
     water, too, with a `machine` those that go through its collimators.
     """
-    from mc.backends.cpu import warm_up
+    from mc.backends.cpu import Between, warm_up
     from mc.batch import between_of
 
-    cones = machine.collimators.cones if machine else None
-    between = between_of(machine, Physics(), cones.diameters_cm[0] if cones else None) if machine else None
+    ways = []
+    if machine is None or any(file.plane == BELOW for beam in machine.energies for file in beam.phase_spaces):
+        ways.append(Between())
+    if machine is not None:
+        cones = machine.collimators.cones
+        ways.append(between_of(machine, Physics(), cones.diameters_cm[0] if cones else None))
     with _kept():
         if ranks.rank == 0:
-            warm_up(simple_beams, water, between)
+            warm_up(simple_beams, water, ways)
         ranks.barrier()
         if ranks.rank > 0:
-            warm_up(simple_beams, water, between)
+            warm_up(simple_beams, water, ways)
 
 
 def load_gamma() -> None:

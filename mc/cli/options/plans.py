@@ -75,7 +75,7 @@ exit code: 0 done, 2 no curves (bad input)"""
 DEMO = """\
 Check the built-in plan: a real lumbar spine with a hip implant, five 6 MV FFF fields on L1, from the
 electrons on the linac's target to the report. The first run compiles the kernels, simulates the linac's head
-and keeps its phase space (14.5 MB) in the cache, about three minutes; the plan is then computed for at most
+and keeps its phase space (14.5 MB) in the cache, about two minutes; the plan is then computed for at most
 --max-time and ends at the uncertainty reached by then. `mcverify plan` on the same case starts from given
 phase spaces instead."""
 
@@ -230,7 +230,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("mcverify-demo"), help="result folder (%(default)s)"
     )
-    common.stopping(parser, max_time=80.0)
+    common.stopping(parser, max_time=100.0)
     common.computing(parser)
     common.checkpoints(parser)
 
