@@ -88,13 +88,13 @@ class Response:
         return fall > SURE * sigma
 
     def rises(self, k: int, best: np.ndarray) -> bool:
-        """Whether the cost rises from `best` to both ends of parameter `k` by more than noise can make it."""
-        ends = []
-        for end in (-1.0, 1.0):
+        """Whether the cost, a step to both sides of parameter `k`, is higher by more than noise."""
+        sides = []
+        for side in (-1.0, 1.0):
             at = best.copy()
-            at[k] = end
-            ends.append(self.difference(at, best))
-        return all(rise > SURE * sigma for rise, sigma in ends)
+            at[k] += side
+            sides.append(self.difference(at, best))
+        return all(rise > SURE * sigma for rise, sigma in sides)
 
     def minimum(self, starts: Sequence[Sequence[float]]) -> np.ndarray:
         """Where, within a step of the centre, the cost is least, looked for from `starts`."""

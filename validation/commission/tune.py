@@ -9,8 +9,8 @@ falls towards it by more than noise can make it, the next round starts from it. 
 lie near take part in its fit.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
-sigma (jackknife: transport and phase space). Where the cost does not rise to both sides by more than twice
-the sigma of the rise, or the minimum is not known within half a step, the scans do not determine the
+sigma (jackknife: transport and phase space). Where a step to both sides the cost is not higher by more than
+twice the sigma of the rise, or the minimum is not known within half a step, the scans do not determine the
 parameter, this is said, and unless the cost falls for certain the parameter stays where it was.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from validation.commission.cost import products
 from validation.commission.design import design
 from validation.commission.judge import jackknife
-from validation.commission.response import SURE, Response
+from validation.commission.response import Response
 
 ROUNDS = 4  # at most
 ON_BORDER = 0.98  # of a step: from here on a minimum may lie farther out
@@ -90,7 +90,7 @@ class Tuning:
     best, sigma : tuple of float
         Values at the least cost and their sigma.
     known : tuple of bool
-        Whether the minimum is known within `KNOWN`.
+        Whether the minimum is known within `KNOWN`, and the cost rises to both sides of it.
     on_border : tuple of bool
         Whether the search ended at the end of the range, so that the true minimum may lie beyond.
     cost, cost_sigma : float
@@ -112,11 +112,8 @@ class Tuning:
     curves: tuple[CostCurve, ...] = field(default=())
 
     def determined(self, k: int) -> bool:
-        """Whether the scans determine parameter `k`: its cost rises to both sides, by more than noise can."""
-        curve = self.curves[k]
-        least = np.interp(self.best[k], curve.values, curve.cost)
-        rise, sigma = curve.cost[[0, -1]] - least, curve.sigma[[0, -1]]
-        return self.known[k] and not self.on_border[k] and bool((rise > SURE * sigma).all())
+        """Whether the scans determine parameter `k`."""
+        return self.known[k] and not self.on_border[k]
 
 
 def tune(
@@ -151,14 +148,15 @@ def tune(
         if not (certain and search.go_on(best)):
             break
     sigma = np.array([jackknife(column) for column in response.minima_without(best).T])
+    rises = np.array([response.rises(k, best) for k in range(len(parameters))])
     if not certain:  # what noise alone may have moved stays where it was
-        best = np.where([response.rises(k, best) for k in range(len(parameters))], best, search.origin)
+        best = np.where(rises, best, search.origin)
     cost, cost_sigma = response.plain_cost(best)
     return Tuning(
         parameters=parameters,
         best=search.values(best),
         sigma=tuple(0.5 * (np.array(search.values(best + sigma)) - search.values(best - sigma))),
-        known=tuple(bool(s < KNOWN) for s in sigma),
+        known=tuple(bool(known) for known in rises & (sigma < KNOWN)),
         on_border=tuple(bool(b) for b in np.abs(best) >= ON_BORDER),
         cost=cost,
         cost_sigma=cost_sigma,

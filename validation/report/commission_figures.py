@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from validation.commission.judge import JudgedField, JudgedScan
 from validation.commission.tune import Tuning
@@ -48,6 +49,7 @@ def draw_cost(tuning: Tuning) -> Drawing:
                 if first <= run.values[k] <= last:
                     axis.errorbar(run.values[k], run.cost, run.sigma, fmt="o", ms=3, lw=0.7, color=MEASURED)
             axis.set(xlabel=f"{parameter.name} [{parameter.unit}]", ylabel="cost" if k == 0 else "")
+            axis.xaxis.set_major_locator(MaxNLocator(3))
             axis.grid(color="0.92", lw=0.5)
     text = (
         "Cost along each parameter, the others at their best values; the band is one sigma of the difference "
