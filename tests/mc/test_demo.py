@@ -30,7 +30,7 @@ def test_completes_whatever_the_verdict(tmp_path, monkeypatch):
     assert [main(["demo", "--out", str(tmp_path)]) for _ in range(3)] == [0, 0, 2]
     folder, options, *_ = asked[0]
     assert (folder / "RTPLAN.dcm").is_file() and options.machine == demo.MACHINE
-    assert parse(["demo"]).max_time == 100.0  # five minutes in all, head, compile and report included
+    assert parse(["demo"]).max_time == 80.0  # five minutes in all, head, compile and report included
 
 
 def test_its_linac_is_that_of_the_case(machine):
