@@ -160,7 +160,7 @@ def run_phase_space(
                     )
                     u, v, w = mirror[0] * particles[p, 5], mirror[1] * particles[p, 6], particles[p, 7]
                     weight = float(particles[p, 8])
-                    if weight < least:
+                    if 0.0 < weight < least:
                         number, rng = uniform(rng)
                         if number * least >= weight:
                             continue

@@ -66,7 +66,7 @@ size = [4.0, 4.0, 4.0]
 quick_repeats = 4
 repeats = 5
 [head]
-histories = 200
+histories = 400
 recorded = 0.5
 most = 3
 half_field = 1.0
@@ -99,7 +99,7 @@ def test_small_run(tmp_path):
     assert [check.name.split(":")[0] for check in verdict.checks] == ["files", "seeds"]
     # four repeats tell the ratio to 40 % or so
     assert all(abs(check.value) < 80 and 0 < check.sigma < 80 for check in verdict.checks)
-    assert verdict.histories == 4 * 200 * (2 * 4 * 2 + 1.5)
+    assert verdict.histories == 4 * 400 * (2 * 4 * 2 + 1.5)
     assert "Dmean, cube of 1 cm" in verdict.as_dict()["stated_over_true_of_dvh_metrics"]["seeds"]
     verdict.draw(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
