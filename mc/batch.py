@@ -97,7 +97,8 @@ class PlacedBeam:
 def between_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
     """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
     materials = collimator_materials(machine.collimators)
-    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics))
+    followed = True if machine.collimators.electrons else None
+    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
 
 
 def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:

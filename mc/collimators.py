@@ -117,6 +117,7 @@ class Collimators:
     jaws: tuple[Jaws, ...] = ()
     leaves: Leaves | None = None
     cones: Cones | None = None
+    electrons: bool = False  # whether those that photons set free in the solids are followed
 
     @property
     def materials(self) -> tuple[Material, ...]:
@@ -131,6 +132,7 @@ def read_collimators(table: Table) -> Collimators:
         jaws=tuple(_jaws(entry) for entry in table.tables("jaws")) if "jaws" in table else (),
         leaves=_leaves(table.table("mlc")) if "mlc" in table else None,
         cones=_cones(table.table("cones")) if "cones" in table else None,
+        electrons=table.flag("electrons", default=False),
     )
     table.finish()
     axes = [jaws.axis for jaws in collimators.jaws]

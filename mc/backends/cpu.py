@@ -12,13 +12,15 @@ from numba import prange
 
 from mc.config import Physics
 from mc.geometry import voxels
+from mc.geometry.collimator import Collimator
 from mc.jit import njit
 from mc.rng import stream, uniform
 from mc.sampling import ENERGY_MAX, azimuth
 from mc.source.beams import Beam, sample_beam
-from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
 from mc.source.delivery import first_state, fixed, sample_state
 from mc.tables import Tables, build_tables
+from mc.transport.collimation import OUT_COLUMNS, OUT_ROWS, collimate
+from mc.transport.freed import room_for
 from mc.transport.history import Cuts, make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS, STACK_DEPTH, escape, push
 from mc.transport.replay import new_tracks
@@ -46,11 +48,12 @@ _cascade = make_cascade(voxels)
 class Between(NamedTuple):
     """What lies between phase space and patient: nothing, or the collimators of a machine.
 
-    Kernels take the two apart, since the compiler hands no tuples of tuples to threads.
+    Kernels take them apart, since the compiler hands no tuples of tuples to threads.
     """
 
     collimator: Collimator | None = None
     tables: Tables | None = None  # of the collimator's materials
+    electrons: bool | None = None  # True: those set free in the solids are followed
 
 
 @njit
@@ -100,7 +103,7 @@ def _to_patient(state, a, b, c, d, e, f):
 
 @njit(parallel=True, cache=True, _nrt=True)
 def run_phase_space(
-    particles, starts, first_history, delivery, target_z, mirror, rotate, collimator, solids,
+    particles, starts, first_history, delivery, target_z, mirror, rotate, collimator, solids, electrons,
     scale, least, beam, replica, seed, geo, tables, cuts, tallies, rows,
 ):  # fmt: skip
     """Transport the original histories of a piece of phase space.
@@ -125,6 +128,8 @@ def run_phase_space(
         The collimators between the phase space and the patient.
     solids : Tables or None
         Of the collimators' materials.
+    electrons : True or None
+        Whether electrons that are set free in the collimators are followed. Kernels of their own.
     scale : float
         Factor on the particles' weights.
     least : float
@@ -140,6 +145,7 @@ def run_phase_space(
         stack, tracks = np.empty((STACK_DEPTH, STACK_COLUMNS)), new_tracks()
         state, output = first_state(delivery), delivery.output[0]
         out, c, s = np.empty((OUT_ROWS, OUT_COLUMNS)), 1.0, 0.0
+        scrap = room_for(electrons, collimator)
         counters = np.zeros(N_COUNTERS, np.int64)  # rows of two threads share a cache line
         tally = part_of(tallies, geo.density.shape[0], worker)
         chunk = atomic_add(turn, 0, 1)
@@ -180,7 +186,7 @@ def run_phase_space(
                         count, rng = collimate(
                             kind, energy, x, y, z, norm * u, norm * v, norm * w, weight,
                             collimator, state.jaws, state.leaves, solids, cuts,
-                            counters, out, rng,
+                            counters, out, scrap, rng,
                         )  # fmt: skip
                         for k in range(count):
                             x, y, z, u, v, w = _to_patient(
@@ -267,10 +273,10 @@ def warm_up(simple_beams: bool = False, water: bool = False, ways: Sequence[Betw
     geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
     cuts = cuts_of(physics)
     tally, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
-    for collimator, solids in ways:
+    for way in ways:
         run_phase_space(
             np.empty((0, 9), np.float32), np.zeros(1, np.int64), 0, fixed(np.eye(3), np.zeros(3)), 0.0,
-            np.ones(2), False, collimator, solids, 1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+            np.ones(2), False, *way, 1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
         )  # fmt: skip
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)

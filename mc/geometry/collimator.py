@@ -107,7 +107,7 @@ def end_at(collimator, k, place, z):
 
 
 @njit
-def _clip(f, df, a, b):
+def clip(f, df, a, b):
     """The part of [a, b] where f + df t <= 0; empty if it ends before it begins."""
     if df > 0.0:
         return a, min(b, -f / df)
@@ -133,8 +133,8 @@ def in_end(collimator, k, place, s, ds, z, dz, a, b):
     """The part of the flight [a, b], which lies within the layer, in the solid of a bank 1."""
     ends = collimator.ends[k]
     if ends == FOCUSED:
-        return _clip(s - place * z, ds - place * dz, a, b)
-    flat_a, flat_b = _clip(s - place, ds, a, b)
+        return clip(s - place * z, ds - place * dz, a, b)
+    flat_a, flat_b = clip(s - place, ds, a, b)
     if ends == FLAT:
         return flat_a, flat_b
     middle = 0.5 * (collimator.measures[k, UPPER] + collimator.measures[k, LOWER])
@@ -150,6 +150,15 @@ def in_end(collimator, k, place, s, ds, z, dz, a, b):
 @njit
 def in_bore(collimator, k, x, dx, y, dy, z, dz, a, b):
     """The part of the flight [a, b] within the bore of a cone."""
+    if dz < 0.0:  # the same line, the other way round
+        c, d = _in_bore_downwards(collimator, k, x, -dx, y, -dy, z, -dz, -b, -a)
+        return -d, -c
+    return _in_bore_downwards(collimator, k, x, dx, y, dy, z, dz, a, b)
+
+
+@njit
+def _in_bore_downwards(collimator, k, x, dx, y, dy, z, dz, a, b):
+    """The same for a flight that does not rise."""
     slope = collimator.measures[k, RADIUS] / collimator.sad
     if collimator.ends[k] == FLAT:
         return _within_circle(x, dx, y, dy, slope * collimator.measures[k, LOWER], a, b)
@@ -159,7 +168,7 @@ def in_bore(collimator, k, x, dx, y, dy, z, dz, a, b):
     rest = x * x + y * y - slope * slope * z * z
     root = half * half - square * rest
     if abs(square) < 1e-14:
-        return _clip(rest, 2.0 * half, a, b)
+        return clip(rest, 2.0 * half, a, b)
     if root <= 0.0:
         return (a, b) if rest <= 0.0 and square < 0.0 else (a, a)
     root = math.sqrt(root)
@@ -217,9 +226,11 @@ def side_shift(collimator, k, band, z):
 def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation, left, spent):
     """Fly through [a, b] of the leaves; s along, q across the motion. See `_spend`."""
     boundaries, pairs = collimator.boundaries, collimator.boundaries.size - 1
-    for band in range(collimator.shifts.size):
-        t = max(a, (collimator.bands[band] - z) / dz)
-        until = min(b, (collimator.bands[band + 1] - z) / dz)
+    bands, up = collimator.shifts.size, int(dz < 0.0)
+    for i in range(bands):
+        band = bands - 1 - i if up else i
+        t = max(a, (collimator.bands[band + up] - z) / dz)
+        until = min(b, (collimator.bands[band + 1 - up] - z) / dz)
         if t >= until:
             continue
         r = q - side_shift(collimator, k, band, z)
@@ -229,12 +240,12 @@ def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation,
             c, d, leave, step = t, until, until, 0
             if j > 0:
                 f, df = r - boundaries[j] * z, dr - boundaries[j] * dz
-                c, d = _clip(collimator.half_gap - f, -df, c, d)
+                c, d = clip(collimator.half_gap - f, -df, c, d)
                 if df < 0.0 and -f / df < leave:
                     leave, step = -f / df, -1
             if j < pairs - 1:
                 f, df = r - boundaries[j + 1] * z, dr - boundaries[j + 1] * dz
-                c, d = _clip(f + collimator.half_gap, df, c, d)
+                c, d = clip(f + collimator.half_gap, df, c, d)
                 if df > 0.0 and -f / df < leave:
                     leave, step = -f / df, 1
             if c < d:
@@ -253,7 +264,7 @@ def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation,
 
 @njit
 def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
-    """Fly downwards until `left` mean free paths are spent in solids, or as far as `end`.
+    """Fly until `left` mean free paths are spent in solids, or as far as `end`.
 
     Parameters
     ----------
@@ -267,7 +278,7 @@ def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
     i, f : int, float
         Interval of the energy grid and fraction within it.
     w : float
-        Above 0.
+        Not 0.
     end : float
         [cm]
     left : float
@@ -281,13 +292,14 @@ def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
     spent : float
         Mean free paths passed.
     """
-    spent = 0.0
-    for k in range(collimator.shape.size):
+    spent, layers, up = 0.0, collimator.shape.size, w < 0.0
+    for number in range(layers):
+        k = layers - 1 - number if up else number
         shape = collimator.shape[k]
         if shape == LEAVES and leaves.size == 0:
             continue
-        a = max(0.0, (collimator.measures[k, UPPER] - z) / w)
-        b = min(end, (collimator.measures[k, LOWER] - z) / w)
+        a = max(0.0, (collimator.measures[k, LOWER if up else UPPER] - z) / w)
+        b = min(end, (collimator.measures[k, UPPER if up else LOWER] - z) / w)
         if a >= b:
             continue
         m = collimator.material[k]

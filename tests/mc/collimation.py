@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from mc.collimators import Block, Collimators, Cones, Ends, Jaws, Leaves
-from mc.source.collimator import Collimator, build_collimator
+from mc.geometry.collimator import Collimator
+from mc.source.collimator import build_collimator
 from phantoms.materials import load_materials
 
 SAD = 100.0

@@ -75,6 +75,7 @@ def test_entries():
     assert (leaves.gap_cm, leaves.tongue_cm, leaves.tilt_rad) == (0.005, 0.04, 0)
     assert cones.diameters_cm == (0.5, 1.0) and cones.bore == "focused"
     assert [material.name for material in found.materials] == ["tungsten", "lead"]
+    assert not found.electrons and read("electrons = true\n" + GOOD).electrons
 
 
 def test_plain_sides_need_no_tongue():

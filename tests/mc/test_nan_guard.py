@@ -73,7 +73,7 @@ def follow(phantom, tables, cuts, particles, rim=0.0, water=True):
     rows = np.zeros((4, N_COUNTERS), np.int64)
     cpu.run_phase_space(
         particles.astype(np.float32), np.arange(len(particles) + 1), 0,
-        fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, None, None,
+        fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, *cpu.Between(),
         1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return merge(tally, geometry.density.size), rows.sum(axis=0)

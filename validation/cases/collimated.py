@@ -8,15 +8,17 @@ import numpy as np
 
 from mc.batch import PlacedBeam
 from mc.config import Physics
+from mc.geometry.collimator import Collimator
 from mc.jit import njit
 from mc.rng import stream
 from mc.run import StopRule, simulate
-from mc.source.collimator import OUT_COLUMNS, OUT_ROWS, Collimator, collimate
 from mc.source.delivery import fixed
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
 from mc.source.phase_space_writer import write_phase_space
 from mc.spread import REPEATS
 from mc.tables import Tables
+from mc.transport.collimation import OUT_COLUMNS, OUT_ROWS, collimate
+from mc.transport.freed import room_for
 from mc.transport.history import Cuts
 from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS
 from phantoms.phantom import Phantom
@@ -25,9 +27,12 @@ ROOM = 2  # rows of result for each particle sent; few send out more than one
 
 
 @njit(_nrt=True)
-def send(particles, starts, collimator, jaws, leaves, tables, cuts, counters, seed, result, history):
+def send(
+    particles, starts, collimator, jaws, leaves, tables, cuts, electrons, counters, seed, result, history
+):
     """Send histories of particles (n, 9) through; fills `result` (m, 9), `history` (m,); their number."""
     out = np.empty((OUT_ROWS, OUT_COLUMNS))
+    scrap = room_for(electrons, collimator)
     n = 0
     for h in range(starts.size - 1):
         rng = stream(seed, 0, 0, h, 0)
@@ -35,7 +40,7 @@ def send(particles, starts, collimator, jaws, leaves, tables, cuts, counters, se
             r = particles[p]
             count, rng = collimate(
                 int(r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8],
-                collimator, jaws, leaves, tables, cuts, counters, out, rng,
+                collimator, jaws, leaves, tables, cuts, counters, out, scrap, rng,
             )  # fmt: skip
             for c in range(count):
                 if n == result.shape[0]:
@@ -57,8 +62,9 @@ def collimated(
     tables: Tables,
     cuts: Cuts,
     seed: int = 1,
+    electrons: bool | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What emerges, rows (m, 9) as of `mc.source.collimator.collimate`, and the history of each.
+    """What emerges, rows (m, 9) as of `mc.transport.collimation.collimate`, and the history of each.
 
     Parameters
     ----------
@@ -66,11 +72,16 @@ def collimated(
         Rows likewise, above the collimators.
     starts : (histories + 1,) int64
         First particle of each history.
+    electrons : True or None
+        Whether electrons that are set free in the solids are followed.
     """
     room = ROOM * len(particles) + 100
     result, history = np.empty((room, OUT_COLUMNS)), np.empty(room, np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
-    n = send(particles, starts, collimator, jaws, leaves, tables, cuts, counters, seed, result, history)
+    n = send(
+        particles, starts, collimator, jaws, leaves, tables, cuts, electrons,
+        counters, seed, result, history,
+    )  # fmt: skip
     if counters[LOST] or counters[OVERFLOWS]:
         raise RuntimeError(f"{counters[LOST]} particles lost, {counters[OVERFLOWS]} overflows")
     return result[:n], history[:n]

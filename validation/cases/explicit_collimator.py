@@ -1,9 +1,9 @@
-"""Full transport through collimators, as the check on `mc.source.collimator`.
+"""Full transport through collimators, as the check on `mc.transport.collimation`.
 
 Photons by delta tracking (Woodcock et al., ANL-7050, 1965) with every interaction and every order; electrons
 and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. What is
 solid is told by a test of single points, written for this check alone; where a track leaves a solid is found
-by bisection. Nothing of `mc.geometry.collimator` is used. Slow, and for photons that emerge only.
+by bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.within` is used. Slow.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mc.collimators import Block, Collimators, Cones, Jaws, Leaves
 from mc.jit import njit
 from mc.rng import stream, uniform
 from mc.sampling import energy_position
-from mc.transport.electron import make_electron
+from mc.transport.electron import ANALOGUE, make_electron
 from mc.transport.particle import PHOTON, STACK_COLUMNS, push
 from mc.transport.photon import interact
 from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, medium_tally
 from phantoms.materials import Material
 
 AIR, OUTSIDE = -1, -2  # regions; the solids are numbered from 0
-IN_SOLID, IN_AIR = 0.004, 0.2  # a step of a charged particle after which its region is looked up [cm]
+STEP = 0.002  # of a charged particle, after which its region is looked up: less than gaps of leaves [cm]
 HALVINGS = 24
 STACK = 4096
 JAW_PAIR, LEAF_PAIRS, HOLE = range(3)
@@ -92,7 +92,7 @@ def place_solids(
     leaves: np.ndarray,
     cone: float = 0.0,
 ) -> Solids:
-    """Collimators at given positions; arguments as of `mc.source.collimator`."""
+    """Collimators at given positions; arguments as of `mc.transport.collimation`."""
     blocks: list[Block] = [*collimators.jaws]
     blocks += [collimators.leaves] if collimators.leaves is not None and leaves.size else []
     blocks += [collimators.cones] if collimators.cones is not None else []
@@ -195,7 +195,7 @@ def _inverse(cosine):
 def _boundary(geo, cell, x, y, z, iu, iv, iw):
     """Distance to the face ahead, or a step within the region; and for a face the region there."""
     u, v, w = 1.0 / iu, 1.0 / iv, 1.0 / iw
-    far = IN_AIR if cell[0] == AIR else IN_SOLID
+    far = STEP
     if region(geo, x + far * u, y + far * v, z + far * w) == cell[0]:
         return far, cell[0]
     near = 0.0
@@ -215,12 +215,19 @@ def _clearance(geo, cell, x, y, z):
 
 @njit
 def _longest_step(geo, x, y, z):
-    return IN_AIR
+    return STEP
 
 
 @njit
 def _cross(geo, cell, face, iu, iv, iw):
     return (face,), face != OUTSIDE
+
+
+@njit
+def _depart(kind, energy, x, y, z, u, v, w, weight, cuts, tally, stack, depth, counters, rng):
+    """Hand a charged particle that has left back to the stack. Returns its depth and rng."""
+    depth = push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, 0, counters)
+    return depth, rng
 
 
 _transport_electron = make_electron(
@@ -229,6 +236,7 @@ _transport_electron = make_electron(
         boundary=_boundary, clearance=_clearance, longest_step=_longest_step, cross=_cross,
     ),
     3.0,
+    ANALOGUE._replace(depart=_depart),
 )  # fmt: skip
 
 
@@ -265,9 +273,9 @@ def _track_photon(energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, st
 
 @njit(_nrt=True)
 def transport(particles, starts, geo, tables, cuts, tally, counters, seed, result, history):
-    """Transport histories of photons (n, 9) in phase-space coordinates; see `mc.source.collimator.collimate`.
+    """Transport histories of particles (n, 9) in phase-space coordinates, as. `mc.transport.collimation.collimate`.
 
-    Fills `result` (m, 9) and `history` (m,) with the photons that emerge; returns their number.
+    Fills `result` (m, 9) and `history` (m,) with what emerges; returns their number.
     """
     stack = np.empty((STACK, STACK_COLUMNS))
     n = 0
@@ -283,20 +291,23 @@ def transport(particles, starts, geo, tables, cuts, tally, counters, seed, resul
                 kind, energy, weight = int(stack[depth, 0]), stack[depth, 1], stack[depth, 8]
                 x, y, z = stack[depth, 2], stack[depth, 3], stack[depth, 4]
                 u, v, w = stack[depth, 5], stack[depth, 6], stack[depth, 7]
-                if kind != PHOTON:
+                emerged = z >= geo.lower[geo.kind.size - 1] and w > 0.0
+                if kind != PHOTON and region(geo, x, y, z) != OUTSIDE:
                     depth, rng = _transport_electron(
                         kind, energy, x, y, z, u, v, w, weight,
                         geo, tables, cuts, tally, stack, depth, counters, rng,
                     )  # fmt: skip
                     continue
-                emerged, x, y, z, depth, rng = _track_photon(
-                    energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng
-                )
+                if kind == PHOTON:
+                    emerged, x, y, z, depth, rng = _track_photon(
+                        energy, x, y, z, u, v, w, weight,
+                        geo, tables, cuts, tally, stack, depth, counters, rng,
+                    )  # fmt: skip
                 if emerged and n == result.shape[0]:
                     counters[LOST] += 1
                 elif emerged:
                     row = result[n]
-                    row[0], row[1], row[2], row[3], row[4] = PHOTON, energy, x, -y, z
+                    row[0], row[1], row[2], row[3], row[4] = kind, energy, x, -y, z
                     row[5], row[6], row[7], row[8] = u, -v, w, weight
                     history[n] = h
                     n += 1
@@ -306,7 +317,7 @@ def transport(particles, starts, geo, tables, cuts, tally, counters, seed, resul
 def explicit(
     particles: np.ndarray, starts: np.ndarray, solids: Solids, tables, cuts, seed: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Photons (m, 9) that emerge, and the histories they belong to; see `transport`."""
+    """Particles (m, 9) that emerge, and the histories they belong to; see `transport`."""
     room = 4 * len(particles) + 1000
     result, history = np.empty((room, 9)), np.empty(room, np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)

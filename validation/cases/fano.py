@@ -150,7 +150,7 @@ class FanoSource:
         rows = cpu.empty_rows()
         cpu.run_phase_space(
             particles, np.arange(electrons + 1), number * electrons,
-            fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, None, None, 1.0, 0.0,
+            fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, *cpu.Between(), 1.0, 0.0,
             0, 0, 1, self._geometry, self._tables, self._cuts, tally, rows,
         )  # fmt: skip
         medium = merge(tally, self._geometry.density.size).medium

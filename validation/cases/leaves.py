@@ -1,8 +1,8 @@
 """Cases of kind `leaves`: leaf patterns of a shipped machine against explicit transport; mean transmission.
 
 Photons from a point, uniform over the field, pass jaws at 10 x 10 cm and the leaves in both ways: that of
-`mc.source.collimator` and the full transport of `explicit_collimator`. Judged is the energy fluence in the
-isocentre plane along and across the motion of the leaves, in parts of the open field's. The mean
+`mc.transport.collimation` and the full transport of `explicit_collimator`. Judged is the energy fluence in
+the isocentre plane along and across the motion of the leaves, in parts of the open field's. The mean
 transmission is the dose through closed leaves over that of the open field, averaged over the middle of a
 10 x 10 cm field at 5 cm depth in water at an SSD of 95 cm (the conditions of Kim et al., Med Phys 28 (2001)
 2497).
