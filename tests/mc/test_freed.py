@@ -1,4 +1,4 @@
-"""Electrons that photons set free in collimators: where they are, how many come out, and the dose they give."""
+"""Electrons that photons set free in collimators: their geometry, how many come out, and what they give."""
 
 from __future__ import annotations
 

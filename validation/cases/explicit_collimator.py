@@ -273,7 +273,7 @@ def _track_photon(energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, st
 
 @njit(_nrt=True)
 def transport(particles, starts, geo, tables, cuts, tally, counters, seed, result, history):
-    """Transport histories of particles (n, 9) in phase-space coordinates, as. `mc.transport.collimation.collimate`.
+    """Transport histories of particles (n, 9), rows of `mc.transport.collimation`.
 
     Fills `result` (m, 9) and `history` (m,) with what emerges; returns their number.
     """
