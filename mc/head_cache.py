@@ -87,6 +87,14 @@ def head_phase_space(
     return header
 
 
+def forget_head(header: Path) -> None:
+    """Take a phase space that `head_phase_space` made out of the cache, when all ranks have done with it."""
+    world = parallel.world()
+    world.barrier()
+    if world.rank == 0:
+        shutil.rmtree(header.parent, ignore_errors=True)
+
+
 def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> BeamQuality:
     """The beam with the phase space of its head behind those the machine file names.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mc.config import Physics
+from mc.head_cache import forget_head
 from mc.machine import Machine
 from mc.provenance import provenance
 from mc.run import Progress
@@ -29,7 +31,8 @@ SCHEMA = "mcverify commissioning"
 SCHEMA_VERSION = 1
 UNCERTAINTY = 0.004  # relative transport sigma asked of the curves
 SEARCH_UNCERTAINTY = 0.012  # and of those of a search
-SEARCH_ELECTRONS = 500_000
+SEARCH_ELECTRONS = 100_000
+LAST_ROUND = 3  # times as long are the runs of a search's last round
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Effort:
     search_electrons : int
         On the target, for each head of a search.
     search_uncertainty : float
-        As `uncertainty`, of the runs of a search.
+        As `uncertainty`, of the runs of a search. Its last round is `LAST_ROUND` times as long.
     """
 
     uncertainty: float = UNCERTAINTY
@@ -231,23 +234,32 @@ def tune_source(
         )
     quality = fields[0].quality
     parameters = parameters_of(machine, quality.head, names)
-    search = replace(effort, uncertainty=effort.search_uncertainty)
     runs = []
 
-    def residuals_at(values: dict[str, float]) -> np.ndarray:
+    def residuals_at(values: dict[str, float], times: int = 1) -> np.ndarray:
         runs.append(values)
         prefix = f"tuning, run {len(runs)} ({_stated(values)}): "
         tried, beam = with_tuned(machine, quality, values)
-        beam = for_search(beam, fields, effort.search_electrons)
+        beam = for_search(beam, fields, times * effort.search_electrons)
         shaped = [replace(field, quality=beam) for field in fields]
-        return residuals(compute_fields(tried, shaped, physics, search, listener, prefix), criteria)
+        search = replace(effort, uncertainty=effort.search_uncertainty / times**0.5)
+        computed = compute_fields(tried, shaped, physics, search, listener, prefix)
+        if beam.head != quality.head:
+            forget_heads(computed)
+        return residuals(computed, criteria)
 
-    found = tune(parameters, residuals_at)
+    found = tune(parameters, residuals_at, closer_at=partial(residuals_at, times=LAST_ROUND))
     best = rounded({p.name: value for p, value in zip(parameters, found.best, strict=True)})
     tuned, beam = with_tuned(machine, quality, best)
     listener.stage(f"tuned: {_stated(best)}")
     energies = tuple(beam if each is quality else each for each in machine.energies)
     return found, replace(tuned, energies=energies), tuple(replace(f, quality=beam) for f in fields)
+
+
+def forget_heads(computed: Sequence[ComputedField]) -> None:
+    """Take phase spaces out of the user's cache that served these fields and serve no other."""
+    for header in {space.file for each in computed for space in each.field.quality.phase_spaces}:
+        forget_head(header)
 
 
 def _stated(values: Mapping[str, float]) -> str:

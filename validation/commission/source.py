@@ -15,7 +15,7 @@ from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
 # A head in a search: photons towards the fields are split more, by electrons of their own.
-SPLITTING, SHARE = 1000, 0.75  # of these, and of the electrons that make them
+SPLITTING, SHARE = 5000, 0.75  # of these, and of the electrons that make them
 ROOM = 1.15  # radius of where they go, in that of the fields' farthest corner
 WIDE_SPLITTING = 200  # of photons past the fields, which reach the scans through the collimators
 

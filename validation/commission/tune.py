@@ -6,7 +6,8 @@ The *curves*, not the cost, are fitted (`validation.commission.response`), for c
 changes; the cost is then known everywhere in between. Every run tells of every parameter, so runs may be
 short. The minimum is looked for within the steps and nowhere else: where it lies on the border, and the cost
 falls towards it by more than noise can make it, the next round starts from it. Runs of earlier rounds that
-lie near take part in its fit.
+lie near take part in its fit. About the minimum found a last round of longer runs, its steps shorter, tells
+what is small: there the fit owes nothing to how curves bend farther off.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
 sigma (jackknife: transport and phase space). Where a step to both sides the cost is not higher by more than
@@ -33,6 +34,7 @@ NEAR = 2.01  # steps from the centre of a round: runs of earlier ones that take 
 STARTS = (-0.7, 0.0, 0.7)  # of the search, in steps
 CURVE_POINTS = 41
 KNOWN = 0.5  # steps: largest sigma of a parameter that is determined
+LAST_STEPS = 0.75  # of the last round, in those of the search
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Tuning:
     cost, cost_sigma : float
         At the minimum, from the curves between the runs; noise not weighed, as of a run that has little.
     evaluations : tuple of Evaluation
-        All runs, in their order.
+        All runs of the search, or those of its last round, in their order.
     curves : tuple of CostCurve
         One for each parameter.
     """
@@ -120,6 +122,7 @@ def tune(
     parameters: Sequence[Parameter],
     residuals_at: Callable[[dict[str, float]], np.ndarray],
     on_run: Callable[[dict[str, float]], None] = lambda _: None,
+    closer_at: Callable[[dict[str, float]], np.ndarray] | None = None,
 ) -> Tuning:
     """Find the values of the least cost.
 
@@ -130,23 +133,34 @@ def tune(
         Residuals (`validation.commission.cost.residuals`) of a run with the values of all parameters.
     on_run : callable
         Called with the values before every run.
+    closer_at : callable, optional
+        As `residuals_at`, with less noise: for the last round. Without, there is none.
     """
     parameters = tuple(parameters)
-    runs: dict[tuple[float, ...], np.ndarray] = {}
     search = _Search(parameters)
-    for _ in range(ROUNDS):
+
+    def run_round(runs: dict[tuple[float, ...], np.ndarray], at: Callable[[dict[str, float]], np.ndarray]):
+        """Fit the round about the centre, its minimum, and whether the cost falls to it for certain."""
         for values in search.round():
             if values not in runs:
                 named = {p.name: value for p, value in zip(parameters, values, strict=True)}
                 on_run(named)
-                runs[values] = residuals_at(named)
+                runs[values] = at(named)
         places = search.places(runs)
         near = (np.abs(places) <= NEAR).all(axis=1)
         response = Response(places[near], np.array(list(runs.values()))[near])
         best = response.minimum(list(product(STARTS, repeat=len(parameters))))
-        certain = response.falls(search.origin, best)
+        return response, best, response.falls(search.origin, best)
+
+    runs: dict[tuple[float, ...], np.ndarray] = {}
+    for _ in range(ROUNDS):
+        response, best, certain = run_round(runs, residuals_at)
         if not (certain and search.go_on(best)):
             break
+    if closer_at is not None:
+        search.come_closer(best if certain else search.origin)
+        runs = {}
+        response, best, certain = run_round(runs, closer_at)
     sigma = np.array([jackknife(column) for column in response.minima_without(best).T])
     rises = np.array([response.rises(k, best) for k in range(len(parameters))])
     if not certain:  # what noise alone may have moved stays where it was
@@ -186,6 +200,13 @@ class _Search:
 
     def _move_to(self, place: np.ndarray) -> None:
         self._centre = np.clip(place, self._least + self._steps, self._most - self._steps)
+
+    def come_closer(self, point: np.ndarray) -> None:
+        """Move the centre to a point and shorten the steps."""
+        start, place = (self._centre + each * self._steps for each in (self.origin, point))
+        self._steps = LAST_STEPS * self._steps
+        self._move_to(place)
+        self.origin = (start - self._centre) / self._steps
 
     def values(self, point: np.ndarray) -> tuple[float, ...]:
         """Values of the parameters at a point."""

@@ -106,15 +106,16 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         "--tune-electrons",
         metavar="N",
         type=units.count,
-        default=500_000,
-        help="on the target, for each head of the search (default: 500000)",
+        default=100_000,
+        help="on the target, for each head of the search; three times as many in its last round "
+        "(default: 100000)",
     )
     parser.add_argument(
         "--tune-uncertainty",
         metavar="PERCENT",
         type=units.percentage,
         default=0.012,
-        help="transport sigma of the curves of the search (default: 1.2%%)",
+        help="transport sigma of the curves of the search, higher than of its last round (default: 1.2%%)",
     )
     parser.add_argument(
         "--criteria",

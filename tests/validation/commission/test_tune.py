@@ -187,6 +187,24 @@ def test_minimum_beyond_the_first_range_is_followed():
     assert len(ran) == len(set(ran)) == 4  # what was run already is not run again
 
 
+def test_last_round_comes_closer():
+    """Its runs lie about the minimum of the search, nearer than those, and have the last word."""
+    far, near = [], []
+
+    def residuals_at(values):
+        far.append(values["energy"])
+        return source((6.1,), 0.0, 1)(values)
+
+    def closer_at(values):
+        near.append(values["energy"])
+        return source((6.12,), 0.0, 1)(values)
+
+    found = tune([energy()], residuals_at, closer_at=closer_at)
+    assert found.best[0] == pytest.approx(6.12, abs=1e-3) and len(found.evaluations) == 3
+    step = 0.5 * (max(far) - min(far))
+    assert sorted(near) == pytest.approx([6.1 - 0.75 * step, 6.1, 6.1 + 0.75 * step], abs=1e-3)
+
+
 def test_limit_is_never_passed():
     ran = []
     found = tune([energy(most=6.5)], source((7.5,), 0.0, 1), on_run=lambda v: ran.append(v["energy"]))
