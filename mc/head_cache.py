@@ -88,11 +88,22 @@ def head_phase_space(
 
 
 def forget_head(header: Path) -> None:
-    """Take a phase space that `head_phase_space` made out of the cache, when all ranks have done with it."""
+    """Take a phase space that `head_phase_space` made out of the cache, when all ranks have done with it.
+
+    Raises
+    ------
+    ValueError
+        If it does not lie in the cache.
+    """
+    folder = header.parent
+    if folder.parent != _cache():
+        raise ValueError(f"{header} is not a phase space of the cache")
     world = parallel.world()
     world.barrier()
-    if world.rank == 0:
-        shutil.rmtree(header.parent, ignore_errors=True)
+    if world.rank == 0 and folder.is_dir():
+        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")  # never half a folder by its name
+        folder.rename(partial)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> BeamQuality:
@@ -127,6 +138,10 @@ def with_heads(machine: Machine, qualities: Iterable[BeamQuality], **options) ->
     )
 
 
+def _cache() -> Path:
+    return Path(platformdirs.user_cache_dir("mcverify")) / "phase-spaces"
+
+
 def _folder(machine: Machine, quality: BeamQuality, seed: int) -> Path:
     materials, _ = lay_out(quality.head)
     facts = (
@@ -137,4 +152,4 @@ def _folder(machine: Machine, quality: BeamQuality, seed: int) -> Path:
         __version__,
     )
     key = sha256(repr(facts).encode()).hexdigest()[:32]
-    return Path(platformdirs.user_cache_dir("mcverify")) / "phase-spaces" / key
+    return _cache() / key

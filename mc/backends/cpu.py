@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
@@ -53,7 +53,7 @@ class Between(NamedTuple):
 
     collimator: Collimator | None = None
     tables: Tables | None = None  # of the collimator's materials
-    electrons: bool | None = None  # True: those set free in the solids are followed
+    electrons: Literal[True] | None = None  # True: those set free in the solids are followed
 
 
 @njit

@@ -140,8 +140,10 @@ def way_out(placed, k, x, y, z, u, v, w):
             _, far = clip(-high, dr - collimator.boundaries[j + 1] * w, 0.0, far)
     if s < end_at(collimator, k, one, z):
         a, b = in_end(collimator, k, one, s, ds, z, w, 0.0, far)
-    else:
+    elif -s < end_at(collimator, k, two, z):
         a, b = in_end(collimator, k, two, -s, -ds, z, w, 0.0, far)
+    else:  # carried just out of it
+        return 0.0
     return max(0.0, b) if a < b else 0.0
 
 
@@ -198,9 +200,11 @@ def _to_end(collimator, k, place, s, z):
 
 @njit
 def clearance(placed, cell, x, y, z):
-    """A distance no farther than to any surface [cm] but the upper one, where nothing returns from."""
+    """A distance no farther than to any surface [cm] but those above, where next to nothing returns from."""
     collimator, k = placed.collimator, cell[0]
     below = collimator.measures[k, LOWER] - z
+    if collimator.shape[k] == LEAVES:  # a tongue may end there
+        below = collimator.bands[_band_of(collimator, z) + 1] - z
     if collimator.shape[k] == CONE:
         slope = collimator.measures[k, RADIUS] / collimator.sad
         rho = math.sqrt(x * x + y * y)

@@ -1,8 +1,9 @@
 """What photons set free in the solids of a collimator, followed with all that comes of it.
 
-Every interaction is that of `mc.transport.photon`, charged particles are those of `mc.transport.electron`
-over `mc.geometry.within`, with the photons they radiate and fluorescence. Left out is what charged particles
-radiate that cannot leave their solid, and photons that turn back up.
+So are charged particles from above that meet a solid. Every interaction is that of `mc.transport.photon`;
+charged particles are those of `mc.transport.electron` over `mc.geometry.within`, with the photons they
+radiate and fluorescence. Left out is what charged particles radiate that cannot leave their solid, photons
+that turn back up, and what the air does to electrons on their way up or turns upwards.
 """
 
 from __future__ import annotations

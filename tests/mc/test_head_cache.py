@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mc import head_cache
-from mc.head_cache import head_phase_space, with_head_phase_space, with_heads
+from mc.head_cache import forget_head, head_phase_space, with_head_phase_space, with_heads
 from mc.machine import read_machine
 from mc.source.phase_space import open_phase_space
 from phantoms.errors import InputError
@@ -110,6 +110,19 @@ def test_another_head_is_made_anew(machine, monkeypatch):
     for change in ({"electron_mev": 6.1}, {"electrons": 301}, {"spot_fwhm_cm": (0.1, 0.1)}):
         paths.add(head_phase_space(machine, replace(quality, head=replace(quality.head, **change))))
     assert len(paths) == len(made) == 4
+    forgotten = paths.pop()
+    forget_head(forgotten)
+    left = {header.parent for header in paths}
+    assert set(forgotten.parent.parent.iterdir()) == left  # nothing else is gone, nothing half there
+
+
+def test_only_the_cache_forgets(tmp_path):
+    own = tmp_path / "beam" / "own.IAEAheader"
+    own.parent.mkdir()
+    own.write_text("a phase space of the user's")
+    with pytest.raises(ValueError, match="not a phase space of the cache"):
+        forget_head(own)
+    assert own.is_file()
 
 
 def test_half_a_phase_space_is_not_kept(machine, tmp_path, monkeypatch):

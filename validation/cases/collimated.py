@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def collimated(
     tables: Tables,
     cuts: Cuts,
     seed: int = 1,
-    electrons: bool | None = None,
+    electrons: Literal[True] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What emerges, rows (m, 9) as of `mc.transport.collimation.collimate`, and the history of each.
 

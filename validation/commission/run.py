@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,7 @@ def tune_source(
         )
     quality = fields[0].quality
     parameters = parameters_of(machine, quality.head, names)
-    runs = []
+    runs, made = [], set()
 
     def residuals_at(values: dict[str, float], times: int = 1) -> np.ndarray:
         runs.append(values)
@@ -245,21 +246,23 @@ def tune_source(
         search = replace(effort, uncertainty=effort.search_uncertainty / times**0.5)
         computed = compute_fields(tried, shaped, physics, search, listener, prefix)
         if beam.head != quality.head:
-            forget_heads(computed)
+            made.update(space.file for each in computed for space in each.field.quality.phase_spaces)
+        forget(made - {space.file for each in computed for space in each.field.quality.phase_spaces})
         return residuals(computed, criteria)
 
+    def forget(headers: set[Path]) -> None:
+        """Take phase spaces of the search out of the cache; runs that differ in offsets alone share one."""
+        for header in headers:
+            forget_head(header)
+        made.difference_update(headers)
+
     found = tune(parameters, residuals_at, closer_at=partial(residuals_at, times=LAST_ROUND))
+    forget(set(made))
     best = rounded({p.name: value for p, value in zip(parameters, found.best, strict=True)})
     tuned, beam = with_tuned(machine, quality, best)
     listener.stage(f"tuned: {_stated(best)}")
     energies = tuple(beam if each is quality else each for each in machine.energies)
     return found, replace(tuned, energies=energies), tuple(replace(f, quality=beam) for f in fields)
-
-
-def forget_heads(computed: Sequence[ComputedField]) -> None:
-    """Take phase spaces out of the user's cache that served these fields and serve no other."""
-    for header in {space.file for each in computed for space in each.field.quality.phase_spaces}:
-        forget_head(header)
 
 
 def _stated(values: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ changes; the cost is then known everywhere in between. Every run tells of every 
 short. The minimum is looked for within the steps and nowhere else: where it lies on the border, and the cost
 falls towards it by more than noise can make it, the next round starts from it. Runs of earlier rounds that
 lie near take part in its fit. About the minimum found a last round of longer runs, its steps shorter, tells
-what is small: there the fit owes nothing to how curves bend farther off.
+what is small: there the fit owes nothing to how curves bend farther off. "Steps" are its own from there on.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
 sigma (jackknife: transport and phase space). Where a step to both sides the cost is not higher by more than
@@ -28,7 +28,7 @@ from validation.commission.design import design
 from validation.commission.judge import jackknife
 from validation.commission.response import Response
 
-ROUNDS = 4  # at most
+ROUNDS, LAST_ROUNDS = 4, 2  # at most, of the search and of longer runs
 ON_BORDER = 0.98  # of a step: from here on a minimum may lie farther out
 NEAR = 2.01  # steps from the centre of a round: runs of earlier ones that take part in its fit
 STARTS = (-0.7, 0.0, 0.7)  # of the search, in steps
@@ -98,7 +98,7 @@ class Tuning:
     cost, cost_sigma : float
         At the minimum, from the curves between the runs; noise not weighed, as of a run that has little.
     evaluations : tuple of Evaluation
-        All runs of the search, or those of its last round, in their order.
+        All runs, in their order.
     curves : tuple of CostCurve
         One for each parameter.
     """
@@ -137,30 +137,32 @@ def tune(
         As `residuals_at`, with less noise: for the last round. Without, there is none.
     """
     parameters = tuple(parameters)
-    search = _Search(parameters)
+    search, evaluations = _Search(parameters), []
 
-    def run_round(runs: dict[tuple[float, ...], np.ndarray], at: Callable[[dict[str, float]], np.ndarray]):
-        """Fit the round about the centre, its minimum, and whether the cost falls to it for certain."""
-        for values in search.round():
-            if values not in runs:
-                named = {p.name: value for p, value in zip(parameters, values, strict=True)}
-                on_run(named)
-                runs[values] = at(named)
-        places = search.places(runs)
-        near = (np.abs(places) <= NEAR).all(axis=1)
-        response = Response(places[near], np.array(list(runs.values()))[near])
-        best = response.minimum(list(product(STARTS, repeat=len(parameters))))
-        return response, best, response.falls(search.origin, best)
+    def descend(at: Callable[[dict[str, float]], np.ndarray], rounds: int):
+        """Go on until a minimum lies within: its fit, its place, whether the cost falls to it for certain."""
+        runs: dict[tuple[float, ...], np.ndarray] = {}
+        for left in reversed(range(rounds)):
+            for values in search.round():
+                if values not in runs:
+                    named = {p.name: value for p, value in zip(parameters, values, strict=True)}
+                    on_run(named)
+                    runs[values] = at(named)
+            places = search.places(runs)
+            near = (np.abs(places) <= NEAR).all(axis=1)
+            response = Response(places[near], np.array(list(runs.values()))[near])
+            best = response.minimum(list(product(STARTS, repeat=len(parameters))))
+            certain = response.falls(search.origin, best)
+            if not (left and certain and search.go_on(best)):
+                break
+        evaluations.extend(_evaluation(values, response.noise.weighed(sets)) for values, sets in runs.items())
+        return response, best, certain
 
-    runs: dict[tuple[float, ...], np.ndarray] = {}
-    for _ in range(ROUNDS):
-        response, best, certain = run_round(runs, residuals_at)
-        if not (certain and search.go_on(best)):
-            break
+    response, best, certain = descend(residuals_at, ROUNDS)
     if closer_at is not None:
         search.come_closer(best if certain else search.origin)
-        runs = {}
-        response, best, certain = run_round(runs, closer_at)
+        response, best, certain = descend(closer_at, LAST_ROUNDS)
+    on_border = np.abs(best) >= ON_BORDER
     sigma = np.array([jackknife(column) for column in response.minima_without(best).T])
     rises = np.array([response.rises(k, best) for k in range(len(parameters))])
     if not certain:  # what noise alone may have moved stays where it was
@@ -171,10 +173,10 @@ def tune(
         best=search.values(best),
         sigma=tuple(0.5 * (np.array(search.values(best + sigma)) - search.values(best - sigma))),
         known=tuple(bool(known) for known in rises & (sigma < KNOWN)),
-        on_border=tuple(bool(b) for b in np.abs(best) >= ON_BORDER),
+        on_border=tuple(bool(b) for b in on_border),
         cost=cost,
         cost_sigma=cost_sigma,
-        evaluations=tuple(_evaluation(values, response.noise.weighed(sets)) for values, sets in runs.items()),
+        evaluations=tuple(evaluations),
         curves=tuple(_curve(k, search, best, response) for k in range(len(parameters))),
     )
 
@@ -202,11 +204,11 @@ class _Search:
         self._centre = np.clip(place, self._least + self._steps, self._most - self._steps)
 
     def come_closer(self, point: np.ndarray) -> None:
-        """Move the centre to a point and shorten the steps."""
-        start, place = (self._centre + each * self._steps for each in (self.origin, point))
+        """Move the centre to a point, from which on nothing moves unless told to, and shorten the steps."""
+        place = self._centre + point * self._steps
         self._steps = LAST_STEPS * self._steps
         self._move_to(place)
-        self.origin = (start - self._centre) / self._steps
+        self.origin = (place - self._centre) / self._steps
 
     def values(self, point: np.ndarray) -> tuple[float, ...]:
         """Values of the parameters at a point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from linac import write_linac, write_scans
 
 from mc.config import Physics
 from mc.head_model import Head, Part
-from mc.machine import read_machine
+from mc.machine import PhaseSpaceFile, read_machine
 from phantoms.errors import InputError
 from validation.commission.compute import ComputedField, Curve
 from validation.commission.criteria import load_criteria
@@ -99,7 +100,7 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
     quality = replace(machine.energies[0], head=HEAD)
     machine = replace(machine, energies=(quality,))
     fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path)))
-    random, asked = np.random.default_rng(3), set()
+    random, asked, made, forgotten = np.random.default_rng(3), set(), [], []
 
     def depth_dose(z, mev):
         return np.exp(-(0.06 - 0.01 * (mev - 6.2)) * z) - 0.5 * np.exp(-z / 0.4)
@@ -115,9 +116,13 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
         groups = dose * (1 + 0.01 * random.standard_normal((16, z.size)))
         mean = groups.mean(axis=0)
         curve = Curve(deep, z, mean, 0.0025 * mean, 0 * mean, groups)
-        return [ComputedField(fields[0], (curve,), None, 0.2, {})]
+        made.append(Path(f"{head.electron_mev}-{head.electrons}"))
+        space = PhaseSpaceFile(made[-1], "above_jaws", 0.0, (-9.0, 9.0, -9.0, 9.0))
+        served = replace(fields[0], quality=replace(fields[0].quality, phase_spaces=(space,)))
+        return [ComputedField(served, (curve,), None, 0.2, {})]
 
     monkeypatch.setattr("validation.commission.run.compute_fields", computed)
+    monkeypatch.setattr("validation.commission.run.forget_head", forgotten.append)
     told = []
     effort = Effort(search_electrons=300, search_uncertainty=0.03)
     tuning, again, tuned = tune_source(
@@ -127,6 +132,7 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
     assert tuned[0].quality.head == replace(HEAD, electron_mev=round(tuning.best[0], 4))
     assert again.energies[0] == tuned[0].quality and tuning.determined(0)
     assert sorted(asked) == [(300, 0.03), (900, 0.03 / 3**0.5)]  # of the search, and of its last round
+    assert forgotten == made and len(set(made)) == len(made)  # each when the next was there
     assert told[0] == "tuning, run 1 (energy 6): "
 
 

@@ -200,9 +200,26 @@ def test_last_round_comes_closer():
         return source((6.12,), 0.0, 1)(values)
 
     found = tune([energy()], residuals_at, closer_at=closer_at)
-    assert found.best[0] == pytest.approx(6.12, abs=1e-3) and len(found.evaluations) == 3
+    assert found.best[0] == pytest.approx(6.12, abs=1e-3) and len(found.evaluations) == 6
     step = 0.5 * (max(far) - min(far))
     assert sorted(near) == pytest.approx([6.1 - 0.75 * step, 6.1, 6.1 + 0.75 * step], abs=1e-3)
+
+
+def test_last_round_goes_on_once():
+    """What the search was wrong about by more than a step of the last round is still found."""
+
+    def residuals_at(values):
+        return source((6.0,), 0.0, 1)(values)
+
+    found = tune([energy()], residuals_at, closer_at=source((6.35,), 0.0, 1))
+    assert found.best[0] == pytest.approx(6.35, abs=0.01) and found.determined(0)
+
+
+def test_result_lies_within_what_was_run():
+    """Of a minimum farther off than all rounds reach: the border of the last one."""
+    ran = []
+    found = tune([energy(most=90.0)], source((60.0,), 0.0, 1), on_run=lambda v: ran.append(v["energy"]))
+    assert found.best[0] == pytest.approx(max(ran)) and found.on_border[0]
 
 
 def test_limit_is_never_passed():
