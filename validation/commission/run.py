@@ -23,7 +23,7 @@ from validation.commission.criteria import Criteria
 from validation.commission.fields import Field, sort_by_field
 from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, jackknife, judge_fields
 from validation.commission.parameters import parameters_of, rounded
-from validation.commission.source import for_search, place_beam, sourced, with_tuned
+from validation.commission.source import for_fields, place_beam, sourced, with_tuned
 from validation.commission.tune import Tuning, tune
 from validation.numbers import plain
 from validation.scans import ScanSet
@@ -32,7 +32,8 @@ SCHEMA = "mcverify commissioning"
 SCHEMA_VERSION = 1
 UNCERTAINTY = 0.004  # relative transport sigma asked of the curves
 SEARCH_UNCERTAINTY = 0.012  # and of those of a search
-SEARCH_ELECTRONS = 100_000
+SEARCH_ELECTRONS = 100_000  # on the target
+SPLITTING, SEARCH_SPLITTING = 1500, 5000  # of the photons towards the fields
 LAST_ROUND = 3  # times as long are the runs of a search's last round
 
 
@@ -241,7 +242,7 @@ def tune_source(
         runs.append(values)
         prefix = f"tuning, run {len(runs)} ({_stated(values)}): "
         tried, beam = with_tuned(machine, quality, values)
-        beam = for_search(beam, fields, times * effort.search_electrons)
+        beam = for_fields(beam, fields, SEARCH_SPLITTING, times * effort.search_electrons)
         shaped = [replace(field, quality=beam) for field in fields]
         search = replace(effort, uncertainty=effort.search_uncertainty / times**0.5)
         computed = compute_fields(tried, shaped, physics, search, listener, prefix)
@@ -303,12 +304,32 @@ def commission(
     if tuned:
         tuning, machine, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
         effort = replace(effort, seed=effort.seed + 1)  # what was found is judged by other random numbers
-    computed = compute_fields(machine, fields, physics, effort, listener)
+    computed = _compute_judged(machine, fields, physics, effort, listener)
     judged, factors = judge_fields(computed, criteria)
     own, without = products([residuals(computed, criteria)])
     cost = float(own[0, 0]), jackknife(without[:, 0, 0])
     warnings = (*measured.warnings, *warnings, *_doubts(judged))
     return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost)
+
+
+def _compute_judged(
+    machine: Machine, fields: Sequence[Field], physics: Physics, effort: Effort, listener: Listener
+) -> list[ComputedField]:
+    """Compute every field, of heads by phase spaces that serve the fields alone and are not kept."""
+    shaped = []
+    for field in fields:
+        of_beam = [each for each in fields if each.quality is field.quality]
+        shaped.append(replace(field, quality=for_fields(field.quality, of_beam, SPLITTING)))
+    computed = compute_fields(machine, shaped, physics, effort, listener)
+    made = {
+        space.file
+        for field, found in zip(fields, computed, strict=True)
+        for space in found.field.quality.phase_spaces
+        if found.field.quality.head != field.quality.head
+    }
+    for header in made:
+        forget_head(header)
+    return computed
 
 
 WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]

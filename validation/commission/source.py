@@ -14,8 +14,8 @@ from mc.machine import BeamQuality, Machine
 from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
-# A head in a search: photons towards the fields are split more, by electrons of their own.
-SPLITTING, SHARE = 5000, 0.75  # of these, and of the electrons that make them
+# A head for the fields of scans: photons towards them are split more, by electrons of their own.
+SHARE = 0.75  # of the electrons
 ROOM = 1.15  # radius of where they go, in that of the fields' farthest corner
 WIDE_SPLITTING = 200  # of photons past the fields, which reach the scans through the collimators
 
@@ -64,15 +64,22 @@ def with_tuned(
     return with_offsets(machine, values), quality
 
 
-def for_search(quality: BeamQuality, fields: Sequence[Field], electrons: int) -> BeamQuality:
-    """The beam with a head that serves a search: fewer electrons, split more towards the fields."""
+def for_fields(
+    quality: BeamQuality, fields: Sequence[Field], splitting: int, electrons: int | None = None
+) -> BeamQuality:
+    """The beam with a head that serves these fields: photons split more towards them, by `electrons` at most.
+
+    A core that ends within a field leaves a step in its fluence, as large as the latent sigmas of what is
+    made inside and outside; here it holds the fields, and shapes of curves owe nothing to that.
+    """
     if quality.head is None or quality.phase_spaces:
         return quality
     corner = max(max(map(abs, f.jaws[:2])) ** 2 + max(map(abs, f.jaws[2:])) ** 2 for f in fields) ** 0.5
-    head = replace(quality.head, electrons=min(electrons, quality.head.electrons))
+    head = quality.head
+    head = replace(head, electrons=min(electrons or head.electrons, head.electrons))
     if ROOM * corner < head.splitting_radius_cm:
-        core = Core(radius_cm=ROOM * corner, splitting=SPLITTING, share=SHARE)
+        core = Core(radius_cm=ROOM * corner, splitting=splitting, share=SHARE)
         head = replace(head, splitting=WIDE_SPLITTING, core=core)
     else:
-        head = replace(head, splitting=SPLITTING, core=None)
+        head = replace(head, splitting=splitting, core=None)
     return replace(quality, head=head)

@@ -18,7 +18,7 @@ from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field
 from validation.commission.parameters import entries, parameters_of, with_values
 from validation.commission.run import Effort, Listener, tune_source
-from validation.commission.source import for_search
+from validation.commission.source import for_fields
 from validation.scans import read_folder
 
 FILTER = Part("flattening filter", "copper", None, (12.5, 13.5, 14.5), (0.0,) * 3, (0.0, 1.0, 3.0))
@@ -136,17 +136,19 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
     assert told[0] == "tuning, run 1 (energy 6): "
 
 
-def test_head_of_a_search(linac, tmp_path):
+def test_head_for_the_fields(linac, tmp_path):
     """Photons towards the fields are split more; none are left out, for tails of profiles answer to them."""
     machine = read_machine(linac)
     fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path)))  # 5 x 5 cm
     quality = replace(machine.energies[0], head=replace(HEAD, splitting_radius_cm=20.0), phase_spaces=())
-    head = for_search(quality, fields, 500).head
+    head = for_fields(quality, fields, 5000, 500).head
     assert head.electrons == 500 and head.splitting_radius_cm == 20.0
     assert head.core.radius_cm == pytest.approx(1.15 * 2.5 * 2**0.5) and head.core.splitting > head.splitting
-    narrow = for_search(replace(quality, head=replace(HEAD, splitting_radius_cm=4.0)), fields, 10**9).head
+    narrow = for_fields(
+        replace(quality, head=replace(HEAD, splitting_radius_cm=4.0)), fields, 10**9, 5000
+    ).head
     assert narrow.core is None and narrow.electrons == HEAD.electrons
-    assert for_search(replace(quality, head=None), fields, 500).head is None
+    assert for_fields(replace(quality, head=None), fields, 5000, 500).head is None
 
 
 def test_one_beam_at_a_time(linac, tmp_path):
