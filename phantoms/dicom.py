@@ -1,7 +1,7 @@
 """Reading DICOM files safely: every defect of a file ends in an InputError that names it.
 
 The one door to pydicom for reading: `phantoms.ct`, `phantoms.structures`, `phantoms.case` and
-`mc.source.rtplan` read files and attributes through it, so that a broken file is refused in one way only.
+`mc.plan.rtplan` read files and attributes through it, so that a broken file is refused in one way only.
 """
 
 from __future__ import annotations

@@ -43,18 +43,18 @@ from benchmark_engines import Case, OmpMC, Ours
 from benchmark_pyradmc import PyRadMC
 
 import phantoms
-from mc.cli.plan import read_inputs
-from mc.plan_dose import patient_phantom
+from mc.compute.plan_dose import patient_phantom
+from mc.plan.rtplan import read_plan
 from mc.source.beams import Beam, spectrum
-from mc.source.rtplan import read_plan
 from mc.transport.particle import PHOTON
 from phantoms.case import find_case
 from phantoms.grid import Grid
 from phantoms.materials import read_toml
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
-from validation.cases.case import CASES as REFERENCES
-from validation.cases.tank import materials
+from validation.cli.plan import read_inputs
+from validation.engine.case import CASES as REFERENCES
+from validation.engine.tank import materials
 
 SPINE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
 OF_LIBRARY = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import mc
-from mc.beam_dose import BeamTransport
+from mc.compute.beam_dose import BeamTransport
 from mc.config import Physics
 from mc.source.beams import Beam
 from phantoms.phantom import Phantom
@@ -30,7 +30,7 @@ class Case:
     ----------
     name : str
     phantom : Phantom
-        Of the materials air, water, lung, bone and titanium of `validation.cases.tank`; its surface at z = 0.
+        Of air, water, lung, bone and titanium of `validation.engine.tank`; its surface at z = 0.
     beam : Beam
         A centred photon field from a point source on the axis x = y = 0.
     """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from benchmark_engines import ELECTRON_CUT, PHOTON_CUT, Case, installed
 
-from mc.constants import AVOGADRO, MEV_PER_G_TO_GY
+from mc.numerics.constants import AVOGADRO, MEV_PER_G_TO_GY
 from mc.tables.elements import load_elements
 from mc.tables.photons import photon_cross_sections
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import brentq
 
-from mc import sampling
+from mc.numerics import sampling
 
 TERMS = 6000
 QUANTILES = 129

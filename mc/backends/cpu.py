@@ -13,11 +13,11 @@ from numba import prange
 from mc.config import Physics
 from mc.geometry import voxels
 from mc.geometry.collimator import Collimator
-from mc.jit import njit
-from mc.rng import stream, uniform
-from mc.sampling import ENERGY_MAX, azimuth
+from mc.numerics.jit import njit
+from mc.numerics.rng import stream, uniform
+from mc.numerics.sampling import ENERGY_MAX, azimuth
+from mc.plan.delivery import first_state, fixed, sample_state
 from mc.source.beams import Beam, sample_beam
-from mc.source.delivery import first_state, fixed, sample_state
 from mc.tables import Tables, build_tables
 from mc.transport.collimation import OUT_COLUMNS, OUT_ROWS, collimate
 from mc.transport.freed import room_for

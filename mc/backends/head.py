@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from mc.jit import njit
-from mc.rng import stream
+from mc.numerics.jit import njit
+from mc.numerics.rng import stream
 from mc.transport.head import NEW, RECORDS, HeadTally, transport_history
 from mc.transport.particle import STACK_COLUMNS, STACK_DEPTH
 

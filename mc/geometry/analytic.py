@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.jit import njit
+from mc.numerics.jit import njit
 
 JUMP = 3.0  # density ratio at which a step of a charged particle ends
 OUTSIDE = -1

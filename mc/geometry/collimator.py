@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.jit import njit
+from mc.numerics.jit import njit
 
 JAWS, LEAVES, CONE = range(3)  # shape of a layer
 FOCUSED, FLAT, ROUNDED = range(3)  # ends of jaws and leaves; of a cone, its bore

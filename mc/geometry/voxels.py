@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.jit import njit
+from mc.numerics.jit import njit
 from phantoms.phantom import Phantom
 
 NARROW = 128  # bit of the medium byte: electron steps are kept shorter than a voxel here

@@ -32,7 +32,7 @@ from mc.geometry.collimator import (
     place_of,
     side_shift,
 )
-from mc.jit import njit
+from mc.numerics.jit import njit
 
 JUMP = 3.0  # density ratio at which a step ends
 NOWHERE = -1  # the layer of what is in no solid

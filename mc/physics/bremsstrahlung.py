@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 
-from mc.jit import njit
-from mc.rng import uniform
-from mc.sampling import BREMS_PER_OCTAVE, ENERGY_MAX_EXP, ENERGY_MIN_EXP, dipole_cosine, octave_position
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import (
+    BREMS_PER_OCTAVE,
+    ENERGY_MAX_EXP,
+    ENERGY_MIN_EXP,
+    dipole_cosine,
+    octave_position,
+)
 
 
 @njit

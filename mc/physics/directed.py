@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from mc.constants import ELECTRON_MASS, HC
-from mc.jit import njit
+from mc.numerics.constants import ELECTRON_MASS, HC
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 from mc.physics.compton import scattering_share
 from mc.physics.rayleigh import cumulative, node_square, square_at
-from mc.rng import uniform
-from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 
 PANELS = 2000  # of the integral of the Compton cross section
 

@@ -12,9 +12,9 @@ import math
 
 import numpy as np
 
-from mc.jit import njit
-from mc.rng import three_uniforms, uniform
-from mc.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, LEVELS, octave_position
+from mc.numerics.jit import njit
+from mc.numerics.rng import three_uniforms, uniform
+from mc.numerics.sampling import K1_MAX_EXP, K1_MIN_EXP, K1_PER_OCTAVE, LEVELS, octave_position
 
 
 def _aliases(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,14 @@ the table `slowing`, by interval of the range:
 
 from __future__ import annotations
 
-from mc.jit import njit
-from mc.sampling import RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, energy_position, octave_interval
+from mc.numerics.jit import njit
+from mc.numerics.sampling import (
+    RANGE_MAX_EXP,
+    RANGE_MIN_EXP,
+    RANGE_PER_OCTAVE,
+    energy_position,
+    octave_interval,
+)
 
 FREE_PATH, FULL_STEP = 4, 5  # columns
 

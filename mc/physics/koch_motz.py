@@ -8,7 +8,7 @@ the ratio of the electron's total energies, the density in xi is proportional to
     h = 16 xi (1 - xi) r - (1 + r)^2 + (1 + r^2 - 4 xi (1 - xi) r) ln M,
     1/M = (k m/(2 E0 E))^2 + (Z^(1/3) xi/111)^2.
 
-The leading term (`mc.sampling.dipole_cosine`) is uniform in xi, and exactly so at all angles if
+The leading term (`mc.numerics.sampling.dipole_cosine`) is uniform in xi, and exactly so at all angles if
 xi = (1 + a)/2, a the cosine in the frame of the electron; that is taken for xi here. Of photons of low energy
 fewer fly forward: of those of 0.3 MeV from a 6 MV target 6 % fewer into a field of 10 cm radius.
 """
@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit
-from mc.rng import uniform
-from mc.sampling import dipole_cosine
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import dipole_cosine
 
 POINTS = 16  # of the integral of h, which they give to 0.1 %
 SCREENING = 1.0 / 111.0

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit
-from mc.rng import uniform
-from mc.sampling import dipole_cosine
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import dipole_cosine
 
 SCREENING_RADIUS = 111.7  # of hydrogen in the exponentially screened field, times Z^(-1/3) [hbar/(m c)]
 LEAST_SCREENED = 4.0  # photon energy in electron masses below which screening is less than 1e-3

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit
-from mc.rng import uniform
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
 
 
 @njit

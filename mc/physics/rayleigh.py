@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import HC
-from mc.jit import njit
-from mc.rng import uniform
-from mc.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
+from mc.numerics.constants import HC
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import X_MAX_EXP, X_MIN_EXP, X_PER_OCTAVE, octave_position
 
 
 @njit

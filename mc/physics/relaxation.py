@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mc.jit import njit
-from mc.rng import uniform
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
 
 
 @njit

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS, HC
-from mc.jit import njit
+from mc.numerics.constants import ELECTRON_MASS, HC
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, rotate
 from mc.physics.compton import scattering_share
-from mc.rng import uniform
-from mc.sampling import azimuth, rotate
 
 LEAST_TRIPLET = 4.0 * ELECTRON_MASS * (1.0 + 1e-6)  # a few eV over the threshold: rounding [MeV]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.jit import njit
-from mc.rng import uniform
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
 
 
 class Beam(NamedTuple):

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.sampling import ENERGY_MAX
+from mc.numerics.sampling import ENERGY_MAX
 from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, Header, read_header
 from phantoms.errors import InputError
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.config import Physics
-from mc.sampling import (
+from mc.numerics.sampling import (
     BREMS_PER_OCTAVE,
     ENERGY_MAX,
     ENERGY_MAX_EXP,
@@ -52,7 +52,7 @@ POSITRON = (False, True)  # the charge axis of the tables
 
 
 class Tables(NamedTuple):
-    """Everything the kernels look up, C-contiguous; nm materials, on the octave grids of `mc.sampling`.
+    """What the kernels look up, C-contiguous; nm materials, on the octave grids of `mc.numerics.sampling`.
 
     Charge index 0 is the electron, 1 the positron. Energies are kinetic [MeV].
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import brentq
 
-from mc.constants import AVOGADRO, CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, HC
+from mc.numerics.constants import AVOGADRO, CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, HC
 from mc.tables.elements import Element
 from phantoms.errors import InputError
 from phantoms.materials import Material

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mc.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, THOMSON_FACTOR
+from mc.numerics.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, THOMSON_FACTOR
 
 
 def beta_squared(energy: np.ndarray) -> np.ndarray:

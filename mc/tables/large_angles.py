@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.config import Physics
-from mc.sampling import (
+from mc.numerics.sampling import (
     BREMS_PER_OCTAVE,
     ENERGY_MAX_EXP,
     ENERGY_MIN_EXP,

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from mc.config import Physics
-from mc.constants import AVOGADRO
+from mc.numerics.constants import AVOGADRO
 from mc.tables.bremsstrahlung import BremsstrahlungSpectra
 from mc.tables.density_effect import density_effect
 from mc.tables.elements import Element

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from mc.constants import ELECTRON_MASS
+from mc.numerics.constants import ELECTRON_MASS
 from mc.tables.elements import Element
 
 PAIR_THRESHOLD, TRIPLET_THRESHOLD = 2.0 * ELECTRON_MASS, 4.0 * ELECTRON_MASS  # [MeV]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from mc.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, HC
-from mc.sampling import ETA_MAX_EXP, ETA_MIN_EXP, ETA_PER_OCTAVE, SPINS
+from mc.numerics.constants import CLASSICAL_ELECTRON_RADIUS, ELECTRON_MASS, HC
+from mc.numerics.sampling import ETA_MAX_EXP, ETA_MIN_EXP, ETA_PER_OCTAVE, SPINS
 from mc.tables.elements import Element
 from mc.tables.inelastic import (
     beta_squared,

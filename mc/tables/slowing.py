@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from mc.config import Physics
-from mc.sampling import LEVELS, RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, octave_nodes
+from mc.numerics.sampling import LEVELS, RANGE_MAX_EXP, RANGE_MIN_EXP, RANGE_PER_OCTAVE, octave_nodes
 
 GOUDSMIT_SAUNDERSON = Path(__file__).parents[1] / "data" / "goudsmit_saunderson.npz"
 

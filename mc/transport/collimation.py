@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS
 from mc.geometry.collimator import DENSITY, LOWER, OPEN, SHUT, UPPER, glance
-from mc.jit import njit, njit_inlined
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.compton import sample_compton
 from mc.physics.rayleigh import sample_rayleigh
-from mc.rng import uniform
-from mc.sampling import azimuth, energy_position, rotate
 from mc.transport.freed import follow
 from mc.transport.particle import ELECTRON, PHOTON
 from mc.transport.passage import AIR, chance, draw_clocks, drift, emit, fly

@@ -25,8 +25,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit, njit_inlined
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, rotate
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.directed import (
     compton_share,
@@ -37,8 +39,6 @@ from mc.physics.directed import (
     try_rayleigh,
 )
 from mc.physics.koch_motz import dipole_variable, koch_motz_factor, largest_factor, sample_koch_motz
-from mc.rng import uniform
-from mc.sampling import azimuth, rotate
 from mc.transport import particle
 from mc.transport.particle import PHOTON, escape, push, release_photon
 from mc.transport.scoring import ROULETTE

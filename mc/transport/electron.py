@@ -20,7 +20,7 @@ import math
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from mc.jit import njit_inlined
+from mc.numerics.jit import njit_inlined
 from mc.physics.energy_loss import FREE_PATH, FULL_STEP, energy_of, interval_of_range, range_of, strength_of
 from mc.transport.particle import (
     BUDGET,

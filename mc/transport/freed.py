@@ -15,8 +15,8 @@ import numpy as np
 
 from mc.geometry import within
 from mc.geometry.collimator import DENSITY, UPPER, march
-from mc.jit import njit
-from mc.rng import uniform
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
 from mc.transport.electron import ANALOGUE, make_electron
 from mc.transport.history import Cuts
 from mc.transport.particle import PHOTON, STACK_COLUMNS, push

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.geometry import analytic
-from mc.jit import njit, njit_inlined
-from mc.rng import uniform
-from mc.sampling import (
+from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import (
     BREMS_PER_OCTAVE,
     ENERGY_MAX_EXP,
     ENERGY_MIN_EXP,

@@ -6,7 +6,7 @@ import math
 from types import ModuleType
 from typing import NamedTuple
 
-from mc.jit import njit_inlined
+from mc.numerics.jit import njit_inlined
 from mc.transport.electron import make_electron
 from mc.transport.particle import PHOTON
 from mc.transport.photon import make_photon

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit
-from mc.rng import uniform
-from mc.sampling import azimuth, rotate
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, rotate
 from mc.transport.scoring import ESCAPED, LOST, OVERFLOWS, ROULETTE, quanta, score
 
 PHOTON, ELECTRON, POSITRON = 0, 1, 2

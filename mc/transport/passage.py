@@ -1,7 +1,7 @@
 """How particles pass the openings of a collimator, and where they meet its solids or the air.
 
 Coordinates are those of the beam limiting devices, as in `mc.geometry.collimator`; rows of `out` are in
-those of phase spaces (`mc.source.coordinates`).
+those of phase spaces (`mc.plan.coordinates`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 from mc.geometry.collimator import depth_in, march
-from mc.jit import njit
+from mc.numerics.jit import njit
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import energy_position
 from mc.physics.energy_loss import energy_of, interval_of_range, range_of, strength_of
-from mc.rng import uniform
-from mc.sampling import energy_position
 from mc.transport.track import deflect
 
 AIR = 0  # material of every collimator's and phantom's first place

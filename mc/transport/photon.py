@@ -13,16 +13,16 @@ from __future__ import annotations
 import math
 from types import ModuleType
 
-from mc.constants import ELECTRON_MASS
-from mc.jit import njit, njit_inlined
+from mc.numerics.constants import ELECTRON_MASS
+from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.compton import sample_compton
 from mc.physics.pair import sample_pair
 from mc.physics.photoelectric import sample_photoelectron
 from mc.physics.rayleigh import sample_rayleigh
 from mc.physics.relaxation import sample_shell, sample_transition
 from mc.physics.triplet import LEAST_TRIPLET, sample_triplet
-from mc.rng import uniform
-from mc.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, escape, release_charged, release_photon
 from mc.transport.replay import SLOTS, make_replay
 from mc.transport.scoring import ESCAPED, FLIGHTS, score

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.jit import njit, njit_inlined
+from mc.numerics.jit import njit, njit_inlined
 from mc.physics.energy_loss import FULL_STEP, interval_of_range, range_of, strength_of
 from mc.transport.electron import DONE, GONE, make_flight
 from mc.transport.particle import ELECTRON, leave, push, push_amid, release_photon

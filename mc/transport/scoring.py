@@ -20,8 +20,8 @@ import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
 
-from mc.jit import njit
-from mc.sampling import energy_position
+from mc.numerics.jit import njit
+from mc.numerics.sampling import energy_position
 
 QUANTUM = 2.0**-32  # energy of one count [MeV]; a tally voxel holds up to 2e9 MeV
 _PER_QUANTUM = 2.0**32

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 
-from mc.jit import njit, njit_inlined
+from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.annihilation import sample_annihilation
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.elastic import sample_elastic
 from mc.physics.energy_loss import FREE_PATH, energy_of, interval_of_range, strength_of
 from mc.physics.moller_bhabha import collision_cosines, sample_bhabha, sample_moller
-from mc.rng import uniform
-from mc.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON
 
 HARD, SCATTER, STOP = range(3)  # events

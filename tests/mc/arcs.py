@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from engine import NOTHING, run_particles
 from scipy.spatial.transform import Rotation
 
 from mc.backends.cpu import Between
-from mc.source.delivery import deliver, fixed
-from mc.source.plan import Beam, ControlPoint
+from mc.plan.delivery import deliver, fixed
+from mc.plan.plan import Beam, ControlPoint
 from mc.tables import Tables
 from mc.transport.history import Cuts
 from phantoms.phantom import Phantom
+from tests.mc.engine import NOTHING, run_particles
 
 SAD = 100.0
 
@@ -22,7 +22,7 @@ SAD = 100.0
 def by_definition(position: str, gantry: float, collimator: float, couch: float) -> np.ndarray:
     """Matrix from phase-space to patient axes, one axis of IEC 61217 after the other.
 
-    Written apart from `mc.source.coordinates`: each system turns about an axis of its mother system, the
+    Written apart from `mc.plan.coordinates`: each system turns about an axis of its mother system, the
     table comes back from the fixed system, and the patient lies on it as the words of DICOM say.
     """
     device_to_gantry = Rotation.from_rotvec(np.radians(collimator) * np.array([0, 0, 1]))

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mc.collimators import Block, Collimators, Cones, Ends, Jaws, Leaves
 from mc.geometry.collimator import Collimator
-from mc.source.collimator import build_collimator
+from mc.machine.collimator_geometry import build_collimator
+from mc.machine.collimators import Block, Collimators, Cones, Ends, Jaws, Leaves
 from phantoms.materials import load_materials
 
 SAD = 100.0

@@ -3,9 +3,9 @@
 A test fails by chance with the probability `SIGNIFICANCE` for every call of `assert_follows`. Seeds are
 fixed, so a test that passes keeps passing until the sampler changes.
 
-Checked by 30 mutations of mc/physics, mc/sampling, mc/rng and mc/source/beams: coefficients altered by
-5 to 10 %, signs, indices, limits. Every one that moves the distribution by 1 % or more made its test
-fail; 1 % on one of Compton's two sampling weights, for one, goes unseen.
+Checked by 30 mutations of mc/physics, mc/numerics and mc/source/beams: coefficients altered by 5 to 10 %,
+signs, indices, limits. Every one that moves the distribution by 1 % or more made its test fail; 1 % on one
+of Compton's two sampling weights, for one, goes unseen.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import cache
 import numpy as np
 from scipy.stats import chi2
 
-from mc.jit import njit
-from mc.rng import stream
+from mc.numerics.jit import njit
+from mc.numerics.rng import stream
 
 SIGNIFICANCE = 1e-4
 SAMPLES = 1_000_000  # with 100 bins a relative error of 1 % (rms over the bins) is found

@@ -10,8 +10,8 @@ import numpy as np
 
 from mc.backends import cpu
 from mc.geometry.voxels import build_voxels, without_rim
+from mc.plan.delivery import Delivery, fixed
 from mc.source.beams import Beam
-from mc.source.delivery import Delivery, fixed
 from mc.tables import Tables
 from mc.transport.history import Cuts
 from mc.transport.scoring import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mc.jit import njit
-from mc.rng import stream, uniform
+from mc.numerics.jit import njit
+from mc.numerics.rng import stream, uniform
 from mc.tables import Tables
 from mc.transport.history import Cuts
 from mc.transport.particle import STACK_COLUMNS

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from dicom_factory import Contours, Field, circle, write_ct, write_dose, write_plan, write_structures
 
 from phantoms.grid import Grid
+from tests.dicom_factory import Contours, Field, circle, write_ct, write_dose, write_plan, write_structures
 
 HERE = Path(__file__).parent
 PATHS = (HERE.parents[1], HERE.parent, HERE)  # of the project, and of what tests share

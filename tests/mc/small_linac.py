@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_factory import GRID, Field, Stop, body_box, rectangle, write_case
-from dicom_factory import Contours as Structure
-from point_source import point_source
 
-from mc.calibration import made_with
+from mc.compute.calibration import made_with
 from mc.config import Physics
-from mc.machine import read_machine
+from mc.machine.machine import read_machine
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import tables_hash
 from phantoms.recipes import water_tank
+from tests.dicom_factory import GRID, Field, Stop, body_box, rectangle, write_case
+from tests.dicom_factory import Contours as Structure
+from tests.point_source import point_source
 
 PARTICLES = 3000
 RESULT = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_factory import GRID, Contours, Uids, body_box, circle, rectangle, write_ct, write_structures
 
 from phantoms.assemble import (
     build_phantom,
@@ -22,6 +21,7 @@ from phantoms.overrides import Override
 from phantoms.polygons import mask_by_centre
 from phantoms.recipes import Box, Layer, slabs, water_tank
 from phantoms.structures import read_structures
+from tests.dicom_factory import GRID, Contours, Uids, body_box, circle, rectangle, write_ct, write_structures
 
 HU = np.random.default_rng(7).integers(-1000, 2000, GRID.shape).astype(float)
 CURVE = load_calibration("opentps-4")

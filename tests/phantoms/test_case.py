@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from dicom_factory import (
+
+from phantoms.case import find_case
+from phantoms.errors import InputError
+from tests.dicom_factory import (
     GRID,
     Uids,
     body_box,
@@ -15,9 +18,6 @@ from dicom_factory import (
     write_plan,
     write_structures,
 )
-
-from phantoms.case import find_case
-from phantoms.errors import InputError
 
 OTHER = Uids(frame="1.2.1", series="1.2.2", structures="1.2.3", plan="1.2.4", patient="PATIENT-2")
 

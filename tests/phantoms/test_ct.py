@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from dicom_factory import GRID, Uids, axis_orientations, write_ct, write_plan
 
 from phantoms.ct import PATIENT_POSITIONS, read_ct
 from phantoms.errors import InputError
+from tests.dicom_factory import GRID, Uids, axis_orientations, write_ct, write_plan
 
 HU = np.random.default_rng(5).integers(-1000, 3000, GRID.shape).astype(float)
 

@@ -6,14 +6,14 @@ import random
 import warnings
 
 import pytest
-from dicom_factory import Grid, body_box, write_case
 
-from mc.source.rtplan import read_plan
+from mc.plan.rtplan import read_plan
 from phantoms.case import find_case
 from phantoms.ct import read_ct
 from phantoms.errors import InputError
 from phantoms.polygons import volume
 from phantoms.structures import read_structures
+from tests.dicom_factory import Grid, body_box, write_case
 
 GRID = Grid((4, 5, 6), (0.3, 0.3, 0.3), (0.0, 0.0, 0.0))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from dicom_factory import write_plan
 from pydicom.dataset import Dataset
 
 from phantoms.identity import Identity, pseudonym, read_identity
+from tests.dicom_factory import write_plan
 
 WHO = Identity("Doe, Jane", "MRN-0815", frozenset({"doe", "jane", "mrn-0815", "19600102"}))
 

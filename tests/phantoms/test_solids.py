@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_factory import Contours, circle, rectangle, write_structures
 
 from phantoms.grid import Grid
 from phantoms.polygons import volume
 from phantoms.solids import Run, _signed_distance, cut, solid_volume
 from phantoms.structures import read_structures
 from phantoms.subvoxels import MOST_CELLS, SubVoxels
+from tests.dicom_factory import Contours, circle, rectangle, write_structures
 
 GRID = Grid((30, 31, 33), (0.25, 0.23, 0.21), (-3.6, -3.4, -3.3))  # in step with nothing
 

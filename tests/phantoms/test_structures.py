@@ -7,12 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-from dicom_factory import Contours, Uids, circle, rectangle, write_plan, write_structures
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.polygons import mask_by_centre, volume, volume_fraction
 from phantoms.structures import read_structures
+from tests.dicom_factory import Contours, Uids, circle, rectangle, write_plan, write_structures
 
 PLANES = np.arange(-3, 3.01, 0.1)
 COARSE = Grid((30, 31, 33), (0.25, 0.23, 0.21), (-3.6, -3.4, -3.3))  # in step with nothing

@@ -1,4 +1,4 @@
-"""A made-up spine case in memory: what `validation.comparison.compare` takes, ready to be changed."""
+"""A made-up spine case in memory, ready to be changed: what `compare` of a plan check takes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mc.dose import Dose
-from mc.source.plan import Beam, ControlPoint, Plan, Prescription
+from mc.plan.plan import Beam, ControlPoint, Plan, Prescription
 from phantoms.ct import CT
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.structures import ROI, StructureSet
-from validation.profiles import load_profile
+from validation.limits.profiles import load_profile
 from validation.rtdose import PlanDose
 
 GRID = Grid((16, 24, 24), (0.2, 0.2, 0.2), (-1.5, -2.3, -2.3))

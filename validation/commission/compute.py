@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mc.batch import PlacedBeam, group_count
 from mc.config import Physics
-from mc.interrupt import INTERRUPTED
-from mc.run import Progress, StopRule, count_variance, simulate
-from mc.spread import REPEATS, Spread
+from mc.run.batch import PlacedBeam, group_count
+from mc.run.batch_statistics import REPEATS, Spread
+from mc.run.interrupt import INTERRUPTED
+from mc.run.simulate import Progress, StopRule, count_variance, simulate
 from phantoms.errors import InputError
 from validation.commission.fields import Field
 from validation.commission.tank import fine_positions, sampling, tank_for, voxel_side
@@ -67,7 +67,7 @@ class ComputedField:
     voxel_cm : float
         Side of the voxels.
     quality : dict
-        How the run went (`mc.run.Simulation`).
+        How the run went (`mc.run.simulate.Simulation`).
     """
 
     field: Field
@@ -85,7 +85,7 @@ class CurveBatches:
     weights : sequence of sparse (n, voxels) arrays
         Of `validation.commission.tank.sampling`.
     groups : int
-        Of the run (`mc.spread`).
+        Of the run (`mc.run.batch_statistics`).
     """
 
     def __init__(self, weights: Sequence, groups: int) -> None:
@@ -115,7 +115,7 @@ class CurveBatches:
         return float(np.sqrt(np.mean(np.concatenate(relative) ** 2)))
 
     def curves(self, scans: Sequence[Scan], positions: Sequence[np.ndarray], counting: float) -> list[Curve]:
-        """The curves so far; `counting` is `mc.run.count_variance` of the beams."""
+        """The curves so far; `counting` is `mc.run.simulate.count_variance` of the beams."""
         spread = self._spread()
         mean, (transport, latent) = spread.mean(), spread.variances()
         latent = np.sqrt(np.maximum(0.0, latent) + counting * mean**2)

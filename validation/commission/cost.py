@@ -22,7 +22,7 @@ import numpy as np
 from validation.commission.compute import ComputedField, Curve
 from validation.commission.criteria import Criteria
 from validation.commission.judge import build_up_of
-from validation.gamma import Criterion
+from validation.metrics.gamma import Criterion
 from validation.scans import PDD
 from validation.scans.compare import compare, norms
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 
-from validation.gamma import Criterion
-from validation.profiles import read_limits
+from validation.limits.profiles import read_limits
+from validation.metrics.gamma import Criterion
 
 DEFAULT = "default"
 _SHIPPED = files("validation") / "data" / "commissioning"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mc.machine import BeamQuality, Machine
+from mc.machine.machine import BeamQuality, Machine
 from phantoms.errors import InputError
 from validation.scans import OutputFactor, Scan, ScanSet
 from validation.scans.folder import STATEMENT

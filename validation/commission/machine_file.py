@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mc.machine import Machine, read_machine
+from mc.machine.machine import Machine, read_machine
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from validation.commission.parameters import HEAD, Entry, entries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mc.collimators import Collimators, Ends, Jaws, Leaves
-from mc.head_model import FWHM, Head, Part
-from mc.machine import Machine
+from mc.machine.collimators import Collimators, Ends, Jaws, Leaves
+from mc.machine.head_model import FWHM, Head, Part
+from mc.machine.machine import Machine
 from phantoms.errors import InputError
 from validation.commission.tune import Parameter
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mc.compute.head_cache import forget_head
 from mc.config import Physics
-from mc.head_cache import forget_head
-from mc.machine import Machine
+from mc.machine.machine import Machine
 from mc.provenance import provenance
-from mc.run import Progress
+from mc.run.simulate import Progress
 from phantoms.errors import InputError
 from validation.commission.compute import ComputedField, compute_field
 from validation.commission.cost import products, residuals
@@ -25,7 +25,7 @@ from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedF
 from validation.commission.parameters import parameters_of, rounded
 from validation.commission.source import for_fields, place_beam, sourced, with_tuned
 from validation.commission.tune import Tuning, tune
-from validation.numbers import plain
+from validation.metrics.numbers import plain
 from validation.scans import ScanSet
 
 SCHEMA = "mcverify commissioning"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mc.batch import PlacedBeam
-from mc.calibration import water_tank_beam
-from mc.head import HeadProgress
-from mc.head_cache import SEED, with_head_phase_space
-from mc.head_model import Core
-from mc.machine import BeamQuality, Machine
+from mc.compute.calibration import water_tank_beam
+from mc.compute.head import HeadProgress
+from mc.compute.head_cache import SEED, with_head_phase_space
+from mc.machine.head_model import Core
+from mc.machine.machine import BeamQuality, Machine
+from mc.run.batch import PlacedBeam
 from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 

@@ -74,7 +74,7 @@ def fine_positions(scan: Scan) -> np.ndarray:
 def points_of(scan: Scan, positions: np.ndarray) -> np.ndarray:
     """Points (n, 3) as z, y, x [cm] in the tank of positions (n,) on a scan.
 
-    Phase spaces, and so the tank, have y opposite to the scan's (`mc.machine`).
+    Phase spaces, and so the tank, have y opposite to the scan's (`mc.machine.machine`).
     """
     x, y, z = (np.interp(positions, scan.positions, values) for values in (scan.x, scan.y, scan.z))
     if scan.kind == PDD:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import binary_opening
 
 from mc.dose import Dose
-from mc.source.plan import Plan
+from mc.plan.plan import Plan
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume_fraction
@@ -34,7 +34,7 @@ from validation.diagnosis.voxels import (
     coarse_patient,
     mean_energy,
 )
-from validation.profiles import DiagnosisLimit
+from validation.limits.profiles import DiagnosisLimit
 
 LEAST_VOXELS, LEAST_BLOCKS = 300, 20  # for a diagnosis at all
 REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a region, for it to be looked at

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from mc.source.aperture import ALONG_X, extent
-from mc.source.plan import Beam, ControlPoint, Plan, beam_to_patient
+from mc.plan.aperture import ALONG_X, extent
+from mc.plan.plan import Beam, ControlPoint, Plan, beam_to_patient
 
 TURN = 10.0  # of gantry, couch or collimator that one direction stands for, at most [degrees]
 STEP = 0.25  # of the map of an opening, in the isocentre plane [cm]

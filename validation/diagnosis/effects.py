@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mc.source.plan import TABLE_TO_PATIENT, Plan
+from mc.plan.plan import TABLE_TO_PATIENT, Plan
 from phantoms.grid import Grid
 from validation.diagnosis.directions import Direction
 from validation.diagnosis.rays import ray_integrals

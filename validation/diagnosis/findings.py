@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mc.source.plan import Plan
+from mc.plan.plan import Plan
 from validation.diagnosis import words
 from validation.diagnosis.effects import TISSUES
 from validation.diagnosis.joint import DEPTH, PROFILE, SCALE, SIGNIFICANT, Candidate, Effect, JointFit
 from validation.diagnosis.result import UNITS, BeamEffect, Finding, RegionEffect
-from validation.profiles import DiagnosisLimit
+from validation.limits.profiles import DiagnosisLimit
 
 LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
 SENSE = 3.0  # sigmas that must lie within a limit for it to be judged

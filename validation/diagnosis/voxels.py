@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from mc.dose import Dose
-from mc.source.plan import Plan
+from mc.plan.plan import Plan
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume_fraction

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mc.schema import Table
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.materials import read_toml
+from phantoms.schema import Table
 from validation.film.curve import FAMILIES, Curve
 from validation.film.lateral import TERMS, Lateral
 from validation.film.scan import CHANNELS, Scan

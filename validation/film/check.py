@@ -23,7 +23,7 @@ from validation.film.placement import Placement, Registration
 from validation.film.plane import Plane, cut_plane
 from validation.film.register import assess, refine, register
 from validation.film.scan import Scan
-from validation.gamma import Criterion
+from validation.metrics.gamma import Criterion
 
 DOUBT_MM = 1.0  # between a placement by marks and the automatic one
 DOUBT_DEG = 1.0

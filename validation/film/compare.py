@@ -14,8 +14,8 @@ from phantoms.grid import Grid
 from validation.film.dose import FilmDose
 from validation.film.placement import Registration
 from validation.film.plane import Plane
-from validation.gamma import Criterion, GammaMap, gamma
-from validation.numbers import plain
+from validation.metrics.gamma import Criterion, GammaMap, gamma
+from validation.metrics.numbers import plain
 
 PASS, FAIL, NOT_JUDGED = "pass", "fail", "not judged"
 THICK_CM = 100.0  # of the two layers that stand for a plane: gamma never leaves it

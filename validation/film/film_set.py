@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mc.schema import Table
 from phantoms.errors import InputError
 from phantoms.materials import read_toml
+from phantoms.schema import Table
 from validation.film.calibration import AXES
 
 MARGIN_MM = 3.0  # of a film left out along its cut edges, which are damaged

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from validation.comparison import Comparison
-from validation.verdict import GammaResult, Structure
+from validation.plan_check.comparison import Comparison
+from validation.plan_check.verdict import GammaResult, Structure
 
 MOST = 12  # structures in a figure
 

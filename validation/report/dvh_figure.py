@@ -18,7 +18,7 @@ MOST = 24  # curves that a legend can hold
 
 
 def dvh_figure(record: Mapping[str, Any]) -> Drawing:
-    """Draw the curves of a record of `mc.cli.dvh`: the first dose solid, the second dashed."""
+    """Draw the curves of a record of `validation.cli.dvh`: the first dose solid, the second dashed."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.2))
         axis = figure.add_axes((0.075, 0.10, 0.66, 0.86))

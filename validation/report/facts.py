@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from validation.comparison import Comparison
+from validation.plan_check.comparison import Comparison
+from validation.plan_check.verdict import Structure
 from validation.report.content import Facts, Pair, Table, table
 from validation.report.text import dose, duration, number, percent
-from validation.verdict import Structure
 
-# of `mc.run.Simulation.quality`: what is shown, under which name, and how
+# of `mc.run.simulate.Simulation.quality`: what is shown, under which name, and how
 QUALITY = (
     ("histories", "Original histories", number),
     ("recorded_histories", "Histories recorded in the phase space and transported", number),

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from validation.comparison import Comparison
+from validation.plan_check.comparison import Comparison
+from validation.plan_check.verdict import Structure
 from validation.report import charts
 from validation.report.choices import (
     box_above,
@@ -40,7 +41,6 @@ from validation.report.layers import (
     structure_handles,
 )
 from validation.report.planes import VIEWS, View, hottest_voxel
-from validation.verdict import Structure
 
 LEFT, GAP = 0.5, 0.55  # left of the first plane and between two, for their axes' labels [inch]
 ABOVE, BETWEEN = 0.22, 0.55  # a plane for its title, and between rows for title and labels [inch]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from validation.comparison import Comparison
+from validation.plan_check.comparison import Comparison
 from validation.report import facts, tables
 from validation.report.choices import scale
 from validation.report.content import Alarm, Block, Drawing, Facts, Heading, Points, Report, Section, Text

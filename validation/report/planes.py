@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from phantoms.grid import Grid
-from validation.verdict import Structure
-from validation.volumes import Volume
+from validation.metrics.volumes import Volume
+from validation.plan_check.verdict import Structure
 
 LINE_STEP = 0.05  # between points of a line [cm]
 LINE_BEYOND = 2.0  # a line reaches this far beyond its two ends [cm]

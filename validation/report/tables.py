@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mc.source.aperture import angle_range, jaw_ranges, mean_opening, technique
-from validation.comparison import Comparison
-from validation.constraints import (
+from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
+from validation.limits.constraints import (
     BROKEN,
     FLIP,
     FLIP_IN_NOISE,
@@ -19,10 +18,11 @@ from validation.constraints import (
     NOT_EVALUATED,
     ConstraintRow,
 )
+from validation.plan_check.comparison import Comparison
+from validation.plan_check.verdict import Row, Test
 from validation.report.choices import by_importance, gamma_text, scale
 from validation.report.content import Cell, Group, Table, cells, table
 from validation.report.text import PLUS_MINUS, dose, signed, with_sigma
-from validation.verdict import Row, Test
 
 STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
 VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "fail": "FAIL"}

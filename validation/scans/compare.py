@@ -6,7 +6,7 @@ noise there on to all. Told are percent of the measured maximum of a depth dose,
 the axis of a profile. What remains to be judged is shape; output factors judge the rest.
 
 The measured points are the reference of gamma and the computed curve is evaluated, so that its noise costs
-little (`validation.gamma.gamma`). Judged are points beyond the build-up, from the depth of maximum on.
+little (`validation.metrics.gamma`). Judged are points beyond the build-up, from the depth of maximum on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from phantoms.errors import InputError
-from validation.gamma import Criterion, passing_rate
+from validation.metrics.gamma import Criterion, passing_rate
+from validation.metrics.gamma_curve import distance_to_agreement, gamma_1d
 from validation.scans.analysis import depth_of_maximum, fitted_dose
-from validation.scans.gamma import distance_to_agreement, gamma_1d
 from validation.scans.scan import PDD, Scan
 
 NORM_DEPTH, NORM_HALF_WIDTH = 10.0, 5.0  # where, and over what fit, depth doses are scaled to each other [cm]

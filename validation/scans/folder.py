@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mc.schema import Table
 from phantoms.errors import InputError
 from phantoms.materials import read_toml
+from phantoms.schema import Table
 from validation.scans import mcc, rfa, w2cad
 from validation.scans.lines import Lines
 from validation.scans.output_factors import COLUMN, OutputFactor, read_output_factors

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mc.dose import Dose
-from mc.source.plan import Plan
+from mc.plan.plan import Plan
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 from phantoms.structures import StructureSet
 from validation.diagnosis.voxels import effective_attenuation
-from validation.dvh import MetricValue, parse_metric
-from validation.profiles import Organ, Profile
-from validation.verdict import is_target
+from validation.limits.profiles import Organ, Profile
+from validation.metrics.dvh import MetricValue, parse_metric
+from validation.plan_check.verdict import is_target
 from validation.whatif.motion import AXES, ROTATIONS, TRANSLATIONS, SetupError, direction
 from validation.whatif.result import PERCENTILES, Check, Curve, Limit, Summary, WhatIf
 from validation.whatif.shifted import DepthChange, DoseInRoom, Tissue, tissue

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mc.source.plan import TABLE_TO_PATIENT, Beam, ControlPoint, Plan
+from mc.plan.plan import TABLE_TO_PATIENT, Beam, ControlPoint, Plan
 from phantoms.errors import InputError
 
 TRANSLATIONS, ROTATIONS = ("lateral", "longitudinal", "vertical"), ("pitch", "roll", "yaw")

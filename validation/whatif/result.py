@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from validation.numbers import plain
+from validation.metrics.numbers import plain
 from validation.whatif.motion import SetupError
 
 SCHEMA, SCHEMA_VERSION = "mcverify what-if", 1

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates, spline_filter
 
 from mc.dose import Dose
-from mc.source.plan import Plan
+from mc.plan.plan import Plan
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.solids import cut
@@ -23,7 +23,7 @@ from phantoms.subvoxels import SubVoxels
 from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import ray_integrals
 from validation.diagnosis.voxels import primaries
-from validation.dvh import Dvh
+from validation.metrics.dvh import Dvh
 from validation.whatif.motion import AXES, SetupError
 
 ABOUT = 3  # voxels about a structure, between which doses are interpolated

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from point_source import point_source
 
 from mc.source.phase_space_writer import write_phase_space
+from tests.point_source import point_source
 
 PARTICLES = 4000
 MACHINE = """\

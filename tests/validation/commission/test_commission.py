@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from linac import HEADER, csv_lines, write_linac, write_scans
 
-from mc.cli import main
 from mc.config import Physics
-from mc.machine import read_machine
+from mc.machine.machine import read_machine
 from phantoms.errors import InputError
+from tests.validation.commission.linac import HEADER, csv_lines, write_linac, write_scans
+from validation.cli import main
 from validation.commission.compute import CurveBatches, compute_field
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
-from linac import write_linac
 
-from mc.machine import SHIPPED, read_machine
+from mc.machine.machine import SHIPPED, read_machine
 from phantoms.errors import InputError
+from tests.validation.commission.linac import write_linac
 from validation.commission.machine_file import tuned_text, write_tuned_file
 from validation.commission.parameters import Entry, parameters_of, rounded
 from validation.commission.source import with_tuned

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from linac import write_linac, write_scans
 
 from mc.config import Physics
-from mc.head_model import Head, Part
-from mc.machine import PhaseSpaceFile, read_machine
+from mc.machine.head_model import Head, Part
+from mc.machine.machine import PhaseSpaceFile, read_machine
 from phantoms.errors import InputError
+from tests.validation.commission.linac import write_linac, write_scans
 from validation.commission.compute import ComputedField, Curve
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field

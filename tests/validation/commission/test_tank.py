@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from linac import HEADER, csv_lines
 
+from tests.validation.commission.linac import HEADER, csv_lines
 from validation.commission.tank import (
     fine_positions,
     half_widths,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linac import HEADER, csv_lines
 
+from tests.validation.commission.linac import HEADER, csv_lines
 from validation.commission.compute import ComputedField, Curve
 from validation.commission.cost import GROUPS, products, residuals
 from validation.commission.criteria import load_criteria

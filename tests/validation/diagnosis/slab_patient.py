@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import erf
 
 from mc.dose import Dose
-from mc.source.plan import Beam, ControlPoint, Plan, Prescription, beam_to_patient
+from mc.plan.plan import Beam, ControlPoint, Plan, Prescription, beam_to_patient
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom

@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from slab_patient import GRID, Truth, dose, monte_carlo, phantom, plan, structures
 
 from mc.dose import Dose
+from tests.validation.diagnosis.slab_patient import GRID, Truth, dose, monte_carlo, phantom, plan, structures
 from validation.diagnosis import diagnose
-from validation.profiles import load_profile
+from validation.limits.profiles import load_profile
 
 LIMITS = load_profile("spine").diagnosis
 

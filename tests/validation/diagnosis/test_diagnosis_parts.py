@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from slab_patient import GRID, HALF, Truth, density_at, phantom, plan, structures
 
 from phantoms.polygons import volume_fraction
+from tests.validation.diagnosis.slab_patient import GRID, HALF, Truth, density_at, phantom, plan, structures
 from validation.diagnosis.directions import directions
 from validation.diagnosis.effects import couch_below
 from validation.diagnosis.fit import fit_columns

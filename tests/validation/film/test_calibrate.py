@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_film import Scanner, devic, write_tiff
 
 from phantoms.errors import InputError
+from tests.synthetic_film import Scanner, devic, write_tiff
 from validation.film.calibrate import make_calibration
 from validation.film.calibration import read_calibration, write_calibration
 from validation.film.film_set import read_film_set

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_film import rational
 
+from tests.synthetic_film import rational
 from validation.film.channels import single_channel, triple_channel
 from validation.film.curve import fit_curve
 

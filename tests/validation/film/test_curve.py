@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_film import devic, rational
 
 from phantoms.errors import InputError
+from tests.synthetic_film import devic, rational
 from validation.film.curve import Curve, fit_curve
 
 DOSES = np.array([0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0])

@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import dicom_factory
 import numpy as np
 import pytest
-from synthetic_film import BED, Scanner, devic, write_tiff
 
-from mc.cli import main
 from mc.dose import Dose
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from tests import dicom_factory
+from tests.synthetic_film import BED, Scanner, devic, write_tiff
+from validation.cli import main
 from validation.film.calibrate import make_calibration
 from validation.film.check import Options, check_film
 from validation.film.compare import compare_film
@@ -24,7 +24,7 @@ from validation.film.placement import Placement
 from validation.film.plane import Plane
 from validation.film.register import assess
 from validation.film.scan import Scan, read_scans
-from validation.gamma import Criterion
+from validation.metrics.gamma import Criterion
 
 DOSES = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 MIDDLE = (18.0, -12.0)  # of the film from that of the scanner [mm]
@@ -353,7 +353,7 @@ def test_shared_dose_maps_are_registered_where_dosepy_put_them(shared):
 
     Both maps have the plane's pixels of 0.78 mm, as the size of the pattern in both shows.
     """
-    from mc.cli.gamma import read_dose
+    from validation.cli.gamma import read_dose
     from validation.film.dose import FilmDose
     from validation.film.plane import cut_plane
     from validation.film.register import register

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_film import write_tiff
 
 from phantoms.errors import InputError
+from tests.synthetic_film import write_tiff
 from validation.film.lzw import decode_lzw
 from validation.film.scan import read_scans
 from validation.film.tiff import read_tiff

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from formats import csv, depth_dose, profile, write
 
-from validation.gamma import Criterion
+from tests.validation.scans.formats import csv, depth_dose, profile, write
+from validation.metrics.gamma import Criterion
+from validation.metrics.gamma_curve import distance_to_agreement, gamma_1d
 from validation.scans import read_scans
 from validation.scans.compare import compare
-from validation.scans.gamma import distance_to_agreement, gamma_1d
 
 ONE_ONE = Criterion(1.0, 1.0, threshold_percent=0.0)
 

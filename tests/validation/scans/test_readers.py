@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from formats import csv, depth_dose, mcc, profile, rfa, w2cad, write
 
 from phantoms.errors import InputError
+from tests.validation.scans.formats import csv, depth_dose, mcc, profile, rfa, w2cad, write
 from validation.scans import CROSSLINE, DIAGONAL, INLINE, PDD, read_folder, read_scans
 from validation.scans.folder import Stated
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from mc.dose import Dose
-from mc.source.plan import Beam, ControlPoint, Plan, Prescription, beam_to_patient
+from mc.plan.plan import Beam, ControlPoint, Plan, Prescription, beam_to_patient
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.structures import ROI, StructureSet
-from validation.profiles import load_profile, synonyms
+from validation.limits.profiles import load_profile, synonyms
 from validation.whatif import AXES, SetupError, what_if
 from validation.whatif.motion import direction, move_plan
 

@@ -1,8 +1,0 @@
-"""`python -m mc`: the `mcverify` command."""
-
-import sys
-
-from mc.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main())

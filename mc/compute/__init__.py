@@ -1,0 +1,1 @@
+"""From an input to its dose: plans, simple beams, calibrations, heads."""

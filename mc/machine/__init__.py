@@ -1,0 +1,1 @@
+"""The linac: machine files, collimators and head."""

@@ -1,0 +1,1 @@
+"""Numbers for kernels: constants, random streams, samplers, compiler settings."""

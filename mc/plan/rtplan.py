@@ -1,0 +1,249 @@
+"""RTPLAN -> beams: geometry, energy and monitor units of photon beams, static or moving.
+
+What this version cannot compute is refused by name: other particles, and what modifies a beam beside jaws and
+leaves. Control points are read in `mc.plan.control_points`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mc.plan.control_points import read_control_points, read_leaf_boundaries
+from mc.plan.plan import (
+    TABLE_TO_PATIENT,
+    Beam,
+    ControlPoint,
+    Plan,
+    Prescription,
+    beam_to_patient,
+)
+from phantoms.dicom import (
+    MM_PER_CM,
+    Dataset,
+    items,
+    optional,
+    optional_float,
+    optional_text,
+    read_dataset,
+    require,
+    require_float,
+    require_int,
+    require_text,
+)
+from phantoms.errors import InputError
+
+__all__ = ["Beam", "ControlPoint", "Plan", "Prescription", "beam_to_patient", "read_plan"]
+
+MODIFIERS = {
+    "NumberOfWedges": "wedges",
+    "NumberOfCompensators": "compensators",
+    "NumberOfBlocks": "blocks",
+    "NumberOfBoli": "bolus",
+}
+MODIFIER_SEQUENCES = {
+    "GeneralAccessorySequence": "an accessory",
+    "WedgeSequence": "wedges",
+    "BlockSequence": "blocks",
+    "CompensatorSequence": "compensators",
+    "ReferencedBolusSequence": "bolus",
+}
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read an RTPLAN; what cannot be computed is refused by name."""
+    path = Path(path)
+    dataset = read_dataset(path)
+    modality = optional_text(dataset, "Modality", path)
+    if modality != "RTPLAN" or "Ion Plan" in dataset.SOPClassUID.name:
+        raise InputError(path, f"is not a photon RTPLAN ({dataset.SOPClassUID.name})")
+    if optional_text(dataset, "RTPlanGeometry", path) not in ("", "PATIENT"):
+        raise InputError(path, "the plan has no patient geometry (RT Plan Geometry is not PATIENT)")
+    warnings: list[str] = []
+    fractions, mu = _read_fraction_group(dataset, path)
+    beams, setups = [], {}
+    for item in require(dataset, "BeamSequence", path):
+        number = require_int(item, "BeamNumber", path)
+        name = optional_text(item, "BeamName", path) or str(number)
+        where = f"{path}, beam {number} ({name})"
+        delivery = optional_text(item, "TreatmentDeliveryType", path) or "TREATMENT"
+        if delivery == "SETUP":
+            continue
+        if delivery != "TREATMENT":
+            raise InputError(where, f"is of delivery type {delivery}", "remove it from the plan to check")
+        if number not in mu:
+            warnings.append(f"{where}: is not part of the fraction group and is left out")
+            continue
+        beams.append(_read_beam(item, number, name, mu[number], where, warnings))
+        setups[number] = optional(item, "ReferencedPatientSetupNumber", where)
+    if not beams:
+        raise InputError(path, "has no treatment beams")
+    lost = set(mu) - {require_int(item, "BeamNumber", path) for item in dataset.BeamSequence}
+    if lost:
+        raise InputError(path, f"the fraction group refers to beam {min(lost)}, which the plan does not have")
+    machines = sorted({beam.machine for beam in beams})
+    if len(machines) > 1:
+        raise InputError(path, f"uses several machines: {', '.join(machines)}", "split the plan")
+    references = items(dataset, "ReferencedStructureSetSequence", path)
+    maker = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+    return Plan(
+        label=optional_text(dataset, "RTPlanLabel", path),
+        uid=require_text(dataset, "SOPInstanceUID", path),
+        patient_id=optional_text(dataset, "PatientID", path),
+        tps=" ".join(filter(None, (optional_text(dataset, keyword, path) for keyword in maker))),
+        frame_of_reference_uid=optional_text(dataset, "FrameOfReferenceUID", path),
+        structure_set_uid=require_text(references[0], "ReferencedSOPInstanceUID", path) if references else "",
+        patient_position=_patient_position(dataset, set(setups.values()), path),
+        fractions=fractions,
+        prescriptions=_read_prescriptions(dataset, path),
+        machine=machines[0],
+        beams=tuple(beams),
+        warnings=tuple(warnings),
+    )
+
+
+def _read_fraction_group(dataset: Dataset, path: Path) -> tuple[int, dict[int, float]]:
+    """Return the number of fractions and the monitor units per fraction by beam number."""
+    groups = require(dataset, "FractionGroupSequence", path)
+    if len(groups) != 1:
+        raise InputError(path, f"has {len(groups)} fraction groups", "split the plan, one group each")
+    group = groups[0]
+    if optional_float(group, "NumberOfBrachyApplicationSetups", path):
+        raise InputError(path, "contains brachytherapy")
+    fractions = require_int(group, "NumberOfFractionsPlanned", path)
+    if fractions < 1:
+        raise InputError(path, f"Number of Fractions Planned (300A,0078) is {fractions}")
+    mu: dict[int, float] = {}
+    for item in require(group, "ReferencedBeamSequence", path):
+        number = require_int(item, "ReferencedBeamNumber", path)
+        meterset = optional_float(item, "BeamMeterset", path)
+        if number in mu:
+            raise InputError(path, f"the fraction group names beam {number} twice")
+        mu[number] = np.nan if meterset is None else meterset
+    return fractions, mu
+
+
+def _read_prescriptions(dataset: Dataset, path: Path) -> tuple[Prescription, ...]:
+    prescriptions = []
+    for item in items(dataset, "DoseReferenceSequence", path):
+        dose = optional_float(item, "TargetPrescriptionDose", path)
+        if dose is not None and optional_text(item, "DoseReferenceType", path) == "TARGET":
+            roi = optional_float(item, "ReferencedROINumber", path)
+            description = optional_text(item, "DoseReferenceDescription", path)
+            prescriptions.append(Prescription(dose, None if roi is None else int(roi), description))
+    return tuple(prescriptions)
+
+
+def _patient_position(dataset: Dataset, used: set, path: Path) -> str:
+    setups = items(dataset, "PatientSetupSequence", path)
+    positions = {
+        require_text(item, "PatientPosition", path)
+        for item in setups
+        if None in used or require_int(item, "PatientSetupNumber", path) in used
+    }
+    if not positions:
+        raise InputError(path, "does not state the patient position (Patient Setup Sequence)")
+    if len(positions) > 1:
+        raise InputError(path, f"treats the patient in several positions: {', '.join(sorted(positions))}")
+    position = positions.pop()
+    if position not in TABLE_TO_PATIENT:
+        known = ", ".join(sorted(TABLE_TO_PATIENT))
+        raise InputError(path, f"patient position {position} is not handled", f"handled are {known}")
+    return position
+
+
+def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, warnings: list[str]) -> Beam:
+    radiation = require_text(item, "RadiationType", where)
+    if radiation != "PHOTON":
+        raise InputError(where, f"is a beam of {radiation}, only photons are computed")
+    if not np.isfinite(mu):
+        raise InputError(where, "has no monitor units (Beam Meterset (300A,0086) is missing)")
+    if mu <= 0:
+        raise InputError(where, f"has {mu:g} monitor units")
+    unit = optional_text(item, "PrimaryDosimeterUnit", where)
+    if unit not in ("", "MU"):
+        raise InputError(where, f"is dosed in {unit}, not in MU")
+    _refuse_modifiers(item, where)
+    cone = _cone(item, where)
+    sad = require_float(item, "SourceAxisDistance", where) / MM_PER_CM
+    if not sad > 0:
+        raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm")
+    return Beam(
+        number=number,
+        name=name,
+        machine=require_text(item, "TreatmentMachineName", where),
+        energy=_energy(item, where),
+        fluence_mode=_fluence_mode(item, where, warnings),
+        mu=mu,
+        sad=sad,
+        control_points=read_control_points(item, where, warnings, cone is not None),
+        leaf_boundaries=read_leaf_boundaries(item, where),
+        table_top=_table_top(item, where),
+        cone=cone,
+    )
+
+
+def _refuse_modifiers(item: Dataset, where: str) -> None:
+    for keyword, what in MODIFIERS.items():
+        if optional_float(item, keyword, where):
+            raise InputError(where, f"has {what}, which this version does not compute")
+    for keyword, what in MODIFIER_SEQUENCES.items():
+        if items(item, keyword, where):
+            raise InputError(where, f"has {what}, which this version does not compute")
+
+
+def _cone(item: Dataset, where: str) -> float | None:
+    """Diameter of the stereotactic cone in the isocentre plane [cm]; other applicators are refused."""
+    applicators = items(item, "ApplicatorSequence", where)
+    if not applicators:
+        return None
+    identifier = optional_text(applicators[0], "ApplicatorID", where)
+    kind = optional_text(applicators[0], "ApplicatorType", where)
+    if len(applicators) > 1 or kind != "STEREOTACTIC":
+        raise InputError(where, f"has an applicator {identifier} {kind}, which this version does not compute")
+    geometry = items(applicators[0], "ApplicatorGeometrySequence", where)
+    shape = optional_text(geometry[0], "ApplicatorApertureShape", where) if geometry else ""
+    if shape != "SYM_CIRCULAR":
+        raise InputError(
+            where,
+            f"has a stereotactic applicator {identifier} that is not said to be round",
+            "state it in the Applicator Geometry Sequence (300A,0431): SYM_CIRCULAR, and its opening",
+        )
+    opening = require_float(geometry[0], "ApplicatorOpening", where) / MM_PER_CM
+    if not opening > 0:
+        raise InputError(where, f"Applicator Opening (300A,0433) is {10 * opening:g} mm")
+    return opening
+
+
+def _energy(item: Dataset, where: str) -> float:
+    stated = [optional_float(point, "NominalBeamEnergy", where) for point in item.ControlPointSequence]
+    energies = {energy for energy in stated if energy is not None}
+    if not energies:
+        raise InputError(where, "Nominal Beam Energy (300A,0114) is missing")
+    if len(energies) > 1 or min(energies) <= 0:
+        raise InputError(where, f"has the nominal energies {sorted(energies)} MV, not one above 0")
+    return energies.pop()
+
+
+def _table_top(item: Dataset, where: str) -> tuple[float, float] | None:
+    """Vertical and lateral position of the table top [cm]; None where the height is not stated."""
+    first = item.ControlPointSequence[0]
+    vertical = optional_float(first, "TableTopVerticalPosition", where)
+    lateral = optional_float(first, "TableTopLateralPosition", where)
+    return None if vertical is None else (vertical / MM_PER_CM, (lateral or 0.0) / MM_PER_CM)
+
+
+def _fluence_mode(item: Dataset, where: str, warnings: list[str]) -> str:
+    """Return STANDARD or FFF, from the Primary Fluence Mode Sequence (3002,0050)."""
+    modes = items(item, "PrimaryFluenceModeSequence", where)
+    if not modes:
+        warnings.append(f"{where}: does not state its fluence mode, taken as STANDARD (flattened)")
+        return "STANDARD"
+    mode = require_text(modes[0], "FluenceMode", where)
+    if mode == "STANDARD":
+        return mode
+    identifier = optional_text(modes[0], "FluenceModeID", where)
+    if mode == "NON_STANDARD" and identifier.upper() == "FFF":
+        return "FFF"
+    raise InputError(where, f"fluence mode {mode} {identifier} is not known", "known are STANDARD and FFF")

@@ -1,0 +1,1 @@
+"""Running: batches, their statistics, ranks, checkpoints and signals."""

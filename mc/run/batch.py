@@ -1,0 +1,290 @@
+"""One batch of a plan: beams aimed at the patient, cut into pieces of work and transported by all ranks.
+
+`mc.run.batch_statistics` describes which histories make a batch. A batch is every beam in every mirror image;
+each of these is cut into equal pieces of histories, the same for any number of ranks, so that the list of
+finished pieces describes a batch half done (`mc.run.checkpoint`). `mc.run.sharing` says who does which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from mc.backends import cpu
+from mc.config import Physics
+from mc.geometry.voxels import build_voxels
+from mc.machine.collimator_geometry import build_collimator, collimator_materials
+from mc.machine.machine import Machine
+from mc.plan.delivery import Delivery, positions
+from mc.run.parallel import World
+from mc.run.sharing import Sharing
+from mc.source.phase_space import PhaseSpace, open_phase_space
+from mc.source.weights import least_weight, typical_weight
+from mc.tables import build_tables
+from mc.transport.scoring import N_COUNTERS, merge
+from phantoms.phantom import Phantom
+
+GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
+LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
+PIECE = 4096  # phase-space particles of a piece: some tenth of a second of one processor
+SMALLEST_PIECE = 64  # worth the call of a kernel, which takes 0.1 ms
+PIECES = 16  # of a batch, so that small files can be shared out, too
+KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
+
+_tables = lru_cache(maxsize=4)(build_tables)  # runs often follow each other in the same materials
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedBeam:
+    """A phase space aimed at the patient.
+
+    Parameters
+    ----------
+    number : int
+        Names the beam in the random streams and in messages.
+    phase_space : PhaseSpace
+    delivery : Delivery
+        Where the phase space stands in the patient, and how it moves while the beam irradiates.
+    weight : float
+        Dose of the beam is `weight` times the dose per original history.
+    mirror : (bool, bool)
+        Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
+        which lowers its latent sigma.
+    target_z : float
+        z of the target in the coordinates of the phase space [cm].
+    rotate : bool
+        Whether each use of a history is turned about the axis by a random angle.
+    through : Machine, optional
+        The machine whose collimators the particles go through; none for a phase space below the jaws.
+    cone : float, optional
+        Diameter of the cone that is mounted on it, in the isocentre plane [cm].
+    opening : (x1, x2, y1, y2), optional
+        What holds all that the collimators leave open, or what of it counts, in the isocentre plane [cm].
+    """
+
+    number: int
+    phase_space: PhaseSpace
+    delivery: Delivery
+    weight: float
+    mirror: tuple[bool, bool] = (False, False)
+    target_z: float = 0.0
+    rotate: bool = False
+    through: Machine | None = None
+    cone: float | None = None
+    opening: tuple[float, float, float, float] | None = None
+
+    @property
+    def images(self) -> int:
+        """Number of mirror images, the file itself included."""
+        return 2 ** sum(self.mirror)
+
+    def signs(self, image: int) -> np.ndarray:
+        """Signs of x and y in a mirror image, (2,); beyond `images` they repeat."""
+        signs = np.ones(2)
+        for axis, mirrored in enumerate(self.mirror):
+            if mirrored:
+                signs[axis] = 1.0 - 2.0 * (image & 1)
+                image >>= 1
+        return signs
+
+
+@lru_cache(maxsize=16)
+def between_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
+    """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
+    materials = collimator_materials(machine.collimators)
+    followed = True if machine.collimators.electrons else None
+    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
+
+
+def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
+    """Open a phase space (`mc.source.phase_space`) that rank 0 alone reads as a whole, checks and hashes."""
+    space = None
+    if world.rank == 0:
+        space = open_phase_space(path)
+        _ = space.sha256  # kept, and sent along
+    return world.broadcast(space)
+
+
+def group_count(beams: Sequence[PlacedBeam]) -> int:
+    """Number of groups of histories that a pass is cut into."""
+    return max(GROUPS, -(-_largest(beams) // LARGEST_BATCH))
+
+
+class BatchTransport:
+    """Phantom and beams made ready for transport, and what the batch in hand has deposited so far.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    beams : sequence of PlacedBeam
+    physics : Physics
+    water : bool
+        Whether dose to water is scored too.
+    seed : int
+        Names the random streams.
+    world : World
+        The ranks; each holds its own part of the sums until `collect`.
+
+    Attributes
+    ----------
+    tally : Tally
+        Deposits of the batch [quanta].
+    counters : (N_COUNTERS,) int64
+        Counters of the batch (`mc.transport.scoring`).
+    done : (pieces,) int64
+        1 for the pieces that are done, on any rank.
+    norm : float
+        What the particles' weights were divided by: near 1 they leave the integer tally its full resolution.
+    """
+
+    def __init__(
+        self,
+        phantom: Phantom,
+        beams: Sequence[PlacedBeam],
+        physics: Physics,
+        *,
+        water: bool,
+        seed: int,
+        world: World,
+    ) -> None:
+        self.groups, self.images = group_count(beams), max(beam.images for beam in beams)
+        self._cut = _cut(_largest(beams) // self.groups, self.images * len(beams))
+        self._beams, self._seed, self._world = beams, seed, world
+        self._tables = _tables(phantom.materials, physics)
+        self._geometry = build_voxels(phantom, _rim(phantom, beams))
+        self._cuts = cpu.cuts_of(physics)
+        self._between = [
+            between_of(beam.through, physics, beam.cone) if beam.through else cpu.Between() for beam in beams
+        ]
+        self._scales, self.norm = _scales(beams, self.images)
+        self._least = [_least_weight(beam) for beam in beams]
+        self._records, self._sharing = _Records(), Sharing(world)
+        self._rows = cpu.empty_rows()
+        self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
+        self.tally = merge(self._tallies, self._geometry.density.size)
+        self.counters = np.zeros(N_COUNTERS, np.int64)
+        self.done = np.zeros(self.images * len(beams) * self._cut, np.int64)
+
+    def begin(self) -> None:
+        """Forget the batch in hand and make room for the next."""
+        for sums in (self._tallies.medium, self._tallies.water, self._rows, self.counters, self.done):
+            sums[:] = 0
+
+    def round(self, replica: int, group: int, stop: Callable[[], bool]) -> bool:
+        """Work at a batch until `stop` or for some seconds; whether it is complete.
+
+        All mirror images of a history belong to one batch: they are not independent.
+        """
+        pieces = self._pieces(group)
+        cost = np.array([1 + last - first for *_, first, last in pieces], np.int64)
+        self._sharing.round(cost, self.done, lambda piece: self._run(pieces[piece], replica), stop)
+        return bool(self.done.all())
+
+    def collect(self) -> None:
+        """Sum the ranks' parts of tally and counters, on every rank."""
+        self.counters += self._rows.sum(axis=0)
+        self._rows[:] = 0
+        merge(self._tallies, self._geometry.density.size)
+        for sums in (self.tally.medium, self.tally.water, self.counters):
+            self._world.sum_in_place(sums)
+
+    def go_on(self) -> None:
+        """Let rank 0 alone hold what was collected or loaded, so that the next `collect` counts it once."""
+        if self._world.rank > 0:
+            for sums in (self.tally.medium, self.tally.water, self.counters):
+                sums[:] = 0
+
+    def release(self) -> None:
+        """Let go of all that takes memory; nothing more can be transported."""
+        del self.tally, self._tallies, self._geometry, self._records
+
+    def _pieces(self, group: int) -> list[tuple[int, int, int, int]]:
+        """Image, beam, first history and the one after the last, of every piece of a group's batch."""
+        pieces = []
+        for image in range(self.images):
+            for b, beam in enumerate(self._beams):
+                first = group * beam.phase_space.recorded // self.groups
+                size = (group + 1) * beam.phase_space.recorded // self.groups - first
+                edges = [first + size * k // self._cut for k in range(self._cut + 1)]
+                pieces += [(image, b, *edge) for edge in pairwise(edges)]
+        return pieces
+
+    def _run(self, piece: tuple[int, int, int, int], replica: int) -> None:
+        """Transport a piece of this rank's."""
+        image, b, first, last = piece
+        if first == last:
+            return
+        beam = self._beams[b]
+        particles, starts = self._records.load(beam.phase_space, first, last)
+        cpu.run_phase_space(
+            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
+            *self._between[b], self._scales[b], self._least[b],
+            beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
+            self._tallies, self._rows,
+        )  # fmt: skip
+
+
+class _Records:
+    """Pieces of phase spaces as kernel arrays, kept in memory while the files are small."""
+
+    def __init__(self) -> None:
+        self._kept: dict = {}
+
+    def load(self, space: PhaseSpace, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Histories `first` to `last` of a file: (n, 9) float32 particles, (histories + 1,) starts."""
+        key = (space.data_path, first, last)
+        if key in self._kept:
+            return self._kept[key]
+        starts = space.starts(first, last)
+        read = space.read(int(starts[0]), int(starts[-1]))
+        columns = (read.kind - 1, read.energy, read.x, read.y, read.z, read.u, read.v, read.w, read.weight)
+        loaded = np.stack(columns, axis=1).astype(np.float32), starts - starts[0]
+        if len(space) <= KEPT_PARTICLES:
+            self._kept[key] = loaded
+        return loaded
+
+
+def _largest(beams: Sequence[PlacedBeam]) -> int:
+    """Particles of the largest phase space."""
+    return max(len(beam.phase_space) for beam in beams)
+
+
+def _cut(particles: int, uses: int) -> int:
+    """Number of pieces for the particles of a group, of which a batch makes so many uses."""
+    worth_sharing = min(-(-PIECES // uses), particles // SMALLEST_PIECE)
+    return max(1, -(-particles // PIECE), worth_sharing)
+
+
+def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
+    """How far the sources ever lie outside the grid along any axis [cm]: the rim of air must hold the way."""
+    lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
+    farthest = 0.0
+    for beam in beams:
+        some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
+        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean() - beam.target_z])
+        sources = positions(beam.delivery, centre)
+        farthest = max(farthest, float(np.max(np.maximum(lower - sources, sources - upper))))
+    return farthest
+
+
+def _least_weight(beam: PlacedBeam) -> float:
+    """Weight for which the lighter particles of a beam play roulette."""
+    if beam.through is None:
+        return least_weight(beam.phase_space)
+    isocentre = beam.target_z + beam.through.sad_cm
+    return least_weight(beam.phase_space, beam.opening, isocentre, beam.rotate)
+
+
+def _scales(beams: Sequence[PlacedBeam], images: int) -> tuple[list[float], float]:
+    """Factors on the particles' weights, about 1 at most, and what they were divided by."""
+    per_history = [beam.weight / (images * beam.phase_space.header.orig_histories) for beam in beams]
+    typical = [
+        scale * typical_weight(beam.phase_space) for scale, beam in zip(per_history, beams, strict=True)
+    ]
+    norm = max(typical)
+    return [scale / norm for scale in per_history], norm

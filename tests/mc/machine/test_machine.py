@@ -1,0 +1,267 @@
+"""Machine files: the shipped one, and every kind of mistake in one's own."""
+
+import re
+
+import pytest
+
+from mc.compute.calibration import find_calibration
+from mc.config import Physics
+from mc.machine.machine import SHIPPED, find_machine, phase_space_for, read_machine, reference_phase_space
+from mc.source.phase_space import open_phase_space
+from mc.source.phase_space_summary import summarise
+from phantoms.errors import InputError
+
+GOOD = """
+name = "MINE"
+sad_cm = 100.0
+
+[[energies]]
+nominal_mv = 6
+fluence_mode = "FFF"
+
+[[energies.phase_spaces]]
+file = "beams/small"
+plane = "below_jaws"
+field_cm = [-2.5, 2.5, -1.5, 2.5]
+
+[energies.reference]
+ssd_cm = 90.0
+depth_cm = 10.0
+field_cm = [10.0, 10.0]
+dose_per_mu_gy = 0.01
+"""
+CALIBRATION = """
+[energies.calibration]
+gy_per_history = 1.8e-16
+sigma = 1e-18
+phase_space_sha256 = "abc"
+version = "0.1.0"
+table_hash = "def"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A user's folder of machine files with a phase space in it."""
+    (tmp_path / "beams").mkdir()
+    (tmp_path / "beams" / "small.IAEAheader").touch()
+    monkeypatch.setenv("MCVERIFY_MACHINES", str(tmp_path))
+    return tmp_path
+
+
+GENERIC = {"GEN-M120": 60, "GEN-HD120": 60, "GEN-AGILITY": 80}  # leaf pairs
+
+
+@pytest.mark.parametrize("name", (*GENERIC, "GEN-CONES"))
+def test_generic_machines(name):
+    """They lack phase spaces, and say so."""
+    machine = find_machine(name)
+    assert "generic, from published dimensions" in machine.manufacturer
+    assert "From memory, to be checked" in machine.notes
+    parts = machine.collimators
+    if name == "GEN-CONES":
+        assert machine.sad_cm == 80 and len(parts.cones.diameters_cm) == 12 and not parts.jaws
+    else:
+        assert parts.leaves.pairs == GENERIC[name] and parts.leaves.axis == "X"
+        assert [jaws.axis for jaws in parts.jaws] == (["Y"] if name == "GEN-AGILITY" else ["Y", "X"])
+    for quality in machine.energies:
+        with pytest.raises(InputError, match="names no phase space"):
+            phase_space_for(quality, (-1.0, 1.0, -1.0, 1.0))
+
+
+def test_leaf_boundaries_are_those_of_plans():
+    """Millennium 120 and Agility as in DICOM plans; HD120 is 22 cm wide."""
+    boundaries = {name: find_machine(name).collimators.leaves.boundaries_cm for name in GENERIC}
+    assert boundaries["GEN-M120"] == pytest.approx(
+        [*range(-20, -10), *(0.5 * i for i in range(-20, 21)), *range(11, 21)]
+    )
+    assert boundaries["GEN-AGILITY"] == pytest.approx([0.5 * i for i in range(-40, 41)])
+    hd = boundaries["GEN-HD120"]
+    assert (hd[0], hd[14], hd[30], hd[46], hd[60]) == pytest.approx((-11.0, -4.0, 0.0, 4.0, 11.0))
+
+
+def test_a_phase_space_above_the_jaws_serves_all_fields_within(folder):
+    text = GOOD.replace("below_jaws", "above_jaws").replace("[-2.5, 2.5, -1.5, 2.5]", "[-5, 5, -5, 5]")
+    jaws = """
+[[collimators.jaws]]
+axis = "X"
+top_cm = 30.0
+bottom_cm = 38.0
+material = "tungsten"
+ends = "focused"
+"""
+    quality = read_machine(write(folder, text + jaws)).quality(6.0, "FFF")
+    assert phase_space_for(quality, (-5.0, 2.0, 1.0, 3.0)).plane == "above_jaws"
+    with pytest.raises(InputError, match="any within X -5 to 5, Y -5 to 5 cm"):
+        phase_space_for(quality, (-5.2, 2.0, 1.0, 3.0))
+
+
+def write(folder, text, name="mine.toml"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_shipped_machine_describes_its_phase_spaces():
+    machine = find_machine("GEN6FFF")
+    quality = machine.quality(6.0, "FFF")
+    assert quality.label == "6 MV FFF" and machine.sad_cm == 100 and machine.path.parent == SHIPPED
+    for entry in quality.phase_spaces:
+        summary = summarise(open_phase_space(entry.file), entry.target_z_cm + machine.sad_cm)
+        x1, x2, y1, y2 = summary.field_cm
+        # phase-space y is -Y_b
+        assert (x1, x2, -y2, -y1) == pytest.approx(entry.field_cm, abs=0.11)
+    assert reference_phase_space(quality).field_cm == (-5, 5, -5, 5)
+    assert quality.reference.dose_per_mu_gy == 0.01
+    space = open_phase_space(reference_phase_space(quality).file)
+    assert quality.calibration.phase_space_sha256 == space.sha256
+
+
+def test_reads_everything(folder):
+    machine = read_machine(write(folder, GOOD + CALIBRATION))
+    (quality,) = machine.energies
+    assert (quality.nominal_mv, quality.fluence_mode) == (6.0, "FFF")
+    assert quality.phase_spaces[0].file == (folder / "beams" / "small").resolve()
+    assert quality.phase_spaces[0].target_z_cm == 0
+    assert quality.reference.averaging_cm == 1.5 and quality.reference.medium == "water"
+    assert quality.calibration.gy_per_history == 1.8e-16 and quality.calibration.table_hash == "def"
+    assert len(machine.sha256) == 64
+
+
+def test_electrons_per_mu_are_a_calibration(folder):
+    """They say what a history is worth, exactly, without a reference field or its phase space."""
+    text = GOOD.replace("dose_per_mu_gy = 0.01\n", "dose_per_mu_gy = 0.01\nelectrons_per_mu = 5e13\n")
+    machine = read_machine(write(folder, text))
+    found, warnings = find_calibration(machine, machine.energies[0], Physics())
+    assert found.calibration.gy_per_history == pytest.approx(2e-16) and warnings == []
+    assert (found.relative_sigma, found.relative_latent) == (0.0, 0.0) and found.quality == {}
+
+
+def test_finds_by_name_the_users_own_first(folder):
+    assert find_machine("GEN6FFF").path.parent == SHIPPED
+    own = write(folder, GOOD.replace("MINE", "GEN6FFF"))
+    assert find_machine(" GEN6FFF ").path == own.resolve()
+    with pytest.raises(InputError, match=r"'TrueBeam'.*known: .*GEN6FFF"):
+        find_machine("TrueBeam")
+
+
+def test_override_wins_over_the_name(folder):
+    path = write(folder, GOOD, "other.toml")
+    assert find_machine("GEN6FFF", override=path).name == "MINE"
+    with pytest.raises(InputError, match="cannot read the machine file"):
+        find_machine("GEN6FFF", override=folder / "nowhere.toml")
+
+
+def test_two_files_of_one_name_are_refused(folder):
+    write(folder, GOOD, "a.toml")
+    write(folder, GOOD, "b.toml")
+    with pytest.raises(InputError, match=r"a\.toml and b\.toml both describe machine MINE"):
+        find_machine("MINE")
+
+
+def test_a_broken_file_of_the_user_is_not_passed_over(folder):
+    write(folder, "name = ")
+    with pytest.raises(InputError, match="not a TOML file"):
+        find_machine("GEN6FFF")
+
+
+def test_folder_that_is_not_there(folder, monkeypatch):
+    monkeypatch.setenv("MCVERIFY_MACHINES", str(folder / "nowhere"))
+    with pytest.raises(InputError, match="no such folder"):
+        find_machine("GEN6FFF")
+
+
+@pytest.mark.parametrize(
+    ("jaws", "found"),
+    [
+        ((-2.5, 2.5, -1.5, 2.5), True),
+        ((-2.549, 2.451, -1.5, 2.5), True),
+        ((-2.56, 2.5, -1.5, 2.5), False),
+        ((-2.5, 2.5, -2.5, 1.5), False),
+    ],
+)
+def test_phase_space_for_field(folder, jaws, found):
+    quality = read_machine(write(folder, GOOD)).energies[0]
+    if found:
+        assert phase_space_for(quality, jaws) is quality.phase_spaces[0]
+    else:
+        with pytest.raises(InputError, match=r"it has X -2\.5 to 2\.5, Y -1\.5 to 2\.5 cm"):
+            phase_space_for(quality, jaws)
+
+
+@pytest.mark.parametrize(("energy", "mode"), [(10.0, "FFF"), (6.0, "STANDARD")])
+def test_unknown_quality(folder, energy, mode):
+    with pytest.raises(InputError, match="it has 6 MV FFF"):
+        read_machine(write(folder, GOOD)).quality(energy, mode)
+
+
+BACKSCATTER = """[[energies.monitor_backscatter]]
+axis = "Y"
+opening_cm = [{}]
+signal = [{}]
+\\1"""
+MISTAKES = {
+    "missing name": (r'name = "MINE"', "", r"name: is missing"),
+    "empty name": ("MINE", " ", "name: is empty"),
+    "name a number": ('"MINE"', "6", "name: must be text"),
+    "misspelt key": ("sad_cm", "sad_mm", r"sad_cm: is missing \(is 'sad_mm' meant"),
+    "unknown key": ("sad_cm = 100.0", "sad_cm = 100.0\nmanufacterer = 'x'", "did you mean 'manufacturer'"),
+    "unknown key, none near": ("sad_cm = 100.0", "sad_cm = 100.0\nqqq = 1", "qqq: is unknown"),
+    "negative": ("sad_cm = 100.0", "sad_cm = -1", "sad_cm: must be greater than 0"),
+    "zero": ("dose_per_mu_gy = 0.01", "dose_per_mu_gy = 0", r"energies\[0\]\.reference\.dose_per_mu_gy"),
+    "nan": ("sad_cm = 100.0", "sad_cm = nan", "must be a finite number"),
+    "true": ("sad_cm = 100.0", "sad_cm = true", "must be a finite number, found True"),
+    "text for number": ("sad_cm = 100.0", 'sad_cm = "100"', "must be a finite number, found '100'"),
+    "fluence mode": ('"FFF"', '"FF"', r"fluence_mode: 'FF' is unknown.*did you mean 'FFF'"),
+    "no energies": (r"(?s)\[\[energies.*", "", "energies: is missing"),
+    "energies a table": (r"\[\[energies\]\]", "[energies]", "energies: must be one or more tables"),
+    "no phase space file": ("beams/small", "beams/large", r"phase_spaces\[0\]\.file: no phase space"),
+    "above the jaws": ("below_jaws", "above_jaws", "collimators: is missing, but"),
+    "turned below the jaws": (
+        '"below_jaws"',
+        '"below_jaws"\nrotate = true',
+        "the jaws above .* are not round",
+    ),
+    "turned and mirrored": ('"below_jaws"', '"above_jaws"\nrotate = true\nmirror = "x"', "no mirror images"),
+    "flag of text": ('"below_jaws"', '"above_jaws"\nrotate = "yes"', "must be true or false, found 'yes'"),
+    "backscatter uneven": (r"(\[energies.reference)", BACKSCATTER.format("1, 5", "1"), "one number for each"),
+    "backscatter falling": (r"(\[energies.reference)", BACKSCATTER.format("5, 1", "1, 1"), "does not ascend"),
+    "plane": ("below_jaws", "below_jaw", "did you mean 'below_jaws'"),
+    "field of three": (r"\[-2.5, 2.5, -1.5, 2.5\]", "[1, 2, 3]", "must be a list of 4 numbers"),
+    "field reversed": (r"\[-2.5, 2.5,", "[2.5, -2.5,", "is not x1 < x2"),
+    "field of words": (r"\[10.0, 10.0\]", '["a", "b"]', "must be a finite number"),
+    "no reference": (r"(?s)\[energies.reference.*", "", r"energies\[0\]\.reference: is missing"),
+    "medium": ("ssd_cm", 'medium = "lead"\nssd_cm', "'lead' is unknown"),
+    "not toml": ("sad_cm =", "sad_cm", "not a TOML file"),
+    "energy twice": (r"(?s)(\[\[energies\]\].*)", r"\1\1", "6 MV FFF stands there twice"),
+    "two calibrations": (
+        r"dose_per_mu_gy = 0.01\n",
+        "dose_per_mu_gy = 0.01\nelectrons_per_mu = 1e13\n" + CALIBRATION,
+        "calibration: is stated beside electrons_per_mu",
+    ),
+    "no electrons": (
+        "dose_per_mu_gy = 0.01",
+        "dose_per_mu_gy = 0.01\nelectrons_per_mu = 0",
+        "must be greater than 0",
+    ),
+    "calibration half": (r"\Z", "[energies.calibration]\nsigma = 1.0", "gy_per_history: is missing"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_named(folder, mistake):
+    pattern, replacement, message = MISTAKES[mistake]
+    changed = re.sub(pattern, replacement, GOOD, count=1)
+    assert changed != GOOD
+    path = write(folder, changed)
+    with pytest.raises(InputError, match=message) as error:
+        read_machine(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_not_text_at_all(folder):
+    (folder / "mine.toml").write_bytes(b"name = '\xff\xfe'")
+    with pytest.raises(InputError, match="not a TOML file"):
+        read_machine(folder / "mine.toml")
+    with pytest.raises(InputError, match="cannot read the machine file"):
+        read_machine(folder)

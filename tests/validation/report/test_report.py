@@ -1,0 +1,293 @@
+"""The report: one sound, self-contained HTML file that says what the comparison found."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+import pytest
+from matplotlib.image import imread
+
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from phantoms.subvoxels import SubVoxels
+from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of
+from validation.plan_check.comparison import compare
+from validation.plan_check.verdict import Structure
+from validation.report import html
+from validation.report.content import Report, Section, table
+from validation.report.figures import Figures
+from validation.report.html import write_html
+from validation.report.pdf import write_pdf
+from validation.report.plan import plan_report
+from validation.report.planes import VIEWS, cut, line_between
+from validation.report.text import duration, signed, with_sigma
+from validation.report.write import write_result
+
+ROOT = Path(__file__).parents[3]
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Collects what is wrong with the nesting, all addresses, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Spares the drawing where a test reads text only."""
+    monkeypatch.setattr("validation.report.figures.Figures.of", lambda comparison: Figures((), (), ()))
+
+
+def render(comparison) -> str:
+    return html.render(plan_report(comparison))
+
+
+def checked(html: str) -> Checker:
+    checker = Checker()
+    checker.feed(html)
+    checker.close()
+    assert checker.open == [] and checker.wrong == []
+    return checker
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(**case(1.05))
+
+
+@pytest.fixture(scope="module")
+def page(comparison):
+    return render(comparison)
+
+
+def test_html_is_balanced_and_needs_nothing_else(page):
+    checker = checked(page)
+    assert page.lstrip().startswith("<!DOCTYPE html>")
+    assert "script" not in checker.tags and "http" not in page
+    assert all(address.startswith(("data:", "#")) for address in checker.addresses)
+    assert len(page) < 5_000_000
+
+
+@pytest.fixture(scope="module")
+def printed(comparison, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pdf") / "report.pdf"
+    write_pdf(plan_report(comparison), path)
+    return path
+
+
+def words_of(document) -> str:
+    pages = (document[number].get_textpage().get_text_bounded() for number in range(len(document)))
+    return re.sub(r"\s+", " ", " ".join(pages))
+
+
+def test_pdf_tells_the_same_on_four_pages(printed, page):
+    document = pypdfium2.PdfDocument(printed)
+    assert 2 <= len(document) <= 4
+    text, told = words_of(document), checked(page).text
+    for part in ("FAIL", "Verdict", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
+                 "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
+        assert part in text and part in told, part
+    assert f"page {len(document)} of {len(document)}" in text
+    assert len(printed.read_bytes()) < 5_000_000
+    assert document.get_metadata_dict(skip_empty=True)["Author"] == "mcverify"
+
+
+def test_pdf_of_a_long_table_is_shortened_and_says_so(tmp_path):
+    def found(shorten: bool) -> pypdfium2.PdfDocument:
+        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(400)), shorten=shorten)
+        about = {"title": "t", "subject": "s", "status": "pass", "word": "PASS", "headline": "h", "note": "n"}
+        write_pdf(Report(**about, opening=(), sections=(Section("All", (long,)),)), tmp_path / "report.pdf")
+        return pypdfium2.PdfDocument(tmp_path / "report.pdf")
+
+    whole, short = found(False), found(True)
+    assert len(whole) > 4 >= len(short)
+    assert "Organ 399" in words_of(whole) and "Organ 5" in words_of(short)
+    assert "384 more, less important or less irradiated" in words_of(short)
+
+
+def test_no_name_and_no_number_of_the_patient(page, printed):
+    document = pypdfium2.PdfDocument(printed)
+    page = re.sub(r"base64,[^\"]+", "", page)  # three letters are in every picture
+    for text in (page, words_of(document), str(document.get_metadata_dict())):
+        assert NAME not in text and "Doe" not in text and "MRN-0815" not in text
+
+
+def test_figures_are_pictures_and_show_something(page):
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 5
+    for picture in pictures:
+        pixels = imread(io.BytesIO(base64.b64decode(picture)))
+        assert pixels.shape[1] == pytest.approx(1110, abs=2) and pixels[..., :3].std() > 0.05
+
+
+def test_the_verdict_and_every_section_are_there(page):
+    text = checked(page).text
+    places = [text.index(part) for part in ("FAIL", "Verdict", "Targets", "Organs at risk", "Gamma",
+              "Point doses", "Dose in planes", "Monte Carlo quality", "CT, couch and overrides", "Warnings",
+              "Signature")]  # fmt: skip
+    assert places == sorted(places)
+    for part in ("Not a medical device", "TESTLINAC", "6 MV FFF", "16.00 Gy", "Test TPS 1.0", "c0ffee",
+                 "titanium", "TG-218", "noise ceiling", "beam 1 has no name", "0.189"):  # fmt: skip
+        assert part in text, part
+
+
+def test_failures_come_before_warnings_before_passes(page):
+    words = re.findall(r'<td class="status (\w+)">', page[: page.index("Dose limit</th>")])
+    order = ["fail", "warn", "pass", "shown"]
+    assert words == sorted(words, key=order.index) and set(words) >= {"fail", "pass", "shown"}
+
+
+def test_a_flip_comes_first_and_loud(no_figures):
+    # 12.3 Gy to 1.2 cc of cord in three fractions: kept by the plan, broken by a Monte Carlo 8 % hotter
+    given = case(noise=0.001)
+    cold = given["plan_dose"].dose.copy()
+    cord = (slice(None), slice(16, 20), slice(9, 15))
+    cold[cord] = 11.9
+    mc = replace(given["mc_dose"], mean=np.where(cold == 11.9, 12.9, cold))
+    found = compare(**given | {"plan_dose": replace(given["plan_dose"], dose=cold), "mc_dose": mc})
+    page = render(found)
+    first = page[page.index("Dose limit</th>") :].split("<tr>")[1]
+    assert '<td class="status fail">FLIP' in first and "SpinalCord" in first and "D1.2cc" in first
+    assert "&lt;= 12.3 Gy" in first and "12.90" in first and "-0.60" in first
+    assert "Clinical limits that the plan keeps and Monte Carlo breaks" in page
+
+
+@pytest.mark.parametrize(
+    "latent, alarm", [(0.004, ""), (0.02, "exceeds the target of 1.00 %"), (float("nan"), "unknown")]
+)
+def test_latent_sigma_beyond_the_target_is_shouted(latent, alarm, no_figures):
+    given = case()
+    found = compare(**given | {"quality": given["quality"] | {"latent_uncertainty": latent}})
+    alarms = re.findall(r'<div class="alarm">(.*?)</div>', render(found), re.DOTALL)
+    assert (alarm in alarms[0]) if alarm else alarms == []
+
+
+def test_markup_in_names_is_text():
+    names = ["<b>Cord & co</b>", "$\\frac{1}$ $", "_PRV", "Myelon \u810a\u9ad3"]
+    more = [replace(CORD, number=10 + k, name=name) for k, name in enumerate(names)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = render(compare(**case(rois=(BODY, PTV, *more))))
+    assert "<b>Cord" not in page
+    text = checked(page).text
+    assert all(name in text for name in names)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plan": plan_of(prescriptions=())},
+        {"plan": plan_of(isocentres=((50.0, 0.0, 0.0),))},
+        {"plan": plan_of(isocentres=((0.0, 0.0, 0.0), (0.2, 0.0, 0.0)))},
+        {"rois": (BODY,)},
+        {"rois": (BODY, PTV)},
+        {"grid": Grid((22, 32, 32), (0.15, 0.15, 0.15), (-1.575, -2.325, -2.325))},
+        {"quality": {}, "calibration": {}, "warnings": []},
+    ],
+    ids=[
+        "no prescription",
+        "isocentre off",
+        "two isocentres",
+        "no structures",
+        "no organ",
+        "other voxels",
+        "bare",
+    ],
+)
+def test_unusual_cases_still_make_a_report(changes):
+    checked(render(compare(**case(**changes))))
+
+
+def test_files_are_written_whole(comparison, tmp_path, no_figures):
+    report = plan_report(comparison)
+    write_html(report, tmp_path / "report.html")
+    write_pdf(report, tmp_path / "report.pdf")
+    write_result(comparison, tmp_path / "result.json")
+    assert sorted(os.listdir(tmp_path)) == ["report.html", "report.pdf", "result.json"]
+    assert json.loads((tmp_path / "result.json").read_text())["verdict"]["passed"] is False
+
+
+@pytest.mark.parametrize("write", [write_html, write_pdf, write_result])
+def test_a_place_that_cannot_be_written_is_an_input_error(comparison, write, tmp_path, no_figures):
+    found = comparison if write is write_result else plan_report(comparison)
+    with pytest.raises(InputError, match=r"nowhere.*cannot be written.*nothing was written"):
+        write(found, tmp_path / "nowhere" / "file")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        write(found, tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_matplotlib_and_jinja_wait_until_a_report_is_made():
+    code = "import sys, validation.cli.plan; print({'matplotlib', 'jinja2', 'reportlab'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+def test_cut_is_linear_between_planes_and_nan_outside():
+    z = GRID.centres(0)
+    values = np.broadcast_to(z[:, None, None], GRID.shape)
+    assert cut(values, GRID, 0, 0.13).mean() == pytest.approx(0.13)
+    assert cut(values, GRID, 0, z[0] - 0.05).mean() == pytest.approx(z[0])
+    assert np.isnan(cut(values, GRID, 0, z[0] - 0.2)).all()
+    for view in VIEWS:
+        assert cut(values, GRID, view.axis, 0.0).shape == (GRID.shape[min(view.across, view.up)],
+                                                           GRID.shape[max(view.across, view.up)])  # fmt: skip
+
+
+def test_line_runs_from_target_through_organ():
+    target, organ = np.zeros(GRID.shape), np.zeros(GRID.shape)
+    target[6:10, 8:12, 8:12] = 1
+    organ[:, 18:21, 9:11] = 1
+    dose = np.ones(GRID.shape)
+    dose[7, 19, 10] = 5.0
+    target, organ = (SubVoxels.of_fraction(fraction, GRID) for fraction in (target, organ))
+    line = line_between(Structure("T", "PTV", target), Structure("O", "ORGAN", organ), dose, GRID)
+    middle = line.points[np.abs(line.distance_mm).argmin()]
+    wanted = (GRID.centres(0)[7], GRID.centres(1)[8:12].mean(), GRID.centres(2)[8:12].mean())
+    assert middle == pytest.approx(wanted, abs=0.05)
+    assert np.nanmax(line.sample(dose, GRID)) > 4.5
+    x = line.distance_mm
+    assert x[line.inside_target].min() < 0 < x[line.inside_target].max() < x[line.inside_organ].min()
+
+
+def test_numbers_read_well():
+    assert [signed(v, 2) for v in (0.004, -0.004, 1.239)] == ["0.00", "0.00", "+1.24"]
+    assert with_sigma(17.694, 0.0033) == "17.69 ± <0.01" and with_sigma(-0.001, None) == "0.00"
+    assert [duration(s) for s in (4.26, 61.0, 7260.0)] == ["4.3 s", "1 min 1 s", "2 h 1 min"]

@@ -1,1 +1,0 @@
-"""The engine held against published or independent results: one folder a case, run by `mcverify validate`."""

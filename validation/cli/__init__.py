@@ -1,0 +1,41 @@
+"""The `mcverify` command: one module per subcommand, imported when it is asked for.
+
+Every subcommand's `run(arguments, screen, ranks)` returns the exit code: 0 passed or done, 1 failed, 2 no
+verdict, 75 suspended. `validation.cli.faults` turns whatever goes wrong into one line and exit
+code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from mc.run.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
+from validation.cli.faults import as_input_error, told_in_one_line
+from validation.cli.options import parse
+
+ON_ALL_RANKS = ("plan", "demo", "calibrate", "commission", "warmup")  # the others run on rank 0 alone
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `mcverify` with these arguments (by default those of the command line); returns the exit code."""
+    with told_in_one_line() as outcome:
+        arguments = parse(argv)
+        from mc.run.parallel import abort_on_error, world
+        from validation.cli.screen import Screen
+
+        ranks = world()
+        with abort_on_error(ranks), as_input_error(getattr(arguments, "out", None)):
+            code = 0
+            if ranks.rank == 0 or arguments.command in ON_ALL_RANKS:
+                module = arguments.command.replace("-", "_")
+                command, screen = import_module(f"validation.cli.{module}"), Screen(ranks.rank == 0)
+                try:
+                    code = command.run(arguments, screen, ranks)
+                except Suspended as suspended:
+                    if not suspended.on_all_ranks:
+                        raise
+                    screen.note(f"mcverify: {SUSPENDED_LINE}")
+                    code = SUSPENDED_CODE
+            outcome.code = ranks.broadcast(code)
+    return outcome.code

@@ -1,0 +1,109 @@
+"""Whatever goes wrong becomes one line on stderr and exit code 2; a bug leaves its traceback in a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mc import __version__
+from mc.run.interrupt import MAKE_WAY, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
+from phantoms.errors import InputError
+
+NO_VERDICT = 2
+DEBUG = "MCVERIFY_DEBUG"  # environment variable: set it to see tracebacks
+LOG = "mcverify-error.log"
+
+
+@dataclass
+class Outcome:
+    """How a command ended: its exit code, that of "no verdict" until the command says otherwise."""
+
+    code: int = NO_VERDICT
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[Outcome]:
+    """Run the body; an exception is told in one line and leaves the outcome at "no verdict"."""
+    outcome = Outcome()
+    try:
+        with _making_way(), as_input_error():
+            yield outcome
+    except InputError as error:
+        _say(str(error))
+    except Suspended:
+        outcome.code = SUSPENDED_CODE
+        _say(SUSPENDED_LINE)
+    except KeyboardInterrupt:
+        _say("interrupted")
+    except BrokenPipeError:  # the reader of our output has gone, as in `mcverify inspect x | head`
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def as_input_error(out: Path | None = None) -> Iterator[None]:
+    """Turn every exception into an InputError; the traceback of a bug is kept in or beside `out`."""
+    try:
+        yield
+    except (InputError, BrokenPipeError):
+        raise
+    except MemoryError:
+        raise InputError(
+            "memory", "there is not enough of it", "use larger voxels (--voxel) or fewer ranks"
+        ) from None
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(error.filename or "input or output", error.strerror.lower()) from None
+        log = _keep_traceback(error, out)
+        told = f"{type(error).__name__}: {error}; please report it"
+        raise InputError(
+            "internal error", told, f"details in {log}" if log else f"set {DEBUG}=1 for details"
+        ) from None
+
+
+def _keep_traceback(error: Exception, out: Path | None) -> Path | None:
+    """Write the traceback in or beside `out`, or else into the folder for temporary files."""
+    text = "".join(
+        [f"mcverify {__version__}: {' '.join(sys.argv[1:])}\n", *traceback.format_exception(error)]
+    )
+    places = [Path(tempfile.gettempdir())]
+    if out is not None:
+        places = [out, out.parent, *places]
+    for place in places:
+        with suppress(OSError):
+            (place / LOG).write_text(text)
+            return place / LOG
+    return None
+
+
+@contextmanager
+def _making_way() -> Iterator[None]:
+    """Let the signals by which a cluster ends a job raise `Suspended`, where no run is there to save."""
+
+    def suspend(*_: object) -> None:
+        raise Suspended
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, suspend) for number in MAKE_WAY}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(f"mcverify: {' '.join(text.split())}", file=sys.stderr, flush=True)

@@ -1,0 +1,101 @@
+"""`mcverify head`: simulate the head of a linac and write its phase space."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from pathlib import Path
+
+from mc.compute.head import HeadRun, simulate_head
+from mc.machine.machine import BeamQuality, Machine, read_machine
+from mc.run.interrupt import INTERRUPTED
+from mc.run.parallel import World
+from phantoms.errors import InputError
+from validation.cli import output
+from validation.cli.screen import Screen, clock
+
+NO_RESULT = 2
+
+
+def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
+    """Simulate the head of every beam of a machine that describes one, or of that named."""
+    machine = read_machine(arguments.machine)
+    beams = _chosen(machine, arguments.beam)
+    code = 0
+    for quality in beams:
+        stem = _stem(arguments.out, machine, quality, len(beams))
+        output.check_writable(stem.parent)
+        with screen.progress() as bar:
+            bar.stage(f"{machine.name} {quality.label}: head (its kernels are compiled once, a minute)")
+            done = simulate_head(
+                quality.head,
+                machine.sad_cm,
+                stem,
+                arguments.electrons or quality.head.electrons,
+                title=f"{machine.name} {quality.label}",
+                seed=arguments.seed,
+                threads=arguments.threads,
+                keep_wide=arguments.keep_wide,
+                on_progress=bar.update,
+            )
+        screen.facts(f"{done.phase_space.header_path}: {machine.name} {quality.label}", facts(done))
+        _warn(done, screen)
+        if done.quality["stopped_by"] == INTERRUPTED:
+            screen.warn("interrupted: the phase space holds what was done")
+            code = NO_RESULT
+            break
+    return code
+
+
+def _chosen(machine: Machine, label: str | None) -> list[BeamQuality]:
+    beams = [quality for quality in machine.energies if quality.head is not None]
+    if not beams:
+        raise InputError(machine.path, "describes no head", "see [energies.head] in docs/formats.md")
+    if label is None:
+        return beams
+    named = [quality for quality in beams if quality.label == label]
+    if not named:
+        known = ", ".join(quality.label for quality in beams)
+        raise InputError("--beam", f"{machine.name} has no head of {label!r}", f"it has {known}")
+    return named
+
+
+def _stem(out: Path | None, machine: Machine, quality: BeamQuality, beams: int) -> Path:
+    """Path without extension; with several beams each has its label in its name."""
+    label = quality.label.replace(" ", "")
+    if out is None:
+        return Path(re.sub(r"[^\w.+-]+", "_", f"{machine.name}_{label}"))
+    return out if beams == 1 else out.with_name(f"{out.name}_{label}")
+
+
+def facts(done: HeadRun) -> list[tuple[str, str]]:
+    """What a simulation came to, for the screen."""
+    quality, header = done.quality, done.phase_space.header
+    return [
+        ("electrons on the target", f"{quality['electrons']:,}"),
+        ("particles", f"{header.particles:,}: {header.counts[0]:,} photons, {header.counts[1]:,} electrons, "
+         f"{header.counts[2]:,} positrons, {header.record_length} bytes each"),
+        (
+            "efficiency",
+            f"{quality['electrons_per_cpu_second']:.0f} electrons per CPU-second, "
+            f"{quality['particles_per_electron']:.2f} particles per electron "
+            f"at splitting {' and '.join(map(str, quality['splitting']))}",
+        ),
+        (
+            "past the splitting field",
+            f"{quality['wide_photons_per_electron']:.3g} photons, {quality['wide_mev_per_electron']:.3g} MeV "
+            "per electron",
+        ),
+        ("energy balance", f"{quality['energy_balance']:.9f}"),
+        (
+            "given by splitting less taken by roulette",
+            f"{-100 * quality['splitting_balance']:.2f} % of the energy (0 but for noise)",
+        ),
+        ("time", f"{clock(quality['wall_seconds'])}, {quality['cpu_seconds']:.0f} CPU-s"),
+    ]  # fmt: skip
+
+
+def _warn(done: HeadRun, screen: Screen) -> None:
+    for name, what in (("lost_particles", "particles were lost"), ("stack_overflows", "found no room")):
+        if done.quality[name]:
+            screen.warn(f"{done.quality[name]} {what}")

@@ -1,0 +1,67 @@
+"""Options of `inspect`, `validate` and `warmup`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from validation.cli import units
+
+INSPECT = """\
+Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN
+with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
+
+VALIDATE = """\
+Hold the engine against published data and independent codes: cross sections, stopping powers, electron
+ranges, Fano's theorem, doses in water and slabs. The cases lie in validation/cases of a source checkout;
+docs/validation.md explains the rules and shows the last verdicts."""
+
+VALIDATE_EPILOG = """\
+A full run takes hours. It saves its sums every minute; broken off, by Ctrl-C or otherwise, the same command
+goes on where it was. A figure fails when it exceeds its limit by more than its own uncertainty.
+
+examples:
+  mcverify validate --list
+  mcverify validate --quick                        all cases, some 15 minutes of one processor
+  mcverify validate 'r50_*' fano_water
+  nohup mcverify validate > validate.log 2>&1 &    everything, detached
+
+exit code: 0 all passed, 1 one failed, 2 none judged (interrupted, data not here)"""
+
+WARMUP = """\
+Compile the kernels and keep them in the user's cache, so that the next command starts within seconds.
+Anything that needs kernels does this by itself; on a cluster, run it once before the first job."""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add these commands."""
+    inspect = commands.add_parser("inspect", help="what is this file or folder?", description=INSPECT)
+    inspect.add_argument("path", metavar="FILE_OR_DIR", type=Path)
+    _validate(
+        commands.add_parser(
+            "validate",
+            help="hold the engine against references",
+            description=VALIDATE,
+            epilog=VALIDATE_EPILOG,
+        )
+    )
+    commands.add_parser("warmup", help="compile the kernels", description=WARMUP)
+
+
+def _validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE", nargs="*", help="names or patterns such as r50_* (all)")
+    parser.add_argument("--quick", action="store_true", help="fewer histories, systematic limits of 1%%")
+    parser.add_argument("--list", action="store_true", help="show the cases, run none")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write figure and verdict into the case's folder too, and renew the table in docs/validation.md",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("validation-results"),
+        help="results, and the sums from which a run goes on (%(default)s)",
+    )
+    parser.add_argument("--threads", metavar="N", type=units.count, help="default: all processors")

@@ -1,0 +1,150 @@
+"""What the user sees: results on stdout, progress on stderr; plain text where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mc.run.simulate import Progress as RunProgress
+    from phantoms.grid import Grid
+
+COLOURS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red"}
+WORD_COLOURS = {"PASS": "green", "WARNING": "yellow", "FAIL": "red"}
+PLAIN_WIDTH = 132  # of tables that go to a file [characters]
+PLAIN_EVERY = 15.0  # between lines of progress without a terminal [s]
+
+
+class Screen:
+    """The screen of one rank; all but the first stay silent."""
+
+    def __init__(self, shown: bool = True) -> None:
+        self._out = _console(shown, stderr=False)
+        self._err = _console(shown, stderr=True)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """A line of the result, never wrapped."""
+        self._out.print(Text(text, style), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line about what goes on."""
+        self._err.print(Text(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A warning."""
+        self._err.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
+
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        right: Sequence[int] = (),
+        whole: Sequence[int] = (),
+    ) -> None:
+        """A table: columns numbered in `right` are aligned right, those in `whole` never wrapped."""
+        table = Table(header_style="bold", show_header=any(columns))
+        for number, column in enumerate(columns):
+            justify = "right" if number in right else "left"
+            table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=number in whole)
+        for row in rows:
+            table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
+        self.line(title, "bold")
+        self._out.print(table)
+
+    def facts(self, title: str, facts: Iterable[tuple[str, object]]) -> None:
+        """A table of names and values."""
+        self.table(title, ("", ""), facts)
+
+    @contextmanager
+    def progress(self) -> Iterator[Bar]:
+        """Stages and their progress, while the body runs."""
+        bar = Bar(self._err)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+class Bar:
+    """A bar on a terminal, a line from time to time elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._name = console, ""
+        self._bar: Progress | None = None
+        self._next = 0.0
+
+    def stage(self, name: str) -> None:
+        """Tell what begins."""
+        self.close()
+        self._name, self._next = name, time.monotonic() + PLAIN_EVERY
+        self._console.print(Text(f"{name} ..."), soft_wrap=True)
+
+    def update(self, progress: RunProgress) -> None:
+        """Show how far a run has come."""
+        if self._console.is_terminal and not self._console.quiet:
+            if self._bar is None:
+                columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+                self._bar = Progress(*columns, console=self._console, transient=True)
+                self._bar.add_task(self._name, total=1.0, state="")
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=progress.share_done, state=_state(progress))
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + PLAIN_EVERY
+            text = f"{self._name}: {100 * progress.share_done:.0f} %, {_state(progress)}"
+            self._console.print(Text(text), soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def clock(seconds: float) -> str:
+    """A time as "4.2 s", "3:07 min" or "1:02 h"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
+    return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
+
+
+def grid_facts(grid: Grid) -> list[tuple[str, str]]:
+    """A grid for `Screen.facts`, in the order x, y, z that a user expects."""
+    shape, spacing = grid.shape[::-1], [10 * d for d in grid.spacing[::-1]]
+    low, high = [10 * c for c in grid.lower[::-1]], [10 * c for c in grid.upper[::-1]]
+    return [
+        ("voxels (x, y, z)", " x ".join(str(n) for n in shape)),
+        ("voxel size", " x ".join(f"{d:.4g}" for d in spacing) + " mm"),
+        (
+            "extent (x, y, z)",
+            ", ".join(f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)) + " mm",
+        ),
+    ]
+
+
+def _state(progress: RunProgress) -> str:
+    parts = [f"{progress.histories:.3g} histories", clock(progress.elapsed)]
+    if progress.uncertainty is not None:
+        parts.insert(0, f"{100 * progress.uncertainty:.2f} % transport sigma")
+    if 0.0 < progress.share_done < 1.0:
+        parts.append(f"{clock(progress.elapsed * (1 / progress.share_done - 1))} left")
+    return ", ".join(parts)
+
+
+def _console(shown: bool, stderr: bool) -> Console:
+    with suppress(AttributeError):  # not every stream can; a sign it lacks must not end the command
+        (sys.stderr if stderr else sys.stdout).reconfigure(errors="replace")
+    console = Console(stderr=stderr, quiet=not shown, highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console

@@ -1,0 +1,30 @@
+"""The verdict on screen."""
+
+from __future__ import annotations
+
+from validation.cli.screen import COLOURS, Screen
+from validation.plan_check.comparison import Comparison
+from validation.report.tables import HEADLINES, VERDICT, test_lines
+
+
+def show_verdict(comparison: Comparison, screen: Screen) -> None:
+    """Print warnings, the table of tests and the verdict, in the words of the report."""
+    for warning in comparison.warnings:
+        screen.warn(warning)
+    profile, status = comparison.profile, comparison.verdict.status
+    rows = [
+        (line.word, line.name, line.value, line.warns, line.fails, line.note)
+        for line in test_lines(comparison)
+    ]
+    columns = ("", "test", "found", "warns", "fails", "remark")
+    screen.table(f"{comparison.plan.label}: {profile.title}", columns, rows, right=(2,), whole=(0, 2))
+    quality = comparison.quality
+    latent = quality["latent_uncertainty"]
+    screen.line(
+        f"{quality['histories']:.3g} histories, stopped by {quality['stopped_by']}; transport sigma "
+        f"{100 * quality['transport_uncertainty']:.2f} %, latent sigma "
+        + (f"{100 * latent:.2f} %" if latent == latent else "unknown")
+    )
+    screen.line(f"Monte Carlo dose compared: {comparison.quantity}")
+    screen.line(f"limits: {profile.status}")
+    screen.line(f"verdict: {VERDICT[status]}. {HEADLINES[status]}", COLOURS[status])

@@ -1,0 +1,1 @@
+"""The engine held against published or independent results, as `mcverify validate` runs it."""

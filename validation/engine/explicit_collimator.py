@@ -1,0 +1,338 @@
+"""Full transport through collimators, as the check on `mc.transport.collimation`.
+
+Photons by delta tracking (Woodcock et al., ANL-7050, 1965) with every interaction and every order; electrons
+and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. What is
+solid is told by a test of single points, written for this check alone; where a track leaves a solid is found
+by bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.within` is used. Slow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from mc.machine.collimators import Block, Collimators, Cones, Jaws, Leaves
+from mc.numerics.jit import njit
+from mc.numerics.rng import stream, uniform
+from mc.numerics.sampling import energy_position
+from mc.transport.electron import ANALOGUE, make_electron
+from mc.transport.particle import PHOTON, STACK_COLUMNS, push
+from mc.transport.photon import interact
+from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, medium_tally
+from phantoms.materials import Material
+
+AIR, OUTSIDE = -1, -2  # regions; the solids are numbered from 0
+STEP = 0.002  # of a charged particle, after which its region is looked up: less than gaps of leaves [cm]
+HALVINGS = 24
+STACK = 4096
+JAW_PAIR, LEAF_PAIRS, HOLE = range(3)
+HEIGHTS = 40001  # at which an end is held against the light field
+
+
+class Solids(NamedTuple):
+    """Collimators with their positions, for one point at a time; n solids, m ends.
+
+    kind, axis, material : (n,) int64
+    upper, lower, density, radius, bore : (n,) float64
+        `radius` 0: the ends are planes; `bore`: slope of a focused hole, or minus the radius of a cylinder.
+    first, second : (n, m) float64
+        Where the tips of both banks stand in s at half height; slopes of focused ends.
+    focused : (n,) int64
+    sides : (m + 1,) float64
+        Slopes of the leaf boundaries.
+    """
+
+    kind: np.ndarray
+    axis: np.ndarray
+    material: np.ndarray
+    focused: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+    density: np.ndarray
+    radius: np.ndarray
+    bore: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    sides: np.ndarray
+    gap: float
+    tongue: float
+    tongue_top: float
+    tongue_bottom: float
+    tilt: float
+    air_density: float
+
+
+def tip(block: Jaws | Leaves, position: float, sad: float) -> float:
+    """Where the end of a bank 1 stands at half height [cm], or its slope if focused.
+
+    The light field ends where the end first touches a ray from the target: found by trying all heights.
+    """
+    ends, middle = block.ends, 0.5 * (block.top_cm + block.bottom_cm)
+    slope = (position - ends.offset_cm) / sad
+    if ends.kind == "focused":
+        return slope
+    if ends.position == "tip":
+        return slope * middle
+    heights = np.linspace(block.top_cm, block.bottom_cm, HEIGHTS)
+    behind = 0.0
+    if ends.kind == "rounded":
+        behind = ends.radius_cm - np.sqrt(ends.radius_cm**2 - (heights - middle) ** 2)
+    return float(np.min(slope * heights + behind))
+
+
+def place_solids(
+    collimators: Collimators,
+    materials: Sequence[Material],
+    sad: float,
+    jaws: np.ndarray,
+    leaves: np.ndarray,
+    cone: float = 0.0,
+) -> Solids:
+    """Collimators at given positions; arguments as of `mc.transport.collimation`."""
+    blocks: list[Block] = [*collimators.jaws]
+    blocks += [collimators.leaves] if collimators.leaves is not None and leaves.size else []
+    blocks += [collimators.cones] if collimators.cones is not None else []
+    blocks.sort(key=lambda block: block.top_cm)
+    count = max([len(leaves) // 2, 1])
+    first, second = np.zeros((len(blocks), count)), np.zeros((len(blocks), count))
+    bore = np.zeros(len(blocks))
+    for i, block in enumerate(blocks):
+        if isinstance(block, Cones):
+            slope = 0.5 * cone / sad
+            bore[i] = slope if block.bore == "focused" else -slope * block.bottom_cm
+            continue
+        if isinstance(block, Jaws):
+            one, two = np.split(jaws[:2] if block.axis == "X" else jaws[2:], 2)
+        else:
+            one, two = np.split(leaves, 2)
+        first[i, : len(one)] = [tip(block, position, sad) for position in one]
+        second[i, : len(two)] = [-tip(block, -position, sad) for position in two]
+    mlc = collimators.leaves
+    return Solids(
+        kind=np.array([[Jaws, Leaves, Cones].index(type(block)) for block in blocks]),
+        axis=np.array([getattr(block, "axis", "X") == "Y" for block in blocks], np.int64),
+        material=np.array([materials.index(block.material) for block in blocks]),
+        focused=np.array([hasattr(b, "ends") and b.ends.kind == "focused" for b in blocks], np.int64),
+        upper=np.array([block.top_cm for block in blocks]),
+        lower=np.array([block.bottom_cm for block in blocks]),
+        density=np.array([block.density for block in blocks]),
+        radius=np.array([block.ends.radius_cm if hasattr(block, "ends") else 0.0 for block in blocks]),
+        bore=bore,
+        first=first,
+        second=second,
+        sides=np.array(mlc.boundaries_cm if mlc else [-1.0, 1.0]) / sad,
+        gap=mlc.gap_cm if mlc else 0.0,
+        tongue=mlc.tongue_cm if mlc else 0.0,
+        tongue_top=mlc.tongue_top_cm if mlc else 0.0,
+        tongue_bottom=mlc.tongue_bottom_cm if mlc else 0.0,
+        tilt=mlc.tilt_rad if mlc else 0.0,
+        air_density=materials[0].density,
+    )
+
+
+@njit
+def region(geo, x, y, z):
+    """Number of the solid that a point lies in, AIR or OUTSIDE: above or below all."""
+    last = geo.kind.size - 1
+    if not geo.upper[0] - 5.0 < z < geo.lower[last] or abs(x) + abs(y) > 200.0:
+        return OUTSIDE
+    for k in range(last + 1):
+        if not geo.upper[k] <= z <= geo.lower[k]:
+            continue
+        if geo.kind[k] == HOLE:
+            radius = geo.bore[k] * z if geo.bore[k] >= 0.0 else -geo.bore[k]
+            return k if x * x + y * y > radius * radius else AIR
+        s, q = (x, y) if geo.axis[k] == 0 else (y, x)
+        middle = 0.5 * (geo.upper[k] + geo.lower[k])
+        leaf = 0
+        if geo.kind[k] == LEAF_PAIRS:
+            raised = geo.tongue_top < z < geo.tongue_bottom
+            q -= geo.tilt * (z - middle) + (0.5 * geo.tongue if raised else -0.5 * geo.tongue)
+            leaf = geo.sides.size - 2
+            while leaf > 0 and q < geo.sides[leaf] * z:
+                leaf -= 1
+            if leaf > 0 and q - geo.sides[leaf] * z < 0.5 * geo.gap:
+                return AIR
+            if leaf < geo.sides.size - 2 and geo.sides[leaf + 1] * z - q < 0.5 * geo.gap:
+                return AIR
+        first, second = geo.first[k, leaf], geo.second[k, leaf]
+        if geo.focused[k]:
+            first, second = first * z, second * z
+        elif geo.radius[k] > 0.0:
+            behind = geo.radius[k] - math.sqrt(geo.radius[k] ** 2 - (z - middle) ** 2)
+            first, second = first - behind, second + behind
+        return k if s < first or s > second else AIR
+    return AIR
+
+
+@njit
+def _locate(geo, x, y, z):
+    return (max(AIR, region(geo, x, y, z)),)
+
+
+@njit
+def _index(geo, cell):
+    return cell[0] + 1
+
+
+@njit
+def _medium(geo, voxel):
+    if voxel == 0:
+        return geo.air_density, 0, True
+    return geo.density[voxel - 1], geo.material[voxel - 1], False
+
+
+@njit
+def _inverse(cosine):
+    return 1.0 / cosine if abs(cosine) > 1e-12 else math.copysign(1e12, cosine)
+
+
+@njit
+def _boundary(geo, cell, x, y, z, iu, iv, iw):
+    """Distance to the face ahead, or a step within the region; and for a face the region there."""
+    u, v, w = 1.0 / iu, 1.0 / iv, 1.0 / iw
+    far = STEP
+    if region(geo, x + far * u, y + far * v, z + far * w) == cell[0]:
+        return far, cell[0]
+    near = 0.0
+    for _ in range(HALVINGS):
+        half = 0.5 * (near + far)
+        if region(geo, x + half * u, y + half * v, z + half * w) == cell[0]:
+            near = half
+        else:
+            far = half
+    return far, region(geo, x + far * u, y + far * v, z + far * w)
+
+
+@njit
+def _clearance(geo, cell, x, y, z):
+    return 0.0
+
+
+@njit
+def _longest_step(geo, x, y, z):
+    return STEP
+
+
+@njit
+def _cross(geo, cell, face, iu, iv, iw):
+    return (face,), face != OUTSIDE
+
+
+@njit
+def _depart(kind, energy, x, y, z, u, v, w, weight, cuts, tally, stack, depth, counters, rng):
+    """Hand a charged particle that has left back to the stack. Returns its depth and rng."""
+    depth = push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, 0, counters)
+    return depth, rng
+
+
+_transport_electron = make_electron(
+    SimpleNamespace(
+        locate=_locate, index=_index, medium=_medium, inverse=_inverse,
+        boundary=_boundary, clearance=_clearance, longest_step=_longest_step, cross=_cross,
+    ),
+    3.0,
+    ANALOGUE._replace(depart=_depart),
+)  # fmt: skip
+
+
+@njit
+def _track_photon(energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng):
+    """Follow a photon to its interaction or out: whether it emerged below, and where; stack depth and rng."""
+    i, f = energy_position(energy)
+    t = tables.photon
+    majorant = geo.air_density * (t[0, i, 0, 0] + f * t[0, i, 0, 1])
+    for k in range(geo.kind.size):
+        m = geo.material[k]
+        majorant = max(majorant, geo.density[k] * (t[m, i, 0, 0] + f * t[m, i, 0, 1]))
+    bottom = geo.lower[geo.kind.size - 1]
+    while True:
+        a, rng = uniform(rng)
+        way = -math.log(a) / majorant
+        if z + way * w >= bottom:
+            way = (bottom - z) / w
+            return True, x + way * u, y + way * v, bottom, depth, rng
+        x, y, z = x + way * u, y + way * v, z + way * w
+        k = region(geo, x, y, z)
+        if k == OUTSIDE:
+            return False, x, y, z, depth, rng
+        density, m, _ = _medium(geo, k + 1)
+        a, rng = uniform(rng)
+        if a * majorant < density * (t[m, i, 0, 0] + f * t[m, i, 0, 1]):
+            choice, rng = uniform(rng)
+            depth, rng = interact(
+                energy, x, y, z, u, v, w, weight, m, k + 1, choice,
+                tables, cuts, tally, stack, depth, counters, rng,
+            )  # fmt: skip
+            return False, x, y, z, depth, rng
+
+
+@njit(_nrt=True)
+def transport(particles, starts, geo, tables, cuts, tally, counters, seed, result, history):
+    """Transport histories of particles (n, 9), rows of `mc.transport.collimation`.
+
+    Fills `result` (m, 9) and `history` (m,) with what emerges; returns their number.
+    """
+    stack = np.empty((STACK, STACK_COLUMNS))
+    n = 0
+    for h in range(starts.size - 1):
+        rng = stream(seed, 0, 0, h, 1)
+        for p in range(starts[h], starts[h + 1]):
+            r = particles[p]
+            depth = push(
+                stack, 0, int(r[0]), r[1], r[2], -r[3], r[4], r[5], -r[6], r[7], r[8], tally, 0, counters
+            )
+            while depth > 0:
+                depth -= 1
+                kind, energy, weight = int(stack[depth, 0]), stack[depth, 1], stack[depth, 8]
+                x, y, z = stack[depth, 2], stack[depth, 3], stack[depth, 4]
+                u, v, w = stack[depth, 5], stack[depth, 6], stack[depth, 7]
+                emerged = z >= geo.lower[geo.kind.size - 1] and w > 0.0
+                if kind != PHOTON and region(geo, x, y, z) != OUTSIDE:
+                    depth, rng = _transport_electron(
+                        kind, energy, x, y, z, u, v, w, weight,
+                        geo, tables, cuts, tally, stack, depth, counters, rng,
+                    )  # fmt: skip
+                    continue
+                if kind == PHOTON:
+                    emerged, x, y, z, depth, rng = _track_photon(
+                        energy, x, y, z, u, v, w, weight,
+                        geo, tables, cuts, tally, stack, depth, counters, rng,
+                    )  # fmt: skip
+                if emerged and n == result.shape[0]:
+                    counters[LOST] += 1
+                elif emerged:
+                    row = result[n]
+                    row[0], row[1], row[2], row[3], row[4] = kind, energy, x, -y, z
+                    row[5], row[6], row[7], row[8] = u, -v, w, weight
+                    history[n] = h
+                    n += 1
+    return n
+
+
+def explicit(
+    particles: np.ndarray, starts: np.ndarray, solids: Solids, tables, cuts, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Particles (m, 9) that emerge, and the histories they belong to; see `transport`."""
+    room = 4 * len(particles) + 1000
+    result, history = np.empty((room, 9)), np.empty(room, np.int64)
+    counters = np.zeros(N_COUNTERS, np.int64)
+    n = transport(
+        particles,
+        starts,
+        solids,
+        tables,
+        cuts,
+        medium_tally(solids.kind.size + 1),
+        counters,
+        seed,
+        result,
+        history,
+    )
+    if counters[LOST] or counters[OVERFLOWS]:
+        raise RuntimeError(f"{counters[LOST]} particles lost, {counters[OVERFLOWS]} overflows")
+    return result[:n], history[:n]

@@ -1,0 +1,1 @@
+"""Limits: profiles of tolerances and clinical dose constraints."""

@@ -1,0 +1,393 @@
+"""Profiles of limits: what a plan and its Monte Carlo check may differ by, from editable TOML files.
+
+Organs are known by the names of `validation/data/synonyms.toml`, and by those a profile adds.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from os import PathLike
+from pathlib import Path
+
+from phantoms.errors import InputError
+from phantoms.schema import Table
+from validation.metrics.dvh import parse_metric
+from validation.metrics.gamma import Criterion
+
+DEFAULT = "spine"
+_SHIPPED = files("validation") / "data" / "profiles"
+_SYNONYMS = files("validation") / "data" / "synonyms.toml"
+_DIAGNOSIS = files("validation") / "data" / "diagnosis.toml"
+# Kinds of planning-system errors a profile may limit; validation.diagnosis tells what they are.
+DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
+MOST_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
+TARGET = "target"  # in place of an organ: the plan's targets
+
+
+@dataclass(frozen=True)
+class Organ:
+    """An organ and how its structures are named.
+
+    Parameters
+    ----------
+    name : str
+    patterns, exclude : tuple of str
+        Shell patterns for the structure's name in lower case, letters and digits only.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    def match(self, structure: str) -> str | None:
+        """The pattern by which `structure` is a name of this organ; None if it is not."""
+        plain = "".join(c for c in structure.lower() if c.isalnum())
+        if any(fnmatchcase(plain, p) for p in self.exclude):
+            return None
+        return next((p for p in self.patterns if fnmatchcase(plain, p)), None)
+
+    def matches(self, structure: str) -> bool:
+        """Whether `structure` is a name of this organ."""
+        return self.match(structure) is not None
+
+
+@dataclass(frozen=True)
+class GammaLimit:
+    """A gamma criterion and the passing rates [%] below which it warns and fails; None: reported only."""
+
+    criterion: Criterion
+    tolerance: float | None
+    action: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class DifferenceLimit:
+    """How far Monte Carlo may differ from the plan in a DVH metric.
+
+    Parameters
+    ----------
+    structures : str
+        'target', or the name of an organ.
+    metric : str
+    relative_to : {'plan', 'prescription'}
+        Plan: the plan's own value of the metric.
+    tolerance, action : float
+        Size of the difference above which it warns and fails [%].
+    source : str
+    """
+
+    structures: str
+    metric: str
+    relative_to: str
+    tolerance: float
+    action: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A clinical limit for an organ and a number of fractions.
+
+    Parameters
+    ----------
+    organ, metric : str
+    fractions : int
+    limit : float
+        In the metric's unit.
+    relation : {'<=', '>='}
+        What the metric must be to the limit.
+    prv_mm : (float, float, float) or None
+        Margins (x, y, z) by which the organ is expanded first [mm].
+    source : str
+    """
+
+    organ: str
+    metric: str
+    fractions: int
+    limit: float
+    relation: str
+    prv_mm: tuple[float, float, float] | None
+    source: str
+
+    @property
+    def unit(self) -> str:
+        """Of metric and limit."""
+        return parse_metric(self.metric).unit
+
+
+@dataclass(frozen=True)
+class DiagnosisLimit:
+    """From where on a kind of planning-system error warns and fails; None: it never fails.
+
+    Parameters
+    ----------
+    test : str
+        One of `DIAGNOSES`, in its unit.
+    tolerance : float
+    action : float or None
+    source : str
+    """
+
+    test: str
+    tolerance: float
+    action: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All limits of a verdict.
+
+    Parameters
+    ----------
+    name, title, status, source : str
+        `status` says what authority the figures have.
+    max_voxel_mm, max_sigma_percent : float
+        Voxel side and transport sigma above which the Monte Carlo dose itself gets a warning.
+    flip : {'fail', 'warn'}
+        What a constraint kept by the plan and broken by Monte Carlo is.
+    flip_sigmas : float
+        By how many sigma it must be broken for that.
+    organs : tuple of Organ
+        Those that the limits speak of, and those the profile describes itself.
+    gamma, differences, constraints : tuples
+    diagnosis : tuple of DiagnosisLimit
+        One for each of `DIAGNOSES`.
+    """
+
+    name: str
+    title: str
+    status: str
+    source: str
+    max_voxel_mm: float
+    max_sigma_percent: float
+    flip: str
+    flip_sigmas: float
+    organs: tuple[Organ, ...]
+    gamma: tuple[GammaLimit, ...]
+    differences: tuple[DifferenceLimit, ...]
+    constraints: tuple[Constraint, ...]
+    diagnosis: tuple[DiagnosisLimit, ...] = ()
+
+    def organ(self, name: str) -> Organ:
+        """The organ called `name`."""
+        return next(organ for organ in self.organs if organ.name == name)
+
+
+def shipped_profiles() -> list[str]:
+    """Names of the profiles that come with mcverify."""
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_profile(profile: str | PathLike = DEFAULT) -> Profile:
+    """Load a shipped profile by its name, or any by the path of its TOML file."""
+    names = shipped_profiles()
+    return _read_profile(read_limits(profile, _SHIPPED, names, "profile", f"one of {', '.join(names)}"))
+
+
+def read_limits(
+    chosen: str | PathLike, folder: Traversable, names: Sequence[str], what: str, known: str
+) -> Table:
+    """Read one of the files `names`.toml shipped in `folder`, or any by its path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read; it says `what` that is and what would be `known`.
+    """
+    if isinstance(chosen, str) and chosen in names:
+        path, text = Path(f"{chosen}.toml"), (folder / f"{chosen}.toml").read_text("utf-8")
+    else:
+        path = Path(chosen)
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            raise InputError(path, f"{what} cannot be read: {reason}", f"a TOML file, or {known}") from None
+    try:
+        return Table(path, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(path, f"is not valid TOML: {error}") from None
+
+
+def synonyms() -> tuple[Organ, ...]:
+    """The organs that structures are known as by their names, from the shipped table."""
+    return _read_organs(Table(Path("synonyms.toml"), tomllib.loads(_SYNONYMS.read_text("utf-8"))))
+
+
+def _read_profile(table: Table) -> Profile:
+    own = _read_organs(table)
+    names = list(dict.fromkeys([organ.name for organ in (*own, *synonyms())]))
+    differences = tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference"))
+    constraints = _borrowed(table) + tuple(
+        _read_constraint(entry, names) for entry in _optional_tables(table, "constraint")
+    )
+    spoken_of = {limit.organ for limit in constraints} | {limit.structures for limit in differences}
+    described = {organ.name for organ in own}
+    organs = own + tuple(o for o in synonyms() if o.name in spoken_of and o.name not in described)
+    profile = Profile(
+        name=table.path.stem,
+        title=table.text("title"),
+        status=table.text("status"),
+        source=table.text("source"),
+        max_voxel_mm=table.number("max_voxel_mm", above=0),
+        max_sigma_percent=table.number("max_sigma_percent", above=0),
+        flip=table.choice("flip", ("fail", "warn")),
+        flip_sigmas=table.number("flip_sigmas", above=0),
+        organs=organs,
+        gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
+        differences=differences,
+        constraints=constraints,
+        diagnosis=_diagnosis(table),
+    )
+    table.finish()
+    return profile
+
+
+def _diagnosis(table: Table) -> tuple[DiagnosisLimit, ...]:
+    """The shipped limits of a diagnosis, those that a profile states itself in their place."""
+    shipped = Table(Path("diagnosis.toml"), tomllib.loads(_DIAGNOSIS.read_text("utf-8")))
+    found = {}
+    for place in (shipped, table):
+        limits = [_read_diagnosis(entry) for entry in _optional_tables(place, "diagnosis")]
+        names = [limit.test for limit in limits]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise place.error("diagnosis", f"{twice[0]!r} is limited {names.count(twice[0])} times")
+        found |= dict(zip(names, limits, strict=True))
+    return tuple(found.values())
+
+
+def _read_diagnosis(entry: Table) -> DiagnosisLimit:
+    action = entry.number("action", above=0) if "action" in entry else None
+    limit = DiagnosisLimit(
+        entry.choice("test", DIAGNOSES), entry.number("tolerance", above=0), action, entry.text("source")
+    )
+    if action is not None and action < limit.tolerance:
+        raise entry.error("action", f"{action:g} lies below tolerance ({limit.tolerance:g})")
+    entry.finish()
+    return limit
+
+
+def _borrowed(table: Table) -> tuple[Constraint, ...]:
+    """Constraints of the shipped profiles that this one names."""
+    if "constraints_from" not in table:
+        return ()
+    found = ()
+    for name in table.text("constraints_from").split():
+        if name not in shipped_profiles():
+            remedy = f"one of {', '.join(shipped_profiles())}"
+            raise table.error("constraints_from", f"no profile {name!r} is shipped", remedy)
+        found += load_profile(name).constraints
+    return found
+
+
+def _optional_tables(table: Table, key: str) -> list[Table]:
+    return table.tables(key) if key in table else []
+
+
+def _read_organs(table: Table) -> tuple[Organ, ...]:
+    organs = tuple(_read_organ(entry) for entry in _optional_tables(table, "organs"))
+    names = [organ.name for organ in organs]
+    for name in names:
+        if names.count(name) > 1:
+            raise table.error("organs", f"{name!r} is described {names.count(name)} times")
+    return organs
+
+
+def _read_organ(entry: Table) -> Organ:
+    organ = Organ(
+        entry.text("name"),
+        tuple(entry.text("patterns").lower().split()),
+        tuple(entry.text("exclude", "").lower().split()),
+    )
+    if organ.name == TARGET:
+        raise entry.error("name", "'target' means the plan's targets, not an organ")
+    entry.finish()
+    return organ
+
+
+def _read_gamma(entry: Table) -> GammaLimit:
+    criterion = Criterion(
+        entry.number("dose_percent", above=0),
+        entry.number("distance_mm", above=0),
+        entry.choice("mode", ("global", "local")) == "local",
+        entry.number("threshold_percent", above=-1e-9),
+    )
+    tolerance, action = (
+        entry.number(key, above=0) if key in entry else None for key in ("tolerance", "action")
+    )
+    if (tolerance is None) != (action is None):
+        raise entry.error(
+            "tolerance" if tolerance is None else "action", "is missing", "give both, or neither"
+        )
+    if tolerance is not None and not action <= tolerance <= 100:
+        raise entry.error("tolerance", f"{tolerance:g} must lie between action ({action:g}) and 100 %")
+    limit = GammaLimit(criterion, tolerance, action, entry.text("source"))
+    entry.finish()
+    return limit
+
+
+def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:
+    limit = DifferenceLimit(
+        entry.choice("structures", (TARGET, *organs)),
+        _metric(entry),
+        entry.choice("relative_to", ("plan", "prescription")),
+        entry.number("tolerance", above=0),
+        entry.number("action", above=0),
+        entry.text("source"),
+    )
+    if parse_metric(limit.metric).unit != "Gy":
+        raise entry.error("metric", f"{limit.metric} is not a dose, so it has no percentage of one")
+    if limit.action < limit.tolerance:
+        raise entry.error("action", f"{limit.action:g} lies below tolerance ({limit.tolerance:g})")
+    entry.finish()
+    return limit
+
+
+def _read_constraint(entry: Table, organs: list[str]) -> Constraint:
+    fractions = entry.number("fractions", above=0)
+    if fractions != int(fractions):
+        raise entry.error("fractions", f"must be whole, is {fractions:g}")
+    metric = _metric(entry)
+    spared = parse_metric(metric).kind in ("cold volume", "min")
+    constraint = Constraint(
+        entry.choice("organ", (TARGET, *organs)),
+        metric,
+        int(fractions),
+        entry.number("limit", above=0),
+        entry.choice("relation", ("<=", ">="), ">=" if spared else "<="),
+        _margins(entry),
+        entry.text("source"),
+    )
+    entry.finish()
+    return constraint
+
+
+def _margins(entry: Table) -> tuple[float, float, float] | None:
+    """`prv_mm`: one margin for all directions, or those along x, y and z [mm]."""
+    if "prv_mm" not in entry:
+        return None
+    try:
+        margins = (entry.number("prv_mm", above=0),) * 3
+    except InputError:
+        margins = entry.numbers("prv_mm", 3, above=-1e-9)
+    if max(margins) > MOST_MARGIN_MM:
+        raise entry.error("prv_mm", f"{max(margins):g} mm is no margin of a planning risk volume")
+    return margins
+
+
+def _metric(entry: Table) -> str:
+    name = entry.text("metric")
+    try:
+        parse_metric(name)
+    except InputError as error:
+        raise entry.error("metric", str(error)) from None
+    return name

@@ -1,0 +1,1 @@
+"""Metrics of doses: gamma, dose-volume histograms and their statistics."""

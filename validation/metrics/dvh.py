@@ -1,0 +1,291 @@
+"""Dose-volume histograms and the metrics read from them, with their sigma.
+
+A structure comes as cells finer than the voxels (`phantoms.subvoxels`). Between voxel centres the dose is
+interpolated: linearly, and along each axis bent by the second differences where those at both ends agree in
+sign (the smaller one counts), so it follows peaks and never swings beyond an edge. Over the outer half
+voxel of the grid it stays as it is. A cell's volume is spread evenly over the doses that the gradient makes
+in it. D[v] is the least dose of the hottest volume v, V[d] the volume that receives at least d.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from phantoms.errors import InputError
+from phantoms.subvoxels import SubVoxels
+from validation.metrics.dvh_kernels import ROUNDING, extremes, histogram, nodes
+
+DRAWS, CELLS_DRAWN = 40, 40_000  # resampled doses for a sigma, known to 11 %, and cells in which they are
+LEAST_DRAWS, CELLS_OF_ALL_DRAWS = 8, 40_000_000  # fewer draws for large structures
+BEYOND_SIGMAS = 6.0  # by which a resampled dose may leave the range of the dose
+SEED = 20_000
+VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
+BINS, BINS_DRAWN = 16384, 4096  # from the lowest to the highest dose; within them doses are interpolated
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number to read from a DVH.
+
+    Parameters
+    ----------
+    kind : {'mean', 'min', 'max', 'dose', 'volume', 'cold dose', 'cold volume'}
+        Dmean, Dmin, Dmax; dose of a volume (D) or of the coldest volume (DC); volume of a dose (V), or
+        volume that is spared it (CV).
+    amount : float
+        The volume or the dose that is asked for.
+    amount_unit : {'%', 'cc', 'Gy'}
+        Percent of the structure's volume in doses, of the prescription in volumes.
+    unit : {'Gy', '%', 'cc'}
+        Of the answer.
+    """
+
+    kind: str
+    amount: float = float("nan")
+    amount_unit: str = ""
+    unit: str = "Gy"
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """A metric's value, or why there is none.
+
+    Parameters
+    ----------
+    name, unit : str
+    value, sigma : float or None
+        None where it cannot be told; `note` says why a value is missing.
+    note : str
+    """
+
+    name: str
+    unit: str
+    value: float | None
+    sigma: float | None = None
+    note: str = ""
+
+
+def parse_metric(name: str) -> Metric:
+    """Read a metric's name: ``Dmean Dmin Dmax D95% D0.35cc V20Gy V20Gy[cc] V100% V100%[cc] CV12Gy DC700cc``.
+
+    D is the least dose of the hottest volume, DC the greatest dose of the coldest (complement) volume. V is
+    the volume that receives a dose, in percent of the structure unless ``[cc]`` follows; CV the volume that
+    receives less, in cc unless ``[%]`` follows. V100% means percent of the prescription.
+    """
+    if name in ("Dmean", "Dmin", "Dmax"):
+        return Metric(name[1:])
+    number = r"(\d+(?:\.\d*)?|\.\d+)"
+    if found := re.fullmatch(rf"(DC?){number}(%|cc)", name):
+        amount, unit = float(found[2]), found[3]
+        if amount <= 0 or (unit == "%" and amount > 100):
+            raise InputError(f"DVH metric '{name}'", "asks for a volume that is empty or above 100 %")
+        return Metric("dose" if found[1] == "D" else "cold dose", amount, unit)
+    if found := re.fullmatch(rf"(C?V){number}(%|Gy)(?:\[(%|cc)\])?", name):
+        kind, usual = ("volume", "%") if found[1] == "V" else ("cold volume", "cc")
+        return Metric(kind, float(found[2]), found[3], found[4] or usual)
+    raise InputError(
+        f"DVH metric '{name}'",
+        "is not understood",
+        "write Dmean, D95%, D0.35cc, DC700cc, V20Gy, V20Gy[cc] or CV12Gy",
+    )
+
+
+class Dvh:
+    """Cumulative dose-volume histogram of one structure.
+
+    Parameters
+    ----------
+    cells : SubVoxels
+        The structure on the dose grid.
+    dose : (nz, ny, nx) array
+        On the whole grid [Gy].
+    sigma : (nz, ny, nx) array, optional
+        Transport sigma of `dose` [Gy].
+    """
+
+    def __init__(self, cells: SubVoxels, dose: np.ndarray, sigma: np.ndarray | None = None) -> None:
+        if dose.shape != cells.grid.shape or (sigma is not None and sigma.shape != dose.shape):
+            raise ValueError(
+                f"dose {dose.shape} and sigma must be on the structure's grid {cells.grid.shape}"
+            )
+        self._cells = cells
+        self.volume = cells.volume
+        if not self.volume > 0:
+            raise InputError("DVH", "the structure has no volume on the dose grid")
+        # the voxels of the structure and those beside them, between which doses are interpolated
+        around = tuple(
+            slice(max(0, part.start - 2), min(n, part.stop + 2))
+            for part, n in zip(cells.box, dose.shape, strict=True)
+        )
+        self._dose = np.ascontiguousarray(dose[around], dtype=np.float64)
+        if not np.isfinite(self._dose).all():
+            raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(self._dose))} doses are not finite")
+        self._sigma = None if sigma is None else np.ascontiguousarray(sigma[around], dtype=np.float64)
+        self._corner = tuple(part.start - a.start for part, a in zip(cells.box, around, strict=True))
+        self._read = self._cumulate(self._dose, cells)
+
+    @property
+    def lowest(self) -> float:
+        """Dmin [Gy]."""
+        return self._read.lowest
+
+    @property
+    def highest(self) -> float:
+        """Dmax [Gy]."""
+        return self._read.highest
+
+    def curve(self, dose: np.ndarray) -> np.ndarray:
+        """Percentage of the volume that receives at least `dose` (n,) [Gy], (n,)."""
+        return self._read.percent(np.asarray(dose, dtype=float))
+
+    def curve_sigma(self, dose: np.ndarray) -> np.ndarray:
+        """One sigma of `curve` by the transport noise, (n,) [%]."""
+        dose = np.asarray(dose, dtype=float)
+        return np.std([read.percent(dose) for read in self._drawn], axis=0, ddof=1)
+
+    def metric(self, name: str, prescription: float | None = None) -> MetricValue:
+        """The metric `name` (see `parse_metric`) and its sigma.
+
+        The sigma of Dmean is sqrt(sum w^2 sigma^2) / sum w, with the share w of each voxel in the structure.
+        All others are the spread over `DRAWS` doses (fewer for large structures) resampled from the voxels'
+        sigmas with a fixed seed; it takes the transport noise of different voxels as independent. Tracks
+        that cross several voxels correlate them: see docs/physics.md, Two sigmas. Latent noise is not in it.
+        Noise also drives Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
+
+        Parameters
+        ----------
+        name : str
+        prescription : float, optional
+            Dose that V100% speaks of [Gy].
+        """
+        return self.metrics([name], prescription)[name]
+
+    def metrics(self, names: Sequence[str], prescription: float | None = None) -> dict[str, MetricValue]:
+        """Several metrics at once, see `metric`."""
+        values = {}
+        for name in names:
+            metric = parse_metric(name)
+            note = self._missing(metric, prescription)
+            value = sigma = None
+            if not note:
+                value = self._value(metric, self._read, prescription)
+                if self._sigma is not None and metric.kind == "mean":
+                    sigma = self._sigma_of_mean()
+                elif self._sigma is not None:
+                    drawn = [self._value(metric, read, prescription) for read in self._drawn]
+                    sigma = float(np.std(drawn, ddof=1))
+            values[name] = MetricValue(name, metric.unit, value, sigma, note)
+        return values
+
+    def _missing(self, metric: Metric, prescription: float | None) -> str:
+        """Why there is no such metric; empty if there is."""
+        if metric.kind in VOLUMES and metric.amount_unit == "%" and prescription is None:
+            return "no prescription is known"
+        if metric.amount_unit == "cc" and metric.amount > self.volume * (1 + 1e-9):
+            return f"structure of {self.volume:.3g} cc is smaller"
+        return ""
+
+    def _value(self, metric: Metric, read: _Cumulative, prescription: float | None) -> float:
+        """Value of `metric` of the structure in one dose."""
+        if metric.kind == "mean":
+            return read.mean
+        if metric.kind in ("min", "max"):
+            return read.lowest if metric.kind == "min" else read.highest
+        if metric.kind in VOLUMES:
+            threshold = metric.amount * (0.01 * prescription if metric.amount_unit == "%" else 1.0)
+            percent = float(read.percent(np.array([threshold]))[0])
+            if metric.kind == "cold volume":
+                percent = 100.0 - percent
+            return percent if metric.unit == "%" else 0.01 * percent * self.volume
+        asked = metric.amount * (0.01 * self.volume if metric.amount_unit == "%" else 1.0)
+        return read.dose_of(self.volume - asked if metric.kind == "cold dose" else asked)
+
+    def _sigma_of_mean(self) -> float:
+        share = self._cells.fraction().astype(float)
+        part = tuple(slice(a, a + n) for a, n in zip(self._corner, share.shape, strict=True))
+        return float(np.sqrt(np.sum((share * self._sigma[part]) ** 2)) / share.sum())
+
+    @cached_property
+    def _drawn(self) -> list[_Cumulative]:
+        """What doses resampled from the voxels' sigmas read."""
+        random = np.random.default_rng(SEED)
+        cells = self._cells.coarser(CELLS_DRAWN)
+        draws = int(np.clip(CELLS_OF_ALL_DRAWS / cells.coverage.size, LEAST_DRAWS, DRAWS))
+        beyond = BEYOND_SIGMAS * float(self._sigma.max())
+        within = self.lowest - beyond, self.highest + beyond
+        drawn = []
+        for _ in range(draws):
+            dose = self._sigma * random.standard_normal(self._dose.shape, np.float32)
+            dose += self._dose
+            drawn.append(self._cumulate(dose, cells, within))
+        return drawn
+
+    def _cumulate(
+        self, dose: np.ndarray, cells: SubVoxels, within: tuple[float, float] | None = None
+    ) -> _Cumulative:
+        """The cells sorted by dose; where no range is given to sort them `within`, it is looked for."""
+        along = zip(cells.coverage.shape, cells.divisions, self._corner, dose.shape, strict=True)
+        axes = [nodes(*axis) for axis in along]
+        bins = BINS if within is None else BINS_DRAWN
+        if within is None:
+            lowest, highest = extremes(cells.coverage, dose, *axes)
+            # a valley between voxels does not go below 0
+            within = max(lowest, min(0.0, float(dose.min()))), highest
+        lowest, highest = within
+        width = max((highest - lowest) / bins, ROUNDING * max(abs(highest), 1e-6))
+        counts, more, ends, mean = histogram(cells.coverage, dose, *axes, lowest, highest, width, bins)
+        inside = np.maximum(counts + np.cumsum(more), 0.0)
+        below = np.concatenate([[0.0], np.cumsum(inside)])
+        held = np.flatnonzero(inside > ROUNDING * below[-1])
+        lowest, highest = ends[0, held[0]], ends[1, held[-1]]
+        return _Cumulative(within[0], lowest, highest, width, below * cells.cell_volume, ends, mean)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cumulative:
+    """Volume below each of a row of doses.
+
+    Parameters
+    ----------
+    start, lowest, highest, width : float
+        Where the bins begin, doses of the structure, and the width of the bins [Gy].
+    below : (bins + 1,) float64
+        Volume whose dose is below each border of the bins [cm3].
+    ends : (2, bins) float64
+        Lowest and highest dose within each bin [Gy].
+    mean : float
+        [Gy]
+    """
+
+    start: float
+    lowest: float
+    highest: float
+    width: float
+    below: np.ndarray = field(repr=False)
+    ends: np.ndarray = field(repr=False)
+    mean: float
+
+    def percent(self, dose: np.ndarray) -> np.ndarray:
+        """Percentage of the volume that receives at least `dose` (n,) [Gy], (n,)."""
+        dose = dose - ROUNDING * np.abs(dose)
+        bins = np.clip(np.floor((dose - self.start) / self.width), 0, self.below.size - 2).astype(int)
+        low, high = self.ends[:, bins]
+        share = np.clip((dose - low) / np.maximum(high - low, ROUNDING * self.width), 0.0, 1.0)
+        share = np.where(dose <= low, 0.0, np.where(dose > high, 1.0, share))
+        below = self.below[bins] + share * (self.below[bins + 1] - self.below[bins])
+        return 100.0 * (1.0 - below / self.below[-1])
+
+    def dose_of(self, volume: float) -> float:
+        """Least dose of the hottest `volume` [cm3], [Gy]."""
+        colder = self.below[-1] - volume + ROUNDING * self.below[-1]
+        n = int(np.searchsorted(self.below, colder, side="right")) - 1
+        if n >= self.below.size - 1:
+            return self.highest
+        share = (colder - self.below[n]) / (self.below[n + 1] - self.below[n])
+        low, high = self.ends[:, n]
+        return float(low + share * (high - low))

@@ -1,0 +1,1 @@
+"""The check of a plan: comparison, verdict and record."""

@@ -1,0 +1,391 @@
+"""A plan beside its Monte Carlo check: everything a report shows, in one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mc.dose import Dose
+from mc.plan.aperture import mean_opening, technique
+from mc.plan.plan import Plan
+from phantoms.ct import CT
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from phantoms.identity import pseudonym
+from phantoms.phantom import Phantom
+from phantoms.polygons import mask_by_centre
+from phantoms.solids import cut
+from phantoms.structures import ROI, StructureSet
+from validation.diagnosis import Diagnosis, Finding, diagnose
+from validation.limits.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
+from validation.metrics.gamma import parse_criterion
+from validation.metrics.numbers import plain
+from validation.plan_check.curves import DvhCurves, curves_and_rows
+from validation.plan_check.points import ReferencePoint, joined
+from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
+from validation.plan_check.verdict import Row, Structure, Test, Verdict, histograms, judge, judge_run
+from validation.rtdose import PlanDose
+
+SCHEMA = "mcverify result"
+SCHEMA_VERSION = 1
+ALSO_SHOWN = ("3%/2mm", "2%/2mm", "2%/1mm")  # gamma criteria beside those of the profile
+WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A plan beside its Monte Carlo check.
+
+    Parameters
+    ----------
+    created : str
+        Date and time, ISO 8601.
+    patient : str
+        Pseudonym (`phantoms.identity.pseudonym`).
+    name : str
+        Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
+    plan, plan_dose, ct, phantom, profile
+        As they were compared; `plan_dose` is of the whole course.
+    mc : Dose
+        On the grid of `plan_dose`; its provenance says whether it was resampled to get there.
+    mc_voxel_mm : (float, float, float)
+        Voxel (x, y, z) of the Monte Carlo run itself.
+    prescription : float or None
+        Of the course [Gy]; the highest where there are several.
+    body : (nz, ny, nx) bool
+    body_name : str
+    structures : tuple of Structure
+        Those evaluated.
+    verdict : Verdict
+    curves : tuple of DvhCurves
+    organs : tuple of Organ
+        By which organs at risk are known.
+    regions : tuple of RegionDifference
+    isocentres, points : tuple of PointDose
+        At the isocentres, which may be reference points as well, and at the other reference points.
+    diagnosis : Diagnosis
+        Which errors of the planning system the difference shows; its findings are tests of the verdict, too.
+    not_evaluated : tuple of (str, str)
+        Structures left out, and why.
+    quality : dict
+        What the run says of itself (`mc.run.simulate.simulate`).
+    calibration : dict of str to dict
+        By beam quality: the record of its calibration (`mc.compute.plan_dose`).
+    warnings : tuple of str
+    """
+
+    created: str
+    patient: str
+    name: str = field(repr=False)
+    plan: Plan
+    plan_dose: PlanDose
+    mc: Dose
+    mc_voxel_mm: tuple[float, float, float]
+    ct: CT
+    phantom: Phantom
+    profile: Profile
+    prescription: float | None
+    body: np.ndarray = field(repr=False)
+    body_name: str
+    structures: tuple[Structure, ...] = field(repr=False)
+    verdict: Verdict
+    curves: tuple[DvhCurves, ...] = field(repr=False)
+    organs: tuple[Organ, ...]
+    regions: tuple[RegionDifference, ...]
+    isocentres: tuple[PointDose, ...]
+    points: tuple[PointDose, ...]
+    diagnosis: Diagnosis
+    not_evaluated: tuple[tuple[str, str], ...]
+    quality: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def quantity(self) -> str:
+        """Which Monte Carlo dose was compared: to medium or to water, of what."""
+        return str(self.mc.provenance.get("quantity", "not stated"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but volumes, ready for strict JSON: None for what could not be told."""
+        plan, grid = self.plan, self.plan_dose.grid
+        return plain(
+            {
+                "schema": SCHEMA,
+                "schema_version": SCHEMA_VERSION,
+                "created": self.created,
+                "not_a_medical_device": True,
+                "patient_pseudonym": self.patient,
+                "plan": {
+                    "label": plan.label,
+                    "uid": plan.uid,
+                    "planning_system": plan.tps,
+                    "machine": plan.machine,
+                    "patient_position": plan.patient_position,
+                    "fractions": plan.fractions,
+                    "prescriptions": [
+                        {"dose_gy": p.dose, "description": p.description} for p in plan.prescriptions
+                    ],
+                    "prescription_gy": self.prescription,
+                    "beams": [
+                        {
+                            "number": beam.number,
+                            "name": beam.name,
+                            "energy_mv": beam.energy,
+                            "fluence_mode": beam.fluence_mode,
+                            "mu_per_fraction": beam.mu,
+                            "gantry_deg": beam.gantry,
+                            "collimator_deg": beam.collimator,
+                            "couch_deg": beam.couch,
+                            "jaws_mm": [10 * jaw for jaw in beam.jaws],
+                            "technique": technique(beam),
+                            "control_points": len(beam.control_points),
+                            "gantry_last_deg": beam.control_points[-1].gantry,
+                            "mean_open_area_cm2": mean_opening(beam),
+                            "isocentre_mm": [10 * c for c in beam.isocentre],
+                        }
+                        for beam in plan.beams
+                    ],
+                },
+                "dose_grid": {
+                    "shape_zyx": grid.shape,
+                    "spacing_mm_zyx": [10 * d for d in grid.spacing],
+                    "origin_mm_zyx": [10 * c for c in grid.origin],
+                },
+                "monte_carlo_dose": self.quantity,
+                "monte_carlo_voxel_mm_xyz": self.mc_voxel_mm,
+                "verdict": self.verdict.to_dict(),
+                "dvh_curves": self.curves,
+                "regions": self.regions,
+                "isocentres": self.isocentres,
+                "reference_points": self.points,
+                "diagnosis": self.diagnosis.to_dict(),
+                "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
+                "quality": self.quality,
+                "calibration": self.calibration,
+                "provenance": self.mc.provenance,
+                "phantom_audit": {k: v for k, v in self.phantom.audit.items() if k != "warnings"},
+                "warnings": self.warnings,
+            }
+        )
+
+
+def compare(
+    *,
+    plan: Plan,
+    plan_dose: PlanDose,
+    mc_dose: Dose,
+    structures: StructureSet,
+    ct: CT,
+    phantom: Phantom,
+    profile: Profile,
+    quality: Mapping[str, Any],
+    calibration: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+    points: Sequence[ReferencePoint] = (),
+    patient: str = "",
+    name: str = "",
+    on_stage: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Compare a Monte Carlo dose with the plan's: DVH, gamma, verdict, and what the report needs beside.
+
+    The plan is the reference of gamma and Monte Carlo is evaluated (see `validation.metrics.gamma.gamma`).
+    Where the voxels of both grids coincide the Monte Carlo dose is cropped to the plan's; where they do
+    not, DVH and gamma read it on its own grid and only maps and point doses interpolate it.
+
+    Parameters
+    ----------
+    plan : Plan
+    plan_dose : PlanDose
+        Of the whole course (`validation.rtdose.course_dose`).
+    mc_dose : Dose
+        Of the whole course.
+    structures : StructureSet
+    ct : CT
+    phantom : Phantom
+        Its audit names the body outline that was used.
+    profile : Profile
+    quality : dict
+        `mc.run.simulate.Simulation.quality`.
+    calibration : dict of str to dict
+        Calibration by beam quality, as in the provenance of `mc.compute.plan_dose`.
+    warnings : sequence of str
+        What reading and running had to say; those of plan and phantom are added.
+    points : sequence of ReferencePoint
+        That plan and dose name, beside the isocentres.
+    patient : str
+        Pseudonym; that of the plan's Patient ID if not given.
+    name : str
+        Who the patient is, where the report is to tell.
+    on_stage : callable
+        Told in a few words what comes next.
+    """
+    if plan_dose.summation not in ("PLAN", "BEAM"):
+        raise InputError(plan_dose.path, f"is a {plan_dose.summation} dose, not of the whole course")
+    grid = plan_dose.grid
+    on_plan = mc_dose.crop_to(grid)
+    judged = mc_dose if "resampled" in on_plan.provenance else on_plan
+    notes: list[str] = []
+    if missing := on_plan.provenance.get("voxels_without_dose"):
+        notes.append(f"{missing} voxels of the RTDOSE lie outside the Monte Carlo dose, taken as 0 Gy there")
+
+    on_stage("structures")
+    outline = structures.external(phantom.audit.get("body", {}).get("roi"))
+    body = mask_by_centre(outline, grid)
+    if not body.any():
+        raise InputError(f"structure {outline.name}", "holds no voxel of the RTDOSE grid")
+    evaluated, shares, not_evaluated = _voxelise(structures, outline, grid, judged.grid)
+    notes += [
+        f"structure {name}: only {100 * share:.0f} % of its volume lies within the RTDOSE grid"
+        for name, share in shares.items()
+        if share < WHOLE
+    ]
+    prescription = _prescription(plan, notes)
+    # profiles need not name organs; then the default profile's names tell which structure is the cord
+    organs = profile.organs or load_profile(DEFAULT).organs
+
+    on_stage("gamma, DVH and limits")
+    dvhs = histograms(evaluated, plan_dose.dose, judged.mean, judged.sigma)
+    verdict = judge(
+        plan_dose.dose,
+        grid,
+        judged.mean,
+        judged.sigma,
+        judged.grid,
+        list(evaluated),
+        body,
+        _with_shown_gamma(profile),
+        prescription,
+        plan.fractions,
+        dict(not_evaluated),
+        dvhs,
+    )
+    verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
+    curves, more = curves_and_rows(evaluated, dvhs, shares, profile, organs)
+    on_stage("diagnosis")
+    diagnosis = diagnose(
+        plan, plan_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
+    )
+    tests = verdict.tests + tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
+    if diagnosis.note:
+        tests += (Test("diagnosis", None, "", "shown", note=diagnosis.note),)
+    verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
+
+    on_stage("statistics")
+    isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
+    places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *points])
+    doses = tuple(point_dose(place, plan_dose, on_plan, body) for place in places)
+    if len(isocentres) > 1:
+        notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
+    folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
+    return Comparison(
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        patient=patient or pseudonym(plan.patient_id or plan_dose.patient_id),
+        name=name,
+        plan=plan,
+        plan_dose=plan_dose,
+        mc=on_plan,
+        mc_voxel_mm=tuple(10 * d for d in judged.grid.spacing[::-1]),
+        ct=ct,
+        phantom=phantom,
+        profile=profile,
+        prescription=prescription,
+        body=body,
+        body_name=outline.name,
+        structures=evaluated,
+        verdict=verdict,
+        curves=curves,
+        organs=organs,
+        regions=region_differences(plan_dose.dose, on_plan, body),
+        isocentres=tuple(dose for dose in doses if dose.name.startswith("isocentre")),
+        points=tuple(dose for dose in doses if not dose.name.startswith("isocentre")),
+        diagnosis=diagnosis,
+        not_evaluated=not_evaluated,
+        quality=dict(quality),
+        calibration=dict(calibration),
+        warnings=_collect([*warnings, *plan.warnings, *phantom.audit.get("warnings", []), *notes], folders),
+    )
+
+
+def _label(roi: ROI, structures: StructureSet) -> str:
+    """Name of a structure, with its number where another has the same name."""
+    return roi.name if structures.names().count(roi.name) == 1 else f"{roi.name} (ROI {roi.number})"
+
+
+def _voxelise(
+    structures: StructureSet, outline: ROI, grid: Grid, mc_grid: Grid
+) -> tuple[tuple[Structure, ...], dict[str, float], tuple[tuple[str, str], ...]]:
+    """Structures on both grids, the share of each on the plan's, and those left out with the reason."""
+    evaluated, shares, left_out = [], {}, []
+    for roi in structures.rois:
+        if roi is outline or roi.type in ("EXTERNAL", "SUPPORT"):
+            continue
+        name = _label(roi, structures)
+        if roi.is_empty or roi.problem:
+            left_out.append((name, roi.problem or "has no contours"))
+            continue
+        cells = cut(roi, grid)
+        mc_cells = None if grid.matches(mc_grid) else cut(roi, mc_grid)
+        if not cells.volume > 0 or (mc_cells is not None and not mc_cells.volume > 0):
+            left_out.append((name, "lies outside the dose grid"))
+            continue
+        evaluated.append(Structure(name, roi.type, cells, mc_cells))
+        shares[name] = min(1.0, cells.volume / cells.whole_cc)
+    return tuple(evaluated), shares, tuple(left_out)
+
+
+def _prescription(plan: Plan, notes: list[str]) -> float | None:
+    doses = [prescription.dose for prescription in plan.prescriptions if prescription.dose > 0]
+    if not doses:
+        notes.append("the plan states no prescription dose: percentages are of the plan's maximum dose")
+        return None
+    if len(set(doses)) > 1:
+        listed = ", ".join(f"{dose:g}" for dose in doses)
+        notes.append(f"the plan prescribes {listed} Gy: percentages are of the highest")
+    return max(doses)
+
+
+def _with_shown_gamma(profile: Profile) -> Profile:
+    """`profile` with `ALSO_SHOWN`, without limits, at its own threshold."""
+    threshold = profile.gamma[0].criterion.threshold_percent if profile.gamma else 10.0
+    known = [limit.criterion for limit in profile.gamma]
+    shown = [parse_criterion(text, threshold_percent=threshold) for text in ALSO_SHOWN]
+    more = tuple(GammaLimit(c, None, None, "reported only") for c in shown if c not in known)
+    return replace(profile, gamma=profile.gamma + more)
+
+
+def _diagnosis_test(finding: Finding) -> Test:
+    return Test(
+        f"diagnosis: {finding.title}",
+        finding.value,
+        finding.unit,
+        finding.status,
+        finding.sigma,
+        finding.tolerance,
+        finding.action,
+        finding.sentence,
+        finding.source,
+    )
+
+
+def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows of one structure together, in the order in which the structures come first."""
+    order = list(dict.fromkeys(row.structure for row in rows))
+    return tuple(sorted(rows, key=lambda row: order.index(row.structure)))
+
+
+def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
+    """Each warning once, without the folders of the case, whose names may tell who the patient is."""
+    return tuple(dict.fromkeys(without_folders(text, folders) for text in warnings))
+
+
+def without_folders(text: str, folders: Iterable[str]) -> str:
+    """A text about files without the folders they lie in."""
+    for folder in folders:
+        if folder != ".":
+            text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
+    return text

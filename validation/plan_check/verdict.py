@@ -1,0 +1,457 @@
+"""The verdict: does the Monte Carlo dose agree with the plan's, by the limits of a profile?
+
+It is about agreement. A clinical limit that both doses break is shown and fails nothing; one that
+the plan keeps and Monte Carlo breaks beyond its noise is a flip, and the profile says what that is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from phantoms.errors import InputError
+from phantoms.grid import Grid
+from phantoms.subvoxels import SubVoxels
+from validation.limits.constraints import (
+    FLIP,
+    FLIP_IN_NOISE,
+    NOT_EVALUATED,
+    ConstraintRow,
+    fractions_note,
+    judge_constraints,
+)
+from validation.limits.profiles import TARGET, DifferenceLimit, GammaLimit, Profile
+from validation.metrics.dvh import Dvh, MetricValue
+from validation.metrics.gamma import GammaMap, Sweep, gamma, passing_rate
+from validation.metrics.statistics import noise_ceiling
+from validation.metrics.volumes import Volume
+
+MOST_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
+NOT_SOUND = "the transport did not go as it must: report this"
+TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
+TARGET_TYPES = ("PTV", "CTV", "GTV")
+RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
+
+
+def is_target(kind: str, name: str) -> bool:
+    """Whether a structure is a target, by its interpreted type, or by its name where that says nothing."""
+    if kind in ("", "NONE", "CONTROL"):
+        return re.match(r"(ptv|ctv|gtv)(?![a-z])", name.lower()) is not None
+    return kind in TARGET_TYPES
+
+
+class Structure:
+    """A structure as the verdict sees it.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        RT ROI Interpreted Type, such as PTV, ORGAN, EXTERNAL; empty where there is none.
+    cells : SubVoxels
+        On the plan's dose grid.
+    mc_cells : SubVoxels, optional
+        On the Monte Carlo grid, where that is another one.
+
+    Attributes
+    ----------
+    volume, mc_volume : Volume
+        Fractions of voxels, by the boxes around the structure.
+    """
+
+    def __init__(self, name: str, kind: str, cells: SubVoxels, mc_cells: SubVoxels | None = None) -> None:
+        self.name, self.kind = name, kind
+        self.cells, self.mc_cells = cells, cells if mc_cells is None else mc_cells
+        self.volume = Volume.of(cells)
+        self.mc_volume = self.volume if mc_cells is None else Volume.of(mc_cells)
+
+    def expanded(self, margins_mm: Sequence[float]) -> Structure:
+        """The structure grown by margins along (x, y, z) [mm]."""
+        margins = [0.1 * margin for margin in margins_mm[::-1]]
+        same = self.mc_cells is self.cells
+        grown = self.cells.expanded(margins)
+        return Structure(self.name, self.kind, grown, None if same else self.mc_cells.expanded(margins))
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """Fractions on the whole of the plan's dose grid; made anew each time."""
+        return self.volume.whole
+
+    @property
+    def is_target(self) -> bool:
+        """Whether it is a target, by its type, or by its name where the type says nothing."""
+        return is_target(self.kind, self.name)
+
+
+@dataclass(frozen=True)
+class Test:
+    """One comparison with a limit.
+
+    Parameters
+    ----------
+    name, unit : str
+    value, sigma : float or None
+        What was compared; None where there is nothing to compare, and `note` says why.
+    tolerance, action : float or None
+        Warns beyond the first, fails beyond the second.
+    status : {'pass', 'warn', 'fail', 'shown'}
+    note, source : str
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    status: str
+    sigma: float | None = None
+    tolerance: float | None = None
+    action: float | None = None
+    note: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric of a structure in both doses; `difference` is Monte Carlo less plan [unit]."""
+
+    structure: str
+    target: bool
+    metric: str
+    unit: str
+    plan: float | None
+    mc: float | None
+    sigma: float | None
+    difference: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class GammaResult:
+    """Passing rates of one criterion [%]: over BODY, its noise ceiling, by dose threshold, by structure."""
+
+    map: GammaMap
+    sweep: Sweep
+    rate: float
+    ceiling: float | None
+    by_structure: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """All tests, and the tables and maps they come from.
+
+    Parameters
+    ----------
+    profile : Profile
+    prescription : float or None
+        [Gy]
+    tests : tuple of Test
+    rows : tuple of Row
+    constraints : tuple of ConstraintRow
+        Clinical limits for the plan's number of fractions, flips first.
+    gamma : tuple of GammaResult
+    """
+
+    profile: Profile
+    prescription: float | None
+    tests: tuple[Test, ...]
+    rows: tuple[Row, ...] = ()
+    constraints: tuple[ConstraintRow, ...] = ()
+    gamma: tuple[GammaResult, ...] = field(default=(), repr=False)
+
+    @property
+    def status(self) -> str:
+        """The worst status of any test: 'pass', 'warn' or 'fail'."""
+        worst = max((RANK[test.status] for test in self.tests), default=0)
+        return ("pass", "warn", "fail")[worst]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed; warnings are for the reader."""
+        return self.status != "fail"
+
+    def to_dict(self) -> dict:
+        """Everything but the maps, ready for JSON: None for what could not be told."""
+        profile = self.profile
+        return {
+            "status": self.status,
+            "passed": self.passed,
+            "profile": {"name": profile.name, "title": profile.title, "status": profile.status},
+            "prescription_gy": self.prescription,
+            "tests": [_plain(test) for test in self.tests],
+            "constraints": [row.to_dict() for row in self.constraints],
+            "dvh": [_plain(row) for row in self.rows],
+            "gamma": [
+                {
+                    "criterion": str(result.map.criterion),
+                    "direction": "reference: plan, evaluated: Monte Carlo",
+                    "normalisation_gy": result.map.normalisation,
+                    "voxels": result.map.count(),
+                    "uncovered": result.map.uncovered,
+                    "passing_percent": _finite(result.rate),
+                    "noise_ceiling_percent": _finite(result.ceiling),
+                    "sweep": {
+                        "threshold_percent": result.sweep.threshold_percent.tolist(),
+                        "passing_percent": [_finite(rate) for rate in result.sweep.passing_percent],
+                        "voxels": result.sweep.voxels.tolist(),
+                    },
+                    "by_structure_percent": {k: _finite(v) for k, v in result.by_structure.items()},
+                }
+                for result in self.gamma
+            ],
+        }
+
+
+def histograms(
+    structures: Sequence[Structure], plan: np.ndarray, mc: np.ndarray, mc_sigma: np.ndarray
+) -> dict[str, tuple[Dvh, Dvh]]:
+    """DVHs of plan and Monte Carlo by the names of the structures."""
+    return {s.name: (Dvh(s.cells, plan), Dvh(s.mc_cells, mc, mc_sigma)) for s in structures}
+
+
+def judge(
+    plan: np.ndarray,
+    plan_grid: Grid,
+    mc: np.ndarray,
+    mc_sigma: np.ndarray,
+    mc_grid: Grid,
+    structures: list[Structure],
+    body: np.ndarray,
+    profile: Profile,
+    prescription: float | None = None,
+    fractions: int | None = None,
+    left_out: Mapping[str, str] | None = None,
+    dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
+) -> Verdict:
+    """Compare the Monte Carlo dose with the plan's.
+
+    Parameters
+    ----------
+    plan, mc, mc_sigma : array
+        Course doses and transport sigma [Gy], each on its grid.
+    plan_grid, mc_grid : Grid
+    structures : list of Structure
+        Those with volume; BODY need not be among them.
+    body : bool array
+        Voxels of the plan's grid that gamma looks at.
+    profile : Profile
+    prescription : float, optional
+        Of the course [Gy].
+    fractions : int, optional
+        Picks the constraints.
+    left_out : dict of str to str, optional
+        Structures that could not be evaluated, and why.
+    dvhs : dict of str to pair of Dvh, optional
+        Of the structures (`histograms`), where they are at hand.
+    """
+    results = tuple(
+        _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
+    )
+    limits = [*profile.differences, *(c for c in profile.constraints if c.fractions == fractions)]
+    metrics = list(dict.fromkeys([*TABLE_METRICS, *(limit.metric for limit in limits)]))
+    dvhs = histograms(structures, plan, mc, mc_sigma) if dvhs is None else dvhs
+    found = {name: [dvh.metrics(metrics, prescription) for dvh in pair] for name, pair in dvhs.items()}
+    expanded: dict[tuple, tuple[Dvh, Dvh]] = {}
+
+    def pair(structure: Structure, metric: str) -> tuple[MetricValue, MetricValue]:
+        return tuple(values[metric] for values in found[structure.name])
+
+    def read(s: Structure, metric: str, margins) -> tuple[MetricValue, MetricValue, float]:
+        if margins is None:
+            return *pair(s, metric), dvhs[s.name][1].volume
+        if (s.name, margins) not in expanded:
+            (expanded[s.name, margins],) = histograms([s.expanded(margins)], plan, mc, mc_sigma).values()
+        grown = expanded[s.name, margins]
+        return *(dvh.metric(metric, prescription) for dvh in grown), grown[1].volume
+
+    tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
+    for limit in profile.differences:
+        tests += _judge_difference(limit, structures, pair, profile, prescription)
+    constraints = judge_constraints(
+        structures,
+        read,
+        profile,
+        fractions,
+        left_out,
+    )
+    tests += _constraint_tests(constraints, fractions_note(profile, fractions))
+    tests += _judge_quality(mc, mc_sigma, mc_grid, profile)
+    shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
+    rows = tuple(
+        _row(s, *pair(s, metric))
+        for s in sorted(shown, key=lambda s: not s.is_target)
+        for metric in TABLE_METRICS
+    )
+    return Verdict(profile, prescription, tuple(tests), rows, constraints, results)
+
+
+def _gamma(
+    limit: GammaLimit,
+    plan: np.ndarray,
+    plan_grid: Grid,
+    mc: np.ndarray,
+    mc_sigma: np.ndarray,
+    mc_grid: Grid,
+    structures: list[Structure],
+    body: np.ndarray,
+) -> GammaResult:
+    """Gamma of Monte Carlo (evaluated) against the plan (reference) within BODY."""
+    found = gamma(plan, plan_grid, mc, mc_grid, limit.criterion, body)
+    if found.count() == 0:
+        raise InputError(f"gamma {limit.criterion}", "no voxel of BODY lies above the threshold")
+    ceiling = None
+    if plan_grid.matches(mc_grid):
+        ceiling = noise_ceiling(plan, None, mc_sigma, plan_grid, limit.criterion, body)
+    rates = {}
+    for s in structures:
+        inside = found.part(s.volume.box)[s.volume.half]
+        rates[s.name] = passing_rate(inside[np.isfinite(inside)])
+    return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates)
+
+
+def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
+    if limit.tolerance is None:
+        status = "shown"
+    else:
+        status = _status(-result.rate, -limit.tolerance, -limit.action)
+    note = "" if result.ceiling is None else f"noise ceiling {result.ceiling:.1f} %"
+    if result.map.uncovered:
+        note += f"{'; ' if note else ''}{result.map.uncovered} voxels lie outside the Monte Carlo grid"
+    return Test(
+        f"gamma {limit.criterion}, BODY",
+        result.rate,
+        "%",
+        status,
+        None,
+        limit.tolerance,
+        limit.action,
+        note,
+        limit.source,
+    )
+
+
+def _judge_difference(
+    limit: DifferenceLimit, structures: list[Structure], pair, profile: Profile, prescription: float | None
+) -> list[Test]:
+    """The limit on each structure it speaks of; a warning if there is none."""
+    if limit.structures == TARGET:
+        chosen = [s for s in structures if s.is_target]
+    else:
+        organ = profile.organ(limit.structures)
+        chosen = [s for s in structures if organ.matches(s.name)]
+    bounds = {"tolerance": limit.tolerance, "action": limit.action, "source": limit.source}
+    of = f"% of {limit.relative_to}"
+    if not chosen:
+        name = f"{limit.structures} {limit.metric}, MC - plan"
+        return [Test(name, None, of, "warn", note=f"no structure is a {limit.structures}", **bounds)]
+    tests = []
+    for structure in chosen:
+        name = f"{structure.name} {limit.metric}, MC - plan"
+        plan, mc = pair(structure, limit.metric)
+        scale = plan.value if limit.relative_to == "plan" else prescription
+        if plan.value is None or mc.value is None or not scale:
+            note = plan.note or mc.note or f"there is no dose of the {limit.relative_to} to relate it to"
+            tests.append(Test(name, None, of, "warn", note=note, **bounds))
+            continue
+        value, sigma = 100 * (mc.value - plan.value) / scale, 100 * mc.sigma / scale
+        status = _status(abs(value), limit.tolerance, limit.action)
+        tests.append(Test(name, value, of, status, sigma, **bounds))
+    return tests
+
+
+def _constraint_tests(rows: tuple[ConstraintRow, ...], note: str) -> list[Test]:
+    """The limits that were evaluated, as tests; a warning where the profile has none for these fractions."""
+    tests = [Test("dose limits", None, "", "warn", note=note)] if note else []
+    for row in rows:
+        if row.outcome == NOT_EVALUATED:
+            if row.structure is not None:
+                tests.append(Test(row.label, None, row.unit, "shown", note=row.note, source=row.source))
+            continue
+        told = {
+            FLIP: "flip: kept by the plan, broken by Monte Carlo",
+            FLIP_IN_NOISE: f"kept by the plan, broken by Monte Carlo; {row.note}",
+        }.get(row.outcome, row.outcome)
+        told += f" (plan {row.plan:.2f} {row.unit})"
+        tests.append(
+            Test(row.label, row.mc, row.unit, row.status, row.sigma, None, row.limit, told, row.source)
+        )
+    return tests
+
+
+def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Profile) -> list[Test]:
+    """Warnings about the Monte Carlo dose itself."""
+    high = mc > 0.5 * mc.max()
+    if not high.any():
+        raise InputError("Monte Carlo dose", "is zero everywhere")
+    sigma = 100 * float(np.sqrt(np.mean((mc_sigma[high] / mc[high]) ** 2)))
+    voxel = 10 * max(grid.spacing)
+    tests = []
+    for name, value, unit, most in (
+        ("transport sigma, rms above half the maximum", sigma, "%", profile.max_sigma_percent),
+        ("longest voxel side", voxel, "mm", profile.max_voxel_mm),
+    ):
+        # to 1e-6, so that a side of 2 mm is not above 2 mm by rounding
+        status = "pass" if value <= most * (1 + 1e-6) else "warn"
+        tests.append(Test(name, value, unit, status, tolerance=most, source=profile.source))
+    return tests
+
+
+def judge_run(quality: Mapping[str, Any]) -> tuple[Test, ...]:
+    """Whether the transport itself went as it must; a dose that fails this is not to be trusted.
+
+    Parameters
+    ----------
+    quality : dict
+        `mc.run.simulate.Simulation.quality`; what it does not state is not judged.
+    """
+    tests = []
+    if "energy_balance" in quality:
+        off = 1e6 * abs(quality["energy_balance"] - 1.0)
+        status, note = ("pass", "") if off <= MOST_IMBALANCE_PPM else ("fail", NOT_SOUND)  # NaN fails
+        tests.append(
+            Test(
+                "energy balance of the run, off by", off, "ppm", status, action=MOST_IMBALANCE_PPM, note=note
+            )
+        )
+    for name, bad in (("lost_particles", "fail"), ("stack_overflows", "warn")):
+        if name in quality:
+            count = int(quality[name])
+            status, note = (bad, NOT_SOUND) if count else ("pass", "")
+            bound = {"action" if bad == "fail" else "tolerance": 0.0}
+            tests.append(Test(name.replace("_", " "), count, "", status, note=note, **bound))
+    return tuple(tests)
+
+
+def _row(structure: Structure, plan: MetricValue, mc: MetricValue) -> Row:
+    known = plan.value is not None and mc.value is not None
+    difference = mc.value - plan.value if known else None
+    note = plan.note or mc.note
+    return Row(
+        structure.name,
+        structure.is_target,
+        plan.name,
+        plan.unit,
+        plan.value,
+        mc.value,
+        mc.sigma,
+        difference,
+        note,
+    )
+
+
+def _status(value: float, tolerance: float, action: float) -> str:
+    """Status of a value that is better the smaller."""
+    return "pass" if value <= tolerance else "warn" if value <= action else "fail"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _plain(item: Test | Row) -> dict:
+    """Fields of a flat dataclass, not-finite numbers as None."""
+    return {k: _finite(v) if isinstance(v, float) else v for k, v in vars(item).items()}
