@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mc.source.phase_space import Particles, PhaseSpace
+from mc.source.particles import Particles, across
+from mc.source.phase_space import PhaseSpace
 from mc.source.phase_space_writer import PhaseSpaceWriter
 from phantoms.errors import InputError
 
@@ -34,13 +35,6 @@ class LatentSigma:
     fluence: float
     energy_fluence: float
     particles: float
-
-
-def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where particles that fly straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        path = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
-    return particles.x + path * particles.u, particles.y + path * particles.v
 
 
 def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> LatentSigma:

@@ -8,8 +8,9 @@ import numpy as np
 
 from mc.run.parallel import World
 from mc.source.iaea_header import KINDS
+from mc.source.particles import across
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
-from mc.source.phase_space_tools import across, latent_sigma, merge, thin_out, turn
+from mc.source.phase_space_tools import latent_sigma, merge, thin_out, turn
 from phantoms.errors import InputError
 from validation.cli import output
 from validation.cli.inspect import show_phase_space

@@ -12,7 +12,7 @@ from validation.plan_check.comparison import Comparison
 from validation.plan_check.verdict import Structure
 from validation.report.choices import gamma_text, leading_gamma, scale, shown_structures
 from validation.report.drawing import DASHED, PLUS_MINUS, WIDTH, Drawing, colour, finish, legend_name, marker
-from validation.report.planes import Line, line_between
+from validation.report.lines import Line, line_between
 
 PLAN_COLOUR, MC_COLOUR = "#12355b", "#c23b22"
 LINE_STYLES = ("-", DASHED, (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
