@@ -96,6 +96,7 @@ def facts(done: HeadRun) -> list[tuple[str, str]]:
 
 
 def _warn(done: HeadRun, screen: Screen) -> None:
-    for name, what in (("lost_particles", "particles were lost"), ("stack_overflows", "found no room")):
+    faults = (("lost_particles", "particles were lost"), ("stack_overflows", "found the stack full"))
+    for name, what in faults:
         if done.quality[name]:
             screen.warn(f"{done.quality[name]} {what}")
