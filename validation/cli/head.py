@@ -98,7 +98,7 @@ def facts(done: HeadRun) -> list[tuple[str, str]]:
 def _warn(done: HeadRun, screen: Screen) -> None:
     for count, what in (
         (done.report.lost_particles, "particles were lost"),
-        (done.report.stack_overflows, "found no room"),
+        (done.report.stack_overflows, "found the stack full"),
     ):
         if count:
             screen.warn(f"{count} {what}")

@@ -85,7 +85,7 @@ class Bar:
         self._next = 0.0
 
     def stage(self, name: str) -> None:
-        """Tell what begins."""
+        """Show which stage begins."""
         self.close()
         self._name, self._next = name, time.monotonic() + PLAIN_EVERY
         self._console.print(Text(f"{name} ..."), soft_wrap=True)

@@ -49,7 +49,7 @@ class Comparison:
     patient : str
         Pseudonym (`phantoms.identity.pseudonym`).
     name : str
-        Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
+        Who the patient is, where the report is to name them; else empty. It is not part of `to_dict`.
     plan, planned_dose, ct, phantom, profile
         As they were compared; `planned_dose` is of the whole course.
     dose : Dose
@@ -112,7 +112,7 @@ class Comparison:
         return str(self.dose.provenance.get("quantity", "not stated"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but volumes, ready for strict JSON: None for what could not be told."""
+        """Everything but volumes, ready for strict JSON: None for what could not be determined."""
         plan, grid = self.plan, self.planned_dose.grid
         return plain(
             {
@@ -375,5 +375,5 @@ def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
-    """Each warning once, without the folders of the case, whose names may tell who the patient is."""
+    """Each warning once, without the folders of the case, whose names may reveal who the patient is."""
     return tuple(dict.fromkeys(without_folders(text, folders) for text in warnings))

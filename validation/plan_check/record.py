@@ -1,6 +1,6 @@
 """What a comparison was made from, kept beside its dose, so that it can be made again with other limits.
 
-docs/formats.md describes the file. It tells the patient's pseudonym and not who it is, and holds what a
+docs/formats.md describes the file. It holds the patient's pseudonym and not who it is, and holds what a
 comparison looks at: contours, the plan, its dose, the CT about the dose, and the phantom as coarse as
 `validation.diagnosis` takes it.
 """
@@ -87,7 +87,7 @@ class Record:
         plan, structures, planned_dose, ct, phantom, quantity, warnings, points
             As they were read and computed; `planned_dose` of the whole course.
         identity : Identity, optional
-            Of the patient; what tells it is taken out of every text.
+            Of the patient; what reveals it is taken out of every text.
         """
         identity = identity or Identity()
         folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
