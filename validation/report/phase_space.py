@@ -14,7 +14,7 @@ from validation.report.drawing import STYLE, WIDTH, finish
 
 
 def draw_phase_space(space: PhaseSpace, plane_z: float, path: Path) -> None:
-    """Draw a phase space into a PNG file; fluence on the plane z = `plane_z` [cm], flying straight on."""
+    """Draw a phase space into a PNG file; fluence on the plane z = `plane_z` [cm], along straight lines."""
     histories = space.header.orig_histories
     counted = Histograms.of(space.chunks, histories, plane_z)
     with rc_context(STYLE | {"text.parse_math": True}):  # powers of ten
