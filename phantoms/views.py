@@ -168,3 +168,37 @@ def draw_plane(axes: Axes, plane: np.ndarray, grid: Grid, view: View, at_cm: flo
         title=f"{view.name}, {AXIS_NAMES[view.axis]} = {10 * at_cm:.1f} mm",
     )
     return image
+
+
+def plot_volume(
+    axes: Axes, values: np.ndarray, grid: Grid, view: str, at_mm: float | None, **look: Any
+) -> Artists:
+    """Draw one plane of voxels of a volume, by default through its largest value.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    values : (nz, ny, nx) array
+    grid : Grid
+    view : {'axial', 'coronal', 'sagittal'}
+    at_mm : float, optional
+        Where the plane lies along its normal.
+    **look
+        Options of `Axes.imshow`.
+
+    Returns
+    -------
+    tuple of artists
+        The image.
+
+    Raises
+    ------
+    InputError
+        If there is no such view.
+    """
+    chosen = view_of(view)
+    index = int(np.unravel_index(np.nanargmax(values), values.shape)[chosen.axis])
+    if at_mm is not None:
+        index = nearest_plane(grid, chosen.axis, 0.1 * at_mm)
+    plane = np.take(values, index, axis=chosen.axis)
+    return (draw_plane(axes, plane, grid, chosen, grid.centres(chosen.axis)[index], **look),)

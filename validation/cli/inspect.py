@@ -13,10 +13,11 @@ from mc.run.parallel import World
 from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
+from phantoms.files import is_hdf5
 from phantoms.materials import Material, load_elements, load_materials
-from validation.cli import output
 from validation.cli.inspect_dicom import show_ct, show_dicom
 from validation.cli.screen import Screen, grid_facts
+from validation.workflow import output
 
 if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
@@ -38,7 +39,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         show_dicom(path, screen)
     elif _is_phase_space(path):
         show_phase_space(path, screen)
-    elif output.is_hdf5(path):
+    elif is_hdf5(path):
         _dose(path, screen)
     elif path.suffix == ".toml":
         _toml(path, screen)

@@ -12,9 +12,9 @@ from mc.source.particles import across
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
 from mc.source.phase_space_tools import latent_sigma, merge, thin_out, turn
 from phantoms.errors import InputError
-from validation.cli import output
 from validation.cli.inspect import show_phase_space
 from validation.cli.screen import Screen
+from validation.workflow import output
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:

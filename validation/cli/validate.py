@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from mc.run.parallel import World
 from phantoms.errors import InputError
-from validation.cli import output
-from validation.cli.kernels import load_kernels
 from validation.cli.screen import Screen, clock
+from validation.workflow import output
+from validation.workflow.kernels import load_kernels
 
 if TYPE_CHECKING:
     from validation.engine.case import Case

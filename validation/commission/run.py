@@ -91,6 +91,8 @@ class Commissioning:
     cost : (float, float)
         Cost of the computed fields (`validation.commission.cost`) and its sigma. After a tuning these have
         random numbers that took no part in it.
+    original : Machine or None
+        The machine before the tuning.
     """
 
     machine: Machine
@@ -101,6 +103,7 @@ class Commissioning:
     made: dict
     tuning: Tuning | None = None
     cost: tuple[float, float] = (math.nan, math.nan)
+    original: Machine | None = None
 
     @property
     def status(self) -> str:
@@ -295,7 +298,7 @@ def commission(
     """
     physics, listener = physics or Physics(), listener or Listener()
     fields, warnings = sort_by_field(machine, measured)
-    tuning = None
+    tuning, original = None, machine
     if tuned:
         tuning, machine, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
         effort = replace(effort, seed=effort.seed + 1)  # what was found is judged by other random numbers
@@ -304,7 +307,7 @@ def commission(
     own, without = products([residuals(computed, criteria)])
     cost = float(own[0, 0]), jackknife(without[:, 0, 0])
     warnings = (*measured.warnings, *warnings, *_caveats(judged))
-    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost)
+    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost, original)
 
 
 def _compute_judged(

@@ -57,6 +57,8 @@ class Calibration:
     films : tuple of CalibrationFilm
     made : dict
         From what and by which software.
+    warnings : tuple of str
+        Of the fit; a calibration that was read has none.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Calibration:
     lateral: Lateral | None
     films: tuple[CalibrationFilm, ...]
     made: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest_gy(self) -> float:

@@ -218,9 +218,9 @@ class GammaMap:
         counts = self.evaluated.sum(axis=tuple(a for a in range(3) if a != axis))
         return float(np.average(self.grid.centres(axis), weights=counts if counts.any() else None))
 
-    def _repr_html_(self) -> str:
-        values = self.found
-        capped = bool(values.size and values.max() >= self.max_gamma)
+    def facts(self) -> list[tuple[str, str]]:
+        """What was found, the criterion first."""
+        values, capped = self.found, bool(self.found.size and self.found.max() >= self.max_gamma)
         facts = [
             ("criterion", f"{self.criterion}; 100 % is {self.normalisation:.4g} Gy"),
             ("passing rate", f"{self.passing_rate():.3f} %"),
@@ -233,7 +233,10 @@ class GammaMap:
             ]
         if self.uncovered:
             facts.append(("outside the evaluated dose", f"{self.uncovered} voxels"))
-        return Listing.facts("Gamma", facts)._repr_html_()
+        return facts
+
+    def _repr_html_(self) -> str:
+        return Listing.facts("Gamma", self.facts())._repr_html_()
 
 
 def passing_rate(values: np.ndarray) -> float:

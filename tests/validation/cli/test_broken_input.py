@@ -19,7 +19,7 @@ from tests.dicom_factory import GRID, Uids, add_mlc, body_box, write_ct, write_d
 from tests.mc.broken import Bench
 from tests.mc.small_linac import small_case, write_machine
 from validation.cli import main
-from validation.cli.kernels import load_gamma
+from validation.workflow.kernels import load_gamma
 
 
 @pytest.fixture(scope="module")

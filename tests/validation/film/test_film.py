@@ -176,7 +176,7 @@ def test_a_single_channel(case, calibrated, tmp_path):
 
 @pytest.fixture(scope="module")
 def calibration(case):
-    return make_calibration(read_film_set(case.folder / "films.toml"))[0]
+    return make_calibration(read_film_set(case.folder / "films.toml"))
 
 
 def test_strips_of_known_dose_undo_a_drift(case, calibration):
@@ -299,7 +299,7 @@ def dosepy(shared, tmp_path_factory):
         f'scans = ["{folder}/film20240620_002.tif"]\ndose_profile = "{folder}/BeamProfile.csv"\n'
         f"lateral_response = true\n{listed}"
     )
-    return folder, make_calibration(read_film_set(path))[0]
+    return folder, make_calibration(read_film_set(path))
 
 
 def test_shared_film_of_4_gy_against_its_dose(dosepy):
