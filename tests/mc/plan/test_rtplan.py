@@ -202,7 +202,7 @@ def test_standing_still_on_an_arc_is_no_whole_turn_and_is_said(tmp_path):
     field = Field(0, turns="CW", stops=[Stop(0.4, 40), Stop(0.6, 40), Stop(1.0, 50)])
     plan = read_plan(write_plan(tmp_path, [field]))
     assert [point.gantry for point in plan.beams[0].control_points] == [0, 40, 40, 50]
-    assert "standing still" in plan.warnings[0]
+    assert "no rotation" in plan.warnings[0]
 
 
 @pytest.mark.parametrize(
