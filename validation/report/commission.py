@@ -27,7 +27,7 @@ from validation.report.content import (
     cells,
     table,
 )
-from validation.report.facts import PROVENANCE, QUALITY
+from validation.report.facts import PROVENANCE, RUN
 from validation.report.text import PLUS_MINUS, signed
 from validation.scans import Scan
 from validation.scans.compare import ScanComparison
@@ -333,7 +333,7 @@ def _or_dash(value: float, digits: int) -> str:
 
 
 def _quality(field: JudgedField) -> list[Pair]:
-    run = field.computed.quality
+    run = field.computed.report.to_dict()
     shown = ("transport_uncertainty", "latent_uncertainty")  # of the whole tank, not of the curves
-    pairs = [Pair(label, text(run[key])) for key, label, text in QUALITY if key in run and key not in shown]
+    pairs = [Pair(label, text(run[key])) for key, label, text in RUN if key in run and key not in shown]
     return [Pair("Side of the voxels [mm]", f"{10 * field.computed.voxel_cm:g}"), *pairs]
