@@ -162,7 +162,7 @@ class Checkpoint:
                 os.close(folder)
 
     def _read(self) -> dict[str, Any]:
-        path, remedy = self._rule.path, "--restart begins anew"
+        path, remedy = self._rule.path, "--restart starts from the beginning"
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
@@ -191,7 +191,7 @@ class Checkpoint:
             raise InputError(
                 self._rule.path,
                 f"is the checkpoint of another run, which differs in {', '.join(differ)}",
-                "--restart begins anew and replaces it, --out names another folder",
+                "--restart starts from the beginning and replaces it, --out names another folder",
             )
 
 

@@ -7,7 +7,7 @@ import threading
 
 INTERRUPTED, SUSPENDED = "interrupted", "suspended"
 SUSPENDED_CODE = 75  # exit code: EX_TEMPFAIL of sysexits.h, "try again later"
-SUSPENDED_LINE = "suspended: the same command, on any number of ranks and threads, goes on where it was"
+SUSPENDED_LINE = "suspended: the same command, on any number of ranks and threads, resumes the run"
 SUSPEND_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they end a job
 
 

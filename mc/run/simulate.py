@@ -152,7 +152,7 @@ class _Run:
         if world.rank == 0:
             batches = stats.batches + transport.done.mean()
             histories = self._histories_per_pass * batches / stats.groups
-            self._listener.message(f"going on from {rule.path}, at {histories:.3g} histories")
+            self._listener.message(f"resumed from {rule.path} at {histories:.3g} histories")
 
     def transport_batches(self, on_batch: Callable[[np.ndarray], bool] | None) -> str:
         """Transport batch after batch; returns the reason why the run ends."""

@@ -21,7 +21,7 @@ PICTURES = ("spectrum", "directions", "profiles", "fluence")
 
 @dataclass(frozen=True, eq=False)
 class Histograms:
-    """Weighted particles per original history; fluences are of photons that fly straight to a plane.
+    """Weighted particles per original history; fluences are of photons that travel straight to a plane.
 
     Parameters
     ----------

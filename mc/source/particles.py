@@ -23,7 +23,7 @@ class Particles(NamedTuple):
 
 
 def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where particles that fly straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
+    """Where particles that travel straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
     with np.errstate(divide="ignore", invalid="ignore"):
         path = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
     return particles.x + path * particles.u, particles.y + path * particles.v

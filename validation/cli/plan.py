@@ -99,7 +99,7 @@ def check_plan(
         screen.warn(f"interrupted at {reached:.2f} % transport sigma: the verdict above is provisional")
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     if computed.report.interrupted:
-        screen.note("the same command goes on where it was")
+        screen.note("the same command resumes the run")
         return NO_VERDICT
     options.checkpoint.remove()
     return PASSED if comparison.verdict.passed else FAILED

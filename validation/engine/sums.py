@@ -1,4 +1,4 @@
-"""Runs in batches that can be broken off: their sums are kept in a file and the next run goes on from it."""
+"""Runs in batches that can be interrupted: their sums are kept in a file, from which the next run resumes."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_suspended_and_resumed_gives_the_same_bits(space, rule, uninterrupted, m
         assert 0 < done.sum() < len(done)
     messages = []
     result = run(space, rule, Listener(message=messages.append))
-    assert result.report.resumed == 1 and "going on from" in messages[-1]
+    assert result.report.resumed == 1 and "resumed from" in messages[-1]
     assert fingerprint(result) == uninterrupted
     rule.remove()
     assert not list(rule.path.parent.iterdir())
@@ -139,7 +139,7 @@ def test_broken_off_again_and_again(space, rule, uninterrupted, monkeypatch):
 
 
 def test_the_checkpoint_of_the_clock(space, rule, uninterrupted, monkeypatch):
-    """A run that dies goes on from its last checkpoint; `every` of 0 writes one after each batch."""
+    """A run that dies is resumed from its last checkpoint; `every` of 0 writes one after each batch."""
     often = CheckpointRule(rule.path, every=0.0)
     monkeypatch.setattr("mc.run.checkpoint.MAX_SHARE", 1e9)
 

@@ -42,10 +42,10 @@ def placed(space, weight=1.0, number=1, mirror=(False, False)):
     return PlacedBeam(number, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), weight, mirror)
 
 
-def dose_of(*beams, phantom=PHANTOM, seed=1, passes=2):
+def dose_of(*beams, phantom=PHANTOM, seed=1, passes=2, **more):
     per_pass = ORIGINAL * max(beam.images for beam in beams) * len(beams)
     stop = StopRule(uncertainty=None, histories=passes * per_pass)
-    return simulate(phantom, beams, RunOptions(stop=stop, seed=seed, threads=1))
+    return simulate(phantom, beams, RunOptions(stop=stop, seed=seed, threads=1), **more)
 
 
 def stated_over_true(doses):

@@ -146,10 +146,10 @@ def test_head_for_the_fields(linac, tmp_path):
     head = for_fields(quality, fields, 5000, 500).head
     assert head.electrons == 500 and head.splitting_radius_cm == 20.0
     assert head.core.radius_cm == pytest.approx(1.15 * 2.5 * 2**0.5) and head.core.splitting > head.splitting
-    narrow = for_fields(
+    small = for_fields(
         replace(quality, head=replace(HEAD, splitting_radius_cm=4.0)), fields, 10**9, 5000
     ).head
-    assert narrow.core is None and narrow.electrons == HEAD.electrons
+    assert small.core is None and small.electrons == HEAD.electrons
     assert for_fields(replace(quality, head=None), fields, 5000, 500).head is None
 
 
