@@ -31,11 +31,8 @@ def dvh(comparison: Comparison) -> Drawing:
         curves = by_name[structure.name]
         look = {"color": colour(index), "linewidth": 1.5 if curves.target else 1.0}
         marks = {"marker": marker(index), "markersize": 3.5}
-        low, high = (np.clip(curves.mc_percent + k * curves.mc_sigma_percent, 0, 100) for k in (-1, 1))
-        axis.fill_between(curves.dose_gy, low, high, color=look["color"], alpha=0.25, linewidth=0)
-        places = _marks(curves.plan_percent, index)
-        axis.plot(curves.dose_gy, curves.plan_percent, markevery=places, **look, **marks)
-        axis.plot(curves.dose_gy, curves.mc_percent, linestyle=DASHED, **look)
+        planned, *_ = curves.plot(axis, **look)
+        planned.set(markevery=_marks(curves.plan_percent, index), **marks)
         handles.append(Line2D([], [], label=legend_name(index, curves.structure), **look, **marks))
     if comparison.prescription:
         axis.axvline(comparison.prescription, color="0.35", linewidth=0.7, linestyle=":")
