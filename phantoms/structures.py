@@ -202,7 +202,22 @@ class StructureSet:
 
 
 def read_structures(path: str | Path) -> StructureSet:
-    """Read an RTSTRUCT."""
+    """Read an RTSTRUCT.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    StructureSet
+        ``read_structures(path)["PTV"]`` is one of its structures.
+
+    Raises
+    ------
+    InputError
+        If it is no RTSTRUCT, damaged, or contradicts itself.
+    """
     path = Path(path)
     dataset = read_dataset(path)
     modality = optional_text(dataset, "Modality", path)

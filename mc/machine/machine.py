@@ -157,7 +157,21 @@ class Machine:
 
 
 def read_machine(path: str | Path) -> Machine:
-    """Read a machine file; every unknown, missing or impossible entry is an InputError."""
+    """Read a machine file (docs/formats.md).
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    InputError
+        For every unknown, missing or impossible entry.
+    """
     path = Path(path)
     table = Table(path, _read_toml(path))
     sad = table.number("sad_cm", above=0.0)

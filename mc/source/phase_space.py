@@ -160,6 +160,15 @@ class PhaseSpace:
 def open_phase_space(path: str | Path) -> PhaseSpace:
     """Open a phase space by its header, its data file or their common stem, and check every record.
 
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    PhaseSpace
+        Its `read` and `chunks` give particles as arrays (n,) [cm, MeV].
+
     Raises
     ------
     InputError
@@ -174,6 +183,10 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     A first record without the new-history flag is a file cut from the middle of a longer one. Its
     first particles then belong to a history whose beginning is lost: they are taken as a history of their
     own, and a warning says so.
+
+    References
+    ----------
+    Capote et al., Phase-space database for external beam radiotherapy, IAEA(NDS)-0484 (2006).
     """
     header_path, data_path = _find_files(Path(path))
     header = read_header(header_path)

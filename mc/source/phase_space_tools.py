@@ -43,6 +43,24 @@ def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> L
 
     By original history (Walters, Kawrakow and Rogers, Med. Phys. 29 (2002) 2745): the variance of a sum over
     N histories of s_i each is sum s_i^2 - (sum s_i)^2/N. Mirror images and turned copies lower it further.
+
+    Parameters
+    ----------
+    space : PhaseSpace
+    plane_z : float
+        Height of the plane, to which photons travel straight [cm].
+    square : float
+        Side of the square about the axis [cm].
+
+    Returns
+    -------
+    LatentSigma
+        Infinite if no photon crosses the square.
+
+    Raises
+    ------
+    InputError
+        If the file was changed since it was opened.
     """
     sums, squares, photons, contributing = np.zeros(2), np.zeros(2), 0, 0
     tail = np.zeros(3)  # of the history that a chunk may leave open
@@ -109,7 +127,7 @@ class Selection:
         return text
 
 
-def refuse_itself(space: PhaseSpace, stem: Path) -> None:
+def refuse_itself(space: PhaseSpace, stem: str | Path) -> None:
     """Refuse to write a phase space over the one it is made of.
 
     Raises
@@ -117,7 +135,7 @@ def refuse_itself(space: PhaseSpace, stem: Path) -> None:
     InputError
         If `stem` is that of `space`.
     """
-    if stem.resolve() == space.data_path.resolve().with_suffix(""):
+    if Path(stem).resolve() == space.data_path.resolve().with_suffix(""):
         raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 

@@ -14,7 +14,7 @@ from validation.commission.run import Commissioning, Effort
 from validation.scans import read_folder
 from validation.workflow import output
 from validation.workflow.machines import commission_machine
-from validation.workflow.reports import write_report
+from validation.workflow.reports import write_files
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
 
@@ -45,7 +45,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
-        report = write_report(found, out)
+        report = write_files(found, out)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)

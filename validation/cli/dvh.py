@@ -16,7 +16,7 @@ from validation.limits.profiles import DEFAULT, load_profile
 from validation.metrics.dvh import parse_metric
 from validation.workflow import output
 from validation.workflow.doses import read_dose
-from validation.workflow.dvhs import DvhQuestion, DvhTable, dvh_table
+from validation.workflow.dvhs import DvhTable, dvh_table
 
 METRICS_PER_TABLE = 8  # metrics in a table
 KEPT_CODE, BROKEN_CODE = 0, 1
@@ -34,8 +34,14 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     doses = [read_dose(path) for path in paths]
     if arguments.out is not None:
         output.check_writable(arguments.out.parent)
-    question = DvhQuestion(profile, arguments.fractions, arguments.prescription, tuple(arguments.metrics))
-    found = dvh_table(structures, doses, question)
+    found = dvh_table(
+        structures,
+        *doses,
+        profile=profile,
+        fractions=arguments.fractions,
+        prescription_gy=arguments.prescription,
+        metrics=arguments.metrics,
+    )
     for warning in found.warnings:
         screen.warn(warning)
     for name, why in found.left_out.items():

@@ -30,7 +30,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     from validation.metrics.gamma import parse_criterion
     from validation.workflow.doses import read_dose
     from validation.workflow.films import check_against
-    from validation.workflow.reports import write_report
+    from validation.workflow.reports import write_files
 
     started = time.monotonic()
     make_ready(arguments.out, [*arguments.scan, arguments.calibration])
@@ -64,7 +64,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         scan = read_scans(arguments.scan, arguments.dpi)
         found = check_against(scan, calibration, dose, options, bar.stage)
         bar.stage("writing the report")
-        report = write_report(found, arguments.out)
+        report = write_files(found, arguments.out)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.comparison.status, NO_VERDICT)

@@ -15,7 +15,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     from validation.film.calibrate import make_calibration
     from validation.film.film_set import read_film_set
     from validation.report.film_calibration import fit_lines
-    from validation.workflow.reports import write_report
+    from validation.workflow.reports import write_files
 
     out = arguments.out
     if out.suffix != ".toml":
@@ -27,7 +27,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     with screen.progress() as bar:
         bar.stage("reading and fitting the films")
         calibration = make_calibration(films)
-        report = write_report(calibration, out)
+        report = write_files(calibration, out)
     for warning in calibration.warnings:
         screen.warn(warning)
     columns = ("channel", "curve", "misfit [%]", "largest residual [Gy]", "residuals [Gy]")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
-from pathlib import Path
 
 from mc.run.parallel import World
 from mc.source.iaea_header import KINDS
 from mc.source.phase_space import PhaseSpace, open_phase_space
-from mc.source.phase_space_tools import Selection, latent_sigma, merge, refuse_itself, thin_out, turn
+from mc.source.phase_space_tools import Selection, latent_sigma
 from validation.cli.inspect import show
 from validation.cli.screen import Screen
 from validation.workflow import output
 from validation.workflow.inspect import show_phase_space
 from validation.workflow.inspection import Inspection
+from validation.workflow.phase_spaces import filter_phase_space, merge_phase_spaces, rotate_phase_space
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -49,21 +48,22 @@ def _info(arguments: Namespace, screen: Screen) -> int:
 
 
 def _merge(arguments: Namespace, screen: Screen) -> int:
-    return _print_summary(merge(_opened(arguments.paths, arguments.out), arguments.out), screen)
+    spaces = [open_phase_space(path) for path in arguments.paths]
+    return _print_summary(merge_phase_spaces(spaces, arguments.out), screen)
 
 
 def _filter(arguments: Namespace, screen: Screen) -> int:
-    (space,) = _opened([arguments.path], arguments.out)
     kinds = tuple(kind for kind in KINDS if not arguments.kind or kind in arguments.kind)
     chosen = Selection(kinds, arguments.above, arguments.below, arguments.radius, arguments.plane)
-    return _print_summary(
-        thin_out(space, arguments.out, chosen.keep, str(chosen), all_values=arguments.all_values), screen
-    )
+    space = open_phase_space(arguments.path)
+    found = filter_phase_space(space, arguments.out, chosen, all_values=arguments.all_values)
+    return _print_summary(found, screen)
 
 
 def _rotate(arguments: Namespace, screen: Screen) -> int:
-    (space,) = _opened([arguments.path], arguments.out)
-    return _print_summary(turn(space, arguments.out, arguments.copies, arguments.seed), screen)
+    space = open_phase_space(arguments.path)
+    found = rotate_phase_space(space, arguments.out, copies=arguments.copies, seed=arguments.seed)
+    return _print_summary(found, screen)
 
 
 def _plot(arguments: Namespace, screen: Screen) -> int:
@@ -74,15 +74,6 @@ def _plot(arguments: Namespace, screen: Screen) -> int:
     draw_phase_space(space, arguments.plane, arguments.out)
     screen.line(f"{arguments.out}: spectrum, directions and fluence of {space.data_path.name}")
     return 0
-
-
-def _opened(paths: Sequence[Path], out: Path) -> list[PhaseSpace]:
-    """The phase spaces, none of which is to be written over."""
-    spaces = [open_phase_space(path) for path in paths]
-    output.check_writable(out.parent)
-    for space in spaces:
-        refuse_itself(space, out)
-    return spaces
 
 
 def _print_summary(space: PhaseSpace, screen: Screen) -> int:

@@ -81,7 +81,7 @@ def check_plan(
         )
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
-        from validation.workflow.reports import write_report
+        from validation.workflow.reports import write_files
         from validation.workflow.results import write_plan_result
 
         bar.stage("writing the dose")
@@ -90,7 +90,7 @@ def check_plan(
             screen.warn(warning)
         bar.stage("comparing")
         comparison = result.compare(profile, name=case.identity.label if arguments.name else "")
-        report = write_report(comparison, out)
+        report = write_files(comparison, out)
     show_verdict(comparison, screen)
     for path, why in files.unused:
         screen.note(f"not used: {path.name} ({why})")

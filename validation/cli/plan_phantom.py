@@ -15,7 +15,7 @@ from validation.cli import gamma
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
 from validation.workflow import output
-from validation.workflow.computing import compute_in_phantom
+from validation.workflow.computing import compute_case
 from validation.workflow.doses import read_dose
 from validation.workflow.phantom_plan import PhantomPlan
 
@@ -36,10 +36,10 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     with screen.progress() as bar, ready:
         if ranks.rank == 0:
             output.check_space(out, int(chosen.phantom.density.size) * (2 if options.dose_to_water else 1))
-        computed = compute_in_phantom(
-            chosen.plan,
-            chosen.phantom,
+        computed = compute_case(
+            chosen,
             machine=arguments.machine,
+            voxel_cm=None,
             options=options,
             listener=replace(bar.listener, message=screen.note),
         )

@@ -10,7 +10,7 @@ from validation.cli.plan import FAILED, PASSED
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import show_verdict
 from validation.workflow import output
-from validation.workflow.reports import write_report
+from validation.workflow.reports import write_files
 from validation.workflow.results import Result, patient_of, profile_of
 
 
@@ -26,7 +26,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         bar.stage("comparing")
         comparison = result.compare(profile, name=name, on_stage=bar.stage)
         bar.stage("writing the report")
-        report = write_report(comparison, out)
+        report = write_files(comparison, out)
     show_verdict(comparison, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return PASSED if comparison.verdict.passed else FAILED

@@ -10,9 +10,9 @@ from validation.cli.arguments import run_options
 from validation.cli.screen import Screen, clock
 from validation.whatif import SetupError, WhatIf
 from validation.workflow import output
-from validation.workflow.reports import write_report
+from validation.workflow.reports import write_files
 from validation.workflow.results import Result, profile_of
-from validation.workflow.setup_errors import SetupQuestion, setup_errors
+from validation.workflow.setup_errors import what_if
 
 DONE = 0
 
@@ -21,27 +21,24 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Draw the curves, and compute again the setups asked for."""
     started, folder = time.monotonic(), arguments.result
     profile = profile_of(arguments.profile, folder)
-    question = SetupQuestion(
-        shift_mm=10.0 * arguments.shift,
-        turn_deg=arguments.turn,
-        sigma_mm=10.0 * arguments.sigma,
-        sigma_deg=arguments.sigma_turn,
-        structures=tuple(arguments.structure or ()),
-        checks=tuple(SetupError(**amounts) for amounts in arguments.check or ()),
-    )
     out = arguments.out or folder
     with screen.progress() as bar, output.beside_or_in(out, folder):
         bar.stage("reading the result")
-        found = setup_errors(
+        found = what_if(
             Result.load(folder),
-            question,
-            profile,
+            shift_mm=10.0 * arguments.shift,
+            turn_deg=arguments.turn,
+            sigma_mm=10.0 * arguments.sigma,
+            sigma_deg=arguments.sigma_turn,
+            structures=arguments.structure or (),
+            checks=[SetupError(**amounts) for amounts in arguments.check or ()],
+            profile=profile,
             machine=arguments.machine,
             options=run_options(arguments, ranks),
             listener=bar.listener,
         )
         bar.stage("writing the report")
-        report = write_report(found, out)
+        report = write_files(found, out)
     show(found, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return DONE

@@ -167,6 +167,14 @@ def write_calibration(calibration: Calibration, path: str | PathLike) -> None:
 def read_calibration(path: str | PathLike) -> Calibration:
     """Read a calibration (docs/formats.md).
 
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Calibration
+
     Raises
     ------
     InputError

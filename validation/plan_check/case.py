@@ -142,6 +142,29 @@ class PlanCase:
         return Listing.facts(hidden(plan.label), facts)._repr_html_()
 
 
+def load_case(folder: str | PathLike, *, calibration: str | None = None) -> PlanCase:
+    """Read the export of one plan: CT series, RTSTRUCT, RTPLAN and RTDOSE, matched by their UIDs.
+
+    Parameters
+    ----------
+    folder : path
+        The export, in any arrangement; a case.toml in it is read too (docs/formats.md).
+    calibration : str, optional
+        CT calibration, by name or TOML file, in place of that of case.toml.
+
+    Returns
+    -------
+    PlanCase
+        Plan, CT, structures and the planned dose of the course.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, ambiguous, damaged, or does not belong to the others.
+    """
+    return PlanCase.load(folder, calibration)
+
+
 def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:
     """Refuse now what could not be compared once the Monte Carlo dose is there."""
     if not dose.dose.any():

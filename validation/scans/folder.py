@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,26 @@ class ScanSet:
         return Listing.of("Scans", columns, rows, (1, 2))._repr_html_()
 
 
-def read_measured(path: Path) -> ScanSet:
+def read_measured(path: str | PathLike) -> ScanSet:
     """Read a file of scans, or a folder of them with its scans.toml and output factors.
+
+    Parameters
+    ----------
+    path : path
+        PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns; see
+        docs/commissioning.md.
+
+    Returns
+    -------
+    ScanSet
+        A sequence of `Scan`: `positions` [cm] and `values`, (n,).
 
     Raises
     ------
     InputError
         If there is no scan, or a file is broken or not understood.
     """
+    path = Path(path)
     return read_folder(path) if path.is_dir() else ScanSet(tuple(read_scans(path)))
 
 

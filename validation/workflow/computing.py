@@ -13,39 +13,66 @@ from mc.machine.machine import Machine, find_machine
 from mc.plan.plan import Plan
 from mc.run.options import RunOptions
 from mc.run.progress import Listener
-from phantoms.phantom import Phantom
 from validation.plan_check.case import PlanCase
 from validation.workflow.kernels import load_kernels
+from validation.workflow.phantom_plan import PhantomPlan
 
 COMPILING = "kernels (compiled once, some twenty seconds)"
 
 
-def compute_case(
-    case: PlanCase,
+def compute_dose(
+    case: PlanCase | PhantomPlan,
     *,
+    uncertainty: float | None = None,
     machine: str | PathLike | Machine | None = None,
-    voxel_cm: float | None = None,
+    voxel_mm: float | None = None,
     options: RunOptions = RunOptions(),
     listener: Listener = Listener(),
 ) -> ComputedDose:
-    """Compute the dose of a case; under MPI all ranks must call.
+    """Compute the dose of a plan by Monte Carlo; a missing head is simulated first (docs/physics.md).
 
     Parameters
     ----------
-    case : PlanCase
+    case : PlanCase or PhantomPlan
+    uncertainty : float, optional
+        Relative transport sigma at which to stop, in place of that of `options`.
     machine : path or Machine, optional
         Machine file; by default the one with the machine name of the plan.
-    voxel_cm : float, optional
-        Side of the voxels; those of the planned dose if not given.
+    voxel_mm : float, optional
+        Side of the voxels; those of the planned dose if not given. A phantom has its own.
     options : RunOptions
     listener : Listener
+
+    Returns
+    -------
+    ComputedDose
+        Of the whole course: `dose_gy` and `sigma_gy`, (nz, ny, nx) float64 [Gy], at `axes_mm`; bit for bit
+        that of `mcverify plan` with the same options. Ctrl-C returns what is done.
 
     Raises
     ------
     InputError
         If the machine cannot deliver the plan, or the inputs do not fit together.
     """
+    if uncertainty is not None:
+        options = replace(options, stop=replace(options.stop, uncertainty=uncertainty))
+    voxel_cm = None if voxel_mm is None else 0.1 * voxel_mm
+    return compute_case(case, machine=machine, voxel_cm=voxel_cm, options=options, listener=listener)
+
+
+def compute_case(
+    case: PlanCase | PhantomPlan,
+    *,
+    machine: str | PathLike | Machine | None,
+    voxel_cm: float | None,
+    options: RunOptions,
+    listener: Listener,
+) -> ComputedDose:
+    """Compute the dose of a plan as `compute_dose` does; under MPI all ranks must call."""
     found = machine_of(case.plan, machine, options, listener)
+    listener = loading_kernels(case.plan, found, options, listener)
+    if isinstance(case, PhantomPlan):
+        return compute_phantom_dose(case.plan, case.phantom, found, options=options, listener=listener)
     return compute_plan_dose(
         case.plan,
         case.ct,
@@ -55,25 +82,8 @@ def compute_case(
         case_file=case.case_file,
         voxel=voxel_cm,
         options=options,
-        listener=loading_kernels(case.plan, found, options, listener),
+        listener=listener,
     )
-
-
-def compute_in_phantom(
-    plan: Plan,
-    phantom: Phantom,
-    *,
-    machine: str | PathLike | Machine | None = None,
-    options: RunOptions = RunOptions(),
-    listener: Listener = Listener(),
-) -> ComputedDose:
-    """Compute the dose of a plan in a phantom in the plan's coordinates; under MPI all ranks must call.
-
-    Parameters and errors are those of `compute_case`.
-    """
-    found = machine_of(plan, machine, options, listener)
-    listener = loading_kernels(plan, found, options, listener)
-    return compute_phantom_dose(plan, phantom, found, options=options, listener=listener)
 
 
 def machine_of(

@@ -82,6 +82,11 @@ def read_dose(path: str | PathLike, dose_to: str = "medium", planar: bool = Fals
     planar : bool
         Whether an RTDOSE of one frame need not state its thickness.
 
+    Returns
+    -------
+    GivenDose
+        `dose_gy`, (nz, ny, nx) float64 [Gy], at `axes_mm`.
+
     Raises
     ------
     InputError

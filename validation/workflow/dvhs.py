@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from validation.limits.constraints import (
     ConstraintRow,
     judge_constraints,
 )
-from validation.limits.profiles import Profile, synonyms
+from validation.limits.profiles import Profile, load_profile, synonyms
 from validation.metrics.dvh import Dvh, MetricValue, parse_metric
 from validation.metrics.numbers import plain
 from validation.plan_check.verdict import Structure
@@ -188,35 +189,58 @@ class DvhTable:
         return Listing.of(title, columns, rows, range(1, len(columns)))._repr_html_()
 
 
-def dvh_table(structures: StructureSet, doses: Sequence[GivenDose], question: DvhQuestion) -> DvhTable:
-    """DVHs, metrics and dose limits of one dose or two.
+def dvh_table(
+    structures: StructureSet,
+    *doses: GivenDose,
+    profile: str | PathLike | Profile = "spine",
+    fractions: int | None = None,
+    prescription_gy: float | None = None,
+    metrics: Sequence[str] = (),
+) -> DvhTable:
+    """DVHs, metrics and dose limits of all structures in one dose, or in two to be compared (docs/dvh.md).
 
     Parameters
     ----------
     structures : StructureSet
-    doses : sequence of GivenDose
-    question : DvhQuestion
+    *doses : GivenDose
+    profile : name, path or Profile
+        Whose dose limits are evaluated.
+    fractions : int, optional
+        Picks the limits; the dose of one fraction is multiplied by it.
+    prescription_gy : float, optional
+        What ``V100%`` refers to.
+    metrics : sequence of str
+        More metrics, such as ``D5cc`` or ``V20Gy[cc]``.
+
+    Returns
+    -------
+    DvhTable
+        Its `dvh` and `values` give curves and metrics of a structure, `limits` the dose limits.
 
     Raises
     ------
     InputError
         If no structure can be evaluated, or doses and structures do not belong together.
     """
+    limits = profile if isinstance(profile, Profile) else load_profile(profile)
+    question = DvhQuestion(limits, fractions, prescription_gy, tuple(metrics))
+    if not 1 <= len(doses) <= 2:
+        raise InputError("DVH", f"of {len(doses)} doses", "give one, or two to be compared")
     for metric in question.metrics:
         parse_metric(metric)
-    doses = tuple(_course(dose, question.fractions) for dose in doses)
-    warnings = [*structures.warnings, *_caveats(doses, structures)]
+    given = tuple(_course(dose, question.fractions) for dose in doses)
+    warnings = [*structures.warnings, *_caveats(given, structures)]
     load_dvh()
-    evaluated, left_out = _evaluate(structures, doses)
+    evaluated, left_out = _evaluate(structures, given)
     for item in evaluated:
         cells = item.structure.cells
         if cells.volume < WHOLE * cells.whole_cc:
             share = 100 * cells.volume / cells.whole_cc
             warnings.append(f"structure {item.name}: only {share:.0f} % of its volume lies on the dose grid")
     if not evaluated:
-        raise InputError(structures.source, f"no structure can be evaluated on {doses[0].path.name}")
-    limits = _limits(evaluated, doses, question, left_out)
-    return DvhTable(doses, tuple(evaluated), question, limits, left_out, tuple(warnings), structures.source)
+        raise InputError(structures.source, f"no structure can be evaluated on {given[0].path.name}")
+    rows = _limits(evaluated, given, question, left_out)
+    return DvhTable(given, tuple(evaluated), question, rows, left_out, tuple(warnings), structures.source)
 
 
 def _course(dose: GivenDose, fractions: int | None) -> GivenDose:

@@ -27,6 +27,16 @@ ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 def inspect(path: str | PathLike) -> Inspection:
     """Find out what a file or folder is.
 
+    Parameters
+    ----------
+    path : path
+        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, or a TOML file.
+
+    Returns
+    -------
+    Inspection
+        Tables and warnings.
+
     Raises
     ------
     InputError

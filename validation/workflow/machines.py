@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from os import PathLike
 from pathlib import Path
 
-from mc.compute.calibration import Calibrated, calibrate
-from mc.compute.head import HeadOptions, HeadRun, simulate_head
+from mc.compute import calibration, head
+from mc.compute.calibration import STOP, Calibrated
+from mc.compute.head import HeadOptions, HeadRun
 from mc.compute.head_cache import with_heads
-from mc.machine.machine import BeamQuality, Calibration, Machine
+from mc.machine.machine import BeamQuality, Calibration, Machine, read_machine
 from mc.run.options import RunOptions
-from mc.run.parallel import World
+from mc.run.parallel import World, world
 from mc.run.progress import Listener
 from phantoms.errors import InputError
 from phantoms.listing import Listing
-from validation.commission.criteria import Criteria
-from validation.commission.run import Commissioning, Effort, commission
-from validation.scans import ScanSet
+from validation.commission import run
+from validation.commission.criteria import Criteria, load_criteria
+from validation.commission.run import Commissioning, Effort
+from validation.scans import ScanSet, read_measured
 from validation.workflow import output
 from validation.workflow.computing import COMPILING
 from validation.workflow.kernels import load_kernels
@@ -57,7 +60,7 @@ class MachineCalibration:
 
     def facts(self) -> list[tuple[str, str]]:
         """What was computed, and how well it is known."""
-        reference, run = self.quality.reference, self.calibrated.report
+        reference, report = self.quality.reference, self.calibrated.report
         x, y = reference.field_cm
         latent = self.calibrated.relative_latent
         latent = "unknown" if latent is None else f"{100 * latent:.2f} %"
@@ -72,7 +75,10 @@ class MachineCalibration:
             ),
             ("dose of 1 MU there", f"{reference.dose_per_mu_gy:g} Gy"),
             ("source histories of 1 MU", f"{reference.dose_per_mu_gy / self.gy_per_history:.4e}"),
-            ("histories run", f"{run.histories:.4g}, the phase space {run.phase_space_reuse:.1f} times"),
+            (
+                "histories run",
+                f"{report.histories:.4g}, the phase space {report.phase_space_reuse:.1f} times",
+            ),
         ]
 
     def _repr_html_(self) -> str:
@@ -103,7 +109,9 @@ def calibrate_machine(
     load_kernels(options.ranks, machine=machine if machine.has_above else None)
     for quality in machine.energies:
         listener.stage(f"{machine.name} {quality.label}")
-        found = MachineCalibration(machine, quality, calibrate(machine, quality, options, listener))
+        found = MachineCalibration(
+            machine, quality, calibration.calibrate(machine, quality, options, listener)
+        )
         yield found
         if found.calibrated.report.interrupted:
             return
@@ -129,11 +137,27 @@ def heads_of(machine: Machine, beam: str | None = None) -> list[BeamQuality]:
     return named
 
 
-def head_stem(out: Path | None, machine: Machine, quality: BeamQuality, beams: int = 1) -> Path:
+def one_head(machine: Machine, beam: str | None = None) -> BeamQuality:
+    """The beam of this label, or the only one whose head the machine file describes.
+
+    Raises
+    ------
+    InputError
+        If there is none, or none is named of several.
+    """
+    beams = heads_of(machine, beam)
+    if len(beams) > 1:
+        known = ", ".join(quality.label for quality in beams)
+        raise InputError(machine.path, f"describes {len(beams)} heads", f"name one beam of {known}")
+    return beams[0]
+
+
+def head_stem(out: str | PathLike | None, machine: Machine, quality: BeamQuality, beams: int = 1) -> Path:
     """Path of a phase space without extension; with several beams each has its label in its name."""
     label = quality.label.replace(" ", "")
     if out is None:
         return Path(re.sub(r"[^\w.+-]+", "_", f"{machine.name}_{label}"))
+    out = Path(out)
     return out if beams == 1 else out.with_name(f"{out.name}_{label}")
 
 
@@ -165,7 +189,7 @@ def simulate_beam(
     """
     output.check_writable(stem.parent)
     listener.stage(f"{machine.name} {quality.label}: head (its kernels are compiled once, a minute)")
-    return simulate_head(
+    return head.simulate_head(
         quality.head,
         machine.sad_cm,
         stem,
@@ -189,8 +213,8 @@ def commission_machine(
 
     Parameters and errors are those of `validation.commission.run.commission`.
     """
-    head = any(quality.head is not None for quality in machine.energies)
-    above = machine.collimators is not None and (machine.has_above or head)
+    described = any(quality.head is not None for quality in machine.energies)
+    above = machine.collimators is not None and (machine.has_above or described)
     loaded: list[bool] = []
 
     def stage(name: str) -> None:
@@ -201,4 +225,116 @@ def commission_machine(
         listener.stage(name)
 
     listener = replace(listener, stage=stage)
-    return commission(machine, measured, criteria, effort, tuned=tuned, listener=listener)
+    return run.commission(machine, measured, criteria, effort, tuned=tuned, listener=listener)
+
+
+def simulate_head(
+    machine: str | PathLike | Machine,
+    *,
+    beam: str | None = None,
+    out: str | PathLike | None = None,
+    electrons: int | None = None,
+    options: HeadOptions = HeadOptions(),
+    listener: Listener = Listener(),
+) -> HeadRun:
+    """Simulate the head of a linac: electrons on the target, a phase space above the jaws (docs/physics.md).
+
+    Parameters
+    ----------
+    machine : path or Machine
+    beam : str, optional
+        Such as ``6 MV FFF``; may be left out where the machine file describes one head.
+    out : path, optional
+        Of the phase space, without extension; by default MACHINE_BEAM in the working folder.
+    electrons : int, optional
+        On the target; by default as the machine file states.
+    options : HeadOptions
+    listener : Listener
+
+    Returns
+    -------
+    HeadRun
+        Phase space and report. Ctrl-C ends the file early and keeps what is done.
+
+    Raises
+    ------
+    InputError
+        If there is no such head, it cannot be simulated, or the files cannot be written.
+    """
+    machine = _read(machine)
+    quality = one_head(machine, beam)
+    return simulate_beam(machine, quality, head_stem(out, machine, quality), electrons, options, listener)
+
+
+def calibrate(
+    machine: str | PathLike | Machine,
+    *,
+    uncertainty: float | None = None,
+    options: RunOptions = RunOptions(stop=STOP),
+    listener: Listener = Listener(),
+) -> tuple[MachineCalibration, ...]:
+    """Compute the dose per source history of every beam quality in its reference condition.
+
+    Parameters
+    ----------
+    machine : path or Machine
+    uncertainty : float, optional
+        Relative transport sigma of the reference dose, in place of that of `options`, 0.003.
+    options : RunOptions
+    listener : Listener
+
+    Returns
+    -------
+    tuple of MachineCalibration
+        Each with `gy_per_history`, and `to_toml` for the machine file; after Ctrl-C those that are done.
+
+    Raises
+    ------
+    InputError
+        If a reference condition cannot be run.
+    """
+    if uncertainty is not None:
+        options = replace(options, stop=replace(options.stop, uncertainty=uncertainty))
+    return tuple(calibrate_machine(_read(machine), options, listener))
+
+
+def commission(
+    machine: str | PathLike | Machine,
+    scans: str | PathLike | ScanSet,
+    *,
+    criteria: str | PathLike = "default",
+    tune: Sequence[str] = (),
+    effort: Effort = Effort(),
+    listener: Listener = Listener(),
+) -> Commissioning:
+    """Compute what was measured of a machine in the water tank, and compare (docs/commissioning.md).
+
+    Parameters
+    ----------
+    machine : path or Machine
+    scans : path or ScanSet
+    criteria : name or path
+        Limits to judge by.
+    tune : sequence of {'energy', 'spot', 'filter', 'leaves', 'jaws'}
+        What of the machine to tune first.
+    effort : Effort
+        How well to compute.
+    listener : Listener
+
+    Returns
+    -------
+    Commissioning
+        Judged `scans`, and what was tuned; `write_report` writes its report.
+
+    Raises
+    ------
+    InputError
+        If scans, machine and criteria do not go together.
+    """
+    measured = scans if isinstance(scans, ScanSet) else read_measured(scans)
+    limits = load_criteria(criteria)
+    return commission_machine(_read(machine), measured, limits, effort, tune, world(), listener)
+
+
+def _read(machine: str | PathLike | Machine) -> Machine:
+    return machine if isinstance(machine, Machine) else read_machine(machine)

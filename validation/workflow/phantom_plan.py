@@ -95,6 +95,28 @@ class PhantomPlan:
         return record
 
 
+def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
+    """Read an RTPLAN to be computed in a phantom in place of a patient.
+
+    Parameters
+    ----------
+    plan : path
+    phantom : str
+        water, slabs, film, or a TOML file (docs/formats.md); placed about the first isocentre.
+
+    Returns
+    -------
+    PhantomPlan
+        For `compute_dose`.
+
+    Raises
+    ------
+    InputError
+        If either cannot be read.
+    """
+    return PhantomPlan.load(plan, phantom)
+
+
 def _isocentres(plan: Plan) -> list[tuple[float, float, float]]:
     points = (point.isocentre for beam in plan.beams for point in beam.control_points)
     return list(dict.fromkeys(points))

@@ -33,7 +33,7 @@ FILM_MAPS = "film.npz"
 
 
 @singledispatch
-def write_report(found: Any, out: Path) -> Path:
+def write_files(found: Any, out: Path) -> Path:
     """Write what is to be read of a result; returns the HTML file.
 
     Parameters
@@ -50,12 +50,12 @@ def write_report(found: Any, out: Path) -> Path:
     raise InputError("report", f"there is none of a {type(found).__name__}")
 
 
-@write_report.register
+@write_files.register
 def _(found: Comparison, out: Path) -> Path:
     return _three(plan_report(found), found, out, (output.REPORT, output.PRINTED, output.RESULT))
 
 
-@write_report.register
+@write_files.register
 def _(found: FilmCheck, out: Path) -> Path:
     page = _three(film_report(found), None, out, (output.REPORT, output.PRINTED, output.RESULT))
     found.write_maps(out / FILM_MAPS)
@@ -63,7 +63,7 @@ def _(found: FilmCheck, out: Path) -> Path:
     return page
 
 
-@write_report.register
+@write_files.register
 def _(found: Commissioning, out: Path) -> Path:
     page = _three(commission_report(found), found, out, COMMISSIONING)
     if found.tuning is not None:
@@ -71,7 +71,7 @@ def _(found: Commissioning, out: Path) -> Path:
     return page
 
 
-@write_report.register
+@write_files.register
 def _(found: WhatIf, out: Path) -> Path:
     page = _three(whatif_report(found), found, out, output.WHATIFS[:3])
     with replacing(out / output.WHATIF_PICTURE) as partial:
@@ -79,7 +79,7 @@ def _(found: WhatIf, out: Path) -> Path:
     return page
 
 
-@write_report.register
+@write_files.register
 def _(found: FilmCalibration, out: Path) -> Path:
     if out.suffix != ".toml":
         raise InputError(out, "does not end in .toml")

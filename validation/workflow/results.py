@@ -18,8 +18,9 @@ from phantoms.files import replacing
 from phantoms.identity import read_identity
 from phantoms.listing import Listing
 from validation.limits.profiles import DEFAULT, Profile, load_profile, shipped_profiles
+from validation.plan_check import comparison
 from validation.plan_check.case import PlanCase
-from validation.plan_check.comparison import Comparison, compare
+from validation.plan_check.comparison import Comparison
 from validation.plan_check.points import read_points
 from validation.plan_check.record import Record
 from validation.rtdose import PlannedDose, write_rtdose
@@ -95,6 +96,16 @@ class Result:
         """The dose that is compared, to medium or to water."""
         return chosen_dose(self.dose, "water" if self.record.quantity == TO_WATER else "medium")
 
+    def limits(self, profile: Profile | str | PathLike | None = None) -> Profile:
+        """The limits that are asked for, or else those the folder's result was judged by.
+
+        Raises
+        ------
+        InputError
+            If they cannot be read.
+        """
+        return profile if isinstance(profile, Profile) else profile_of(profile, self.folder)
+
     def compare(
         self,
         profile: Profile | str | PathLike | None = None,
@@ -118,10 +129,9 @@ class Result:
         InputError
             If the profile cannot be read, or the doses cannot be compared.
         """
-        if not isinstance(profile, Profile):
-            profile = profile_of(profile, self.folder)
+        limits = self.limits(profile)
         load_gamma()
-        return compare(self.record, self.dose, profile, name=name, on_stage=on_stage)
+        return comparison.compare(self.record, self.dose, limits, name=name, on_stage=on_stage)
 
     def _repr_html_(self) -> str:
         plan, dose = self.record.plan, self.compared
@@ -133,6 +143,61 @@ class Result:
             ("transport sigma", f"{100 * dose.relative_uncertainty():.2f} %, rms above half the maximum"),
         ]
         return Listing.facts(plan.label, facts)._repr_html_()
+
+
+def compare(
+    case: PlanCase,
+    run: ComputedDose,
+    *,
+    profile: str | PathLike | Profile = "spine",
+    dose_to: str = "medium",
+    named: bool = False,
+) -> Comparison:
+    """Compare a Monte Carlo dose with the planned one: gamma, DVH, dose limits, diagnosis (docs/usage.md).
+
+    Parameters
+    ----------
+    case : PlanCase
+    run : ComputedDose
+    profile : name, path or Profile
+        Limits: spine, tg101, hytec-cord, stereotactic, tg218, mppg5b, or a TOML file.
+    dose_to : {'medium', 'water'}
+        Which Monte Carlo dose is compared.
+    named : bool
+        Whether reports state the patient's name; a pseudonym by default.
+
+    Returns
+    -------
+    Comparison
+        With its `verdict`, `gamma` and `dvh`.
+
+    Raises
+    ------
+    InputError
+        If the doses cannot be compared, or the profile cannot be read.
+    """
+    return Result.of(case, run, dose_to).compare(profile, name=case.identity.label if named else "")
+
+
+def load_result(folder: str | PathLike) -> Result:
+    """Read a result folder, without the export; `Result.compare` compares again, by any limits.
+
+    Parameters
+    ----------
+    folder : path
+        That `mcverify plan` or `write_result` wrote.
+
+    Returns
+    -------
+    Result
+        Dose, and what it is compared with; names no patient.
+
+    Raises
+    ------
+    InputError
+        If it holds no result of a plan, or a damaged one.
+    """
+    return Result.load(folder)
 
 
 def chosen_dose(dose: Dose, dose_to: str) -> Dose:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 
 from mc.compute.plan_dose import above_jaws, compute_phantom_dose
@@ -12,8 +12,9 @@ from mc.machine.machine import Machine, read_machine
 from mc.run.options import RunOptions
 from mc.run.progress import Listener
 from phantoms.polygons import mask_by_centre
+from validation import whatif
 from validation.limits.profiles import Profile, synonyms
-from validation.whatif import SetupError, WhatIf, what_if
+from validation.whatif import SetupError, WhatIf
 from validation.whatif.motion import move_plan
 from validation.workflow.computing import COMPILING, machine_of
 from validation.workflow.demo import MACHINE as DEMO_MACHINE
@@ -21,75 +22,66 @@ from validation.workflow.kernels import load_kernels
 from validation.workflow.results import Result
 
 
-@dataclass(frozen=True)
-class SetupQuestion:
-    """Which errors of the setup are looked at.
-
-    Parameters
-    ----------
-    shift_mm, turn_deg : float
-        Ends of the curves: largest translation and rotation.
-    sigma_mm, sigma_deg : float
-        Standard deviations of random errors along and about each axis.
-    structures : tuple of str
-        To look at beside targets and cord.
-    checks : tuple of SetupError
-        Setups to compute again by Monte Carlo.
-    """
-
-    shift_mm: float = 5.0
-    turn_deg: float = 3.0
-    sigma_mm: float = 1.0
-    sigma_deg: float = 0.5
-    structures: tuple[str, ...] = ()
-    checks: tuple[SetupError, ...] = ()
-
-
-def setup_errors(
-    result: Result,
-    question: SetupQuestion,
-    profile: Profile,
+def what_if(
+    result: Result | str | PathLike,
     *,
+    shift_mm: float = 5.0,
+    turn_deg: float = 3.0,
+    sigma_mm: float = 1.0,
+    sigma_deg: float = 0.5,
+    structures: Sequence[str] = (),
+    checks: Sequence[SetupError] = (),
+    profile: str | PathLike | Profile | None = None,
     machine: str | PathLike | Machine | None = None,
     options: RunOptions = RunOptions(),
     listener: Listener = Listener(),
 ) -> WhatIf:
-    """Draw the curves, and compute again the setups asked for.
+    """Target coverage and organ doses against errors of the patient's setup (docs/usage.md).
 
     Parameters
     ----------
-    result : Result
-    question : SetupQuestion
-    profile : Profile
-        Whose limits are drawn.
+    result : Result or path
+    shift_mm, turn_deg : float
+        Ends of the curves.
+    sigma_mm, sigma_deg : float
+        Standard deviations of random errors along and about each axis.
+    structures : sequence of str
+        To look at beside targets and cord.
+    checks : sequence of SetupError
+        Setups to compute again by Monte Carlo, with `machine` and `options`.
+    profile : name, path or Profile, optional
+        Limits to draw; by default those the result was judged by.
     machine : path or Machine, optional
-        Of the setups computed again; by default that of the result.
     options : RunOptions
-        Of the setups computed again.
     listener : Listener
+
+    Returns
+    -------
+    WhatIf
+        Curves along each axis, summaries of random errors, and the setups computed again.
 
     Raises
     ------
     InputError
         If there is no target and no cord, or a setup cannot be computed.
     """
-    record, checks, notes = result.record, question.checks, []
-    compute = None
-    if checks:
-        compute = _computing(result, checks, machine, options, listener, notes)
-    found = what_if(
+    if not isinstance(result, Result):
+        result = Result.load(result)
+    record, limits, notes = result.record, result.limits(profile), []
+    compute = _computing(result, checks, machine, options, listener, notes) if checks else None
+    found = whatif.what_if(
         record.plan,
         result.compared,
         record.structures,
         record.phantom,
-        profile,
-        profile.organs + synonyms(),
+        limits,
+        limits.organs + synonyms(),
         patient=record.patient,
-        shift_mm=question.shift_mm,
-        turn_deg=question.turn_deg,
-        sigma_mm=question.sigma_mm,
-        sigma_deg=question.sigma_deg,
-        also=question.structures,
+        shift_mm=shift_mm,
+        turn_deg=turn_deg,
+        sigma_mm=sigma_mm,
+        sigma_deg=sigma_deg,
+        also=structures,
         checks=checks,
         compute=compute,
         on_stage=listener.stage,

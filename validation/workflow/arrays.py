@@ -13,7 +13,9 @@ from phantoms.polygons import mask_by_centre
 from phantoms.solids import cut
 from phantoms.structures import ROI, make_roi
 from validation.metrics.dvh import Dvh
-from validation.metrics.gamma import MAX_GAMMA, Criterion, GammaMap, gamma
+from validation.metrics.gamma import Criterion, GammaMap, parse_criterion
+from validation.metrics.gamma import gamma as grid_gamma
+from validation.workflow.kernels import load_dvh, load_gamma
 
 EVEN = 1e-3  # by which steps of an axis may differ [mm]: coordinates in DICOM are rounded
 THICK_CM = 100.0  # of the two layers that stand for a missing axis: gamma never leaves them
@@ -58,91 +60,112 @@ def grid_of(axes_mm: Sequence[np.ndarray], name: str = "axes") -> Grid:
     return Grid(tuple(shape), tuple(spacing), tuple(origin))
 
 
-def gamma_of_arrays(
-    axes_reference_mm: Sequence[np.ndarray],
-    reference_gy: np.ndarray,
-    axes_evaluated_mm: Sequence[np.ndarray],
-    evaluated_gy: np.ndarray,
-    criterion: Criterion,
+def gamma(
+    axes_reference: Sequence[np.ndarray],
+    dose_reference: np.ndarray,
+    axes_evaluation: Sequence[np.ndarray],
+    dose_evaluation: np.ndarray,
+    criterion: str | Criterion = "3%/2mm",
     *,
+    local: bool = False,
+    threshold_percent: float = 10.0,
     within: np.ndarray | ROI | None = None,
-    max_gamma: float = MAX_GAMMA,
+    max_gamma: float = 2.0,
 ) -> GammaMap:
-    """Gamma of two arrays of one, two or three dimensions.
+    """Gamma of two doses, the exact minimum over the interpolated evaluated dose (docs/gamma.md).
+
+    The arguments come in the order of `pymedphys.gamma`.
 
     Parameters
     ----------
-    axes_reference_mm, axes_evaluated_mm : sequences of (n,) arrays
-        A coordinate for each axis of the array, in its order: z, y, x of a volume [mm].
-    reference_gy, evaluated_gy : array
-        Doses [Gy].
-    criterion : Criterion
+    axes_reference, axes_evaluation : sequences of (n,) arrays
+        Coordinates of the voxel centres for each axis of the dose, in its order: z, y, x of a volume [mm].
+    dose_reference, dose_evaluation : arrays of one, two or three dimensions
+        Doses [Gy]; take the smooth one, usually the plan's, as the reference.
+    criterion : str or Criterion
+        Such as ``2%/1mm``.
+    local : bool
+        Whether the dose criterion is in percent of each voxel's own reference dose, not of the maximum.
+    threshold_percent : float
+        Voxels below this percentage of the reference's maximum are left out.
     within : bool array or ROI, optional
         Voxels of the reference to look at: those chosen, or those whose centre lies in a structure.
     max_gamma : float
-        Gamma is not sought beyond this value.
+        Beyond which gamma is not sought.
 
     Returns
     -------
     GammaMap
-        Of fewer dimensions than three, its leading axes have one voxel.
+        Its `gamma` is (nz, ny, nx) float64, NaN where not evaluated; missing axes have one voxel.
 
     Raises
     ------
     InputError
-        If axes, doses and mask do not fit together.
+        If axes, doses and criterion do not fit together.
+
+    References
+    ----------
+    Low et al., Med Phys 25 (1998) 656, eq. 4-7.
     """
-    reference_grid, reference = _volume(axes_reference_mm, reference_gy, "reference dose")
-    evaluated_grid, evaluated = _volume(axes_evaluated_mm, evaluated_gy, "evaluated dose")
-    missing = 3 - np.ndim(reference_gy)
-    if np.ndim(evaluated_gy) != np.ndim(reference_gy):
-        raise InputError(
-            "evaluated dose", f"has {np.ndim(evaluated_gy)} dimensions, the reference {np.ndim(reference_gy)}"
-        )
-    if missing:
-        evaluated_grid, evaluated = _thick(evaluated_grid, evaluated, missing)
+    if isinstance(criterion, str):
+        criterion = parse_criterion(criterion, local, threshold_percent)
+    reference_grid, reference = _volume(axes_reference, dose_reference, "reference dose")
+    evaluated_grid, evaluated = _volume(axes_evaluation, dose_evaluation, "evaluated dose")
+    dimensions, others = np.ndim(dose_reference), np.ndim(dose_evaluation)
+    if dimensions != others:
+        raise InputError("evaluated dose", f"has {others} dimensions, the reference {dimensions}")
+    if dimensions < 3:
+        evaluated_grid, evaluated = _thick(evaluated_grid, evaluated, 3 - dimensions)
     if not 0 < max_gamma < np.inf:
         raise InputError("max_gamma", f"must be finite and above 0, is {max_gamma}")
     if isinstance(within, ROI):
         within = mask_by_centre(within, reference_grid)
     elif within is not None:
-        if np.shape(within) != np.shape(reference_gy):
-            problem = f"has the shape {np.shape(within)}, the reference dose {np.shape(reference_gy)}"
+        if np.shape(within) != np.shape(dose_reference):
+            problem = f"has the shape {np.shape(within)}, the reference dose {np.shape(dose_reference)}"
             raise InputError("mask of gamma", problem)
         within = np.asarray(within, dtype=bool).reshape(reference.shape)
-    return gamma(reference, reference_grid, evaluated, evaluated_grid, criterion, within, max_gamma)
+    load_gamma()
+    return grid_gamma(reference, reference_grid, evaluated, evaluated_grid, criterion, within, max_gamma)
 
 
-def dvh_of_arrays(
-    dose_gy: np.ndarray,
-    axes_mm: Sequence[np.ndarray],
+def dvh(
+    dose: np.ndarray,
+    axes: Sequence[np.ndarray],
     contours: ROI | Sequence[np.ndarray],
-    sigma_gy: np.ndarray | None = None,
+    *,
+    sigma: np.ndarray | None = None,
 ) -> Dvh:
-    """DVH of a structure in a dose array.
+    """Dose-volume histogram of a structure, cut finer than voxels (docs/dvh.md).
 
     Parameters
     ----------
-    dose_gy : (nz, ny, nx) array
+    dose : (nz, ny, nx) array
         [Gy]
-    axes_mm : three (n,) arrays
+    axes : three (n,) arrays
         Coordinates z, y, x of the voxel centres [mm].
     contours : ROI, or sequence of (n, 3) arrays
-        Closed contours, each on a plane of constant z: x, y, z of their vertices [mm], as DICOM has them.
-    sigma_gy : (nz, ny, nx) array, optional
-        One sigma of the dose [Gy].
+        Closed contours, each on a plane of constant z: x, y, z of their vertices [mm], as in DICOM.
+    sigma : (nz, ny, nx) array, optional
+        One sigma of the dose [Gy], for the sigma of curve and metrics.
+
+    Returns
+    -------
+    Dvh
+        Its `curve` and `metric` give the volume [%] and such as ``D95%`` [Gy].
 
     Raises
     ------
     InputError
         If dose, axes and contours do not fit together, or the structure has no volume on the grid.
     """
-    grid, dose = _volume(axes_mm, dose_gy, "dose")
-    if np.ndim(dose_gy) != 3:
-        raise InputError("dose", f"has {np.ndim(dose_gy)} dimensions and not three")
-    if sigma_gy is not None and np.shape(sigma_gy) != dose.shape:
-        raise InputError("sigma of the dose", f"has the shape {np.shape(sigma_gy)}, the dose {dose.shape}")
-    return Dvh(cut(_structure(contours), grid), dose, None if sigma_gy is None else np.asarray(sigma_gy))
+    grid, volume = _volume(axes, dose, "dose")
+    if np.ndim(dose) != 3:
+        raise InputError("dose", f"has {np.ndim(dose)} dimensions and not three")
+    if sigma is not None and np.shape(sigma) != volume.shape:
+        raise InputError("sigma of the dose", f"has the shape {np.shape(sigma)}, the dose {volume.shape}")
+    load_dvh()
+    return Dvh(cut(_structure(contours), grid), volume, None if sigma is None else np.asarray(sigma))
 
 
 def _structure(contours: ROI | Sequence[np.ndarray]) -> ROI:
