@@ -14,8 +14,8 @@ from phantoms.dicom import Dataset, items, optional, read_dataset
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
 NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
 SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: what is shorter is in too many words, and tells nobody
-NOBODY = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
-STAND_IN = "[patient]"
+NOT_NAMES = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
+PLACEHOLDER = "[patient]"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Identity:
     words: frozenset[str] = frozenset()
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         """Name and Patient ID, for a report that is to tell them."""
         return " ".join(filter(None, (self.name, self.number and f"(ID {self.number})"))) or "not stated"
 
@@ -45,9 +45,9 @@ class Identity:
         """`text` with "[patient]" in place of every word that tells who it is; UIDs stay as they are."""
         if not self.words:
             return text
-        return _pattern(self.words).sub(lambda found: found[1] or STAND_IN, text)
+        return _pattern(self.words).sub(lambda found: found[1] or PLACEHOLDER, text)
 
-    def is_told_by(self, text: str) -> bool:
+    def is_revealed_by(self, text: str) -> bool:
         """Whether a text has a number, or two parts of a name, of the patient: more than a likeness."""
         found = [word for word in self.words if Identity(words=frozenset([word])).hidden(text) != text]
         return len(found) > 1 or any(any(c.isdigit() for c in word) for word in found)
@@ -56,9 +56,9 @@ class Identity:
 @cache
 def _pattern(words: frozenset[str]) -> re.Pattern[str]:
     """A UID, as the first group, or one of `words` alone."""
-    told = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    label = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     # an underscore parts words here: file names are often made of the patient's name
-    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{told})(?![^\W_])", re.IGNORECASE)
+    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{label})(?![^\W_])", re.IGNORECASE)
 
 
 def pseudonym(number: str) -> str:
@@ -74,7 +74,7 @@ def read_identity(paths: Iterable[str | Path]) -> Identity:
         for keyword in NAMES:
             for value in _values(dataset, keyword, path):
                 parts = [part for part in re.split(r"[\^=,\s]+", value) if part]
-                words |= {part.lower() for part in parts if len(part) >= SHORTEST_NAME} - NOBODY
+                words |= {part.lower() for part in parts if len(part) >= SHORTEST_NAME} - NOT_NAMES
                 if keyword == "PatientName":
                     name = name or ", ".join(parts)
         others = items(dataset, "OtherPatientIDsSequence", path)

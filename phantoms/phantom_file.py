@@ -20,7 +20,7 @@ from phantoms.schema import Table
 SHIPPED = Path(__file__).parent / "data" / "phantoms"
 AXES = ("x", "y", "z")
 ON_FACE = 1e-6  # by which a face may lie beside one of voxels, in voxels
-MOST_VOXELS = 500_000_000
+MAX_VOXELS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def read_phantom_file(path: Path) -> PhantomFile:
     voxel = voxel * 3 if len(voxel) == 1 else voxel
     for axis in range(3):
         _whole(table, "size_cm", size[axis], voxel[axis], AXES[axis])
-    if np.prod(np.array(size) / np.array(voxel)) > MOST_VOXELS:
-        raise table.error("voxel_cm", f"makes more than {MOST_VOXELS:,} voxels", "choose larger ones")
+    if np.prod(np.array(size) / np.array(voxel)) > MAX_VOXELS:
+        raise table.error("voxel_cm", f"makes more than {MAX_VOXELS:,} voxels", "choose larger ones")
     isocentre = table.numbers("isocentre_cm", 3) if "isocentre_cm" in table else tuple(0.5 * s for s in size)
     material, density = _material(table, default="water")
     inserts = [_slab(entry, size, voxel) for entry in (table.tables("slabs") if "slabs" in table else ())]

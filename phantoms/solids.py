@@ -28,7 +28,8 @@ from phantoms.polygons import area, mask_by_lines
 from phantoms.subvoxels import SubVoxels, divisions
 
 SAME_VERTEX = 1e-4  # vertices closer than this are one: 1 micrometre [cm]
-BEYOND = 1.05  # of the last spacing: an end extrapolated to lie on the next plane may lie a little behind it
+# of the last spacing: an end extrapolated to lie on the next plane may lie a little behind it
+EXTRAPOLATION = 1.05
 AREA_PRECISION = 1e-4
 
 
@@ -190,7 +191,7 @@ class _Solid:
         # farther than its own planes are
         widest = float(np.diff(self._run.z).max())
         bound = min(max(self._run.free[end] or widest, spacing), widest)
-        return float(min(reach, bound)) if reach <= BEYOND * bound else None
+        return float(min(reach, bound)) if reach <= EXTRAPOLATION * bound else None
 
     def _trend(self, values: Sequence, planes: Sequence[int]) -> tuple:
         """Slope outwards between the last two planes, and second derivative, of numbers or maps.
@@ -303,10 +304,10 @@ def _distance(edges, y0, x0, dy, dx, ny, nx, far):
                     found = _to_edge(edges, n, x0 + i * dx, y0 + j * dy)
                     if found < square[j, i]:
                         square[j, i], nearest[j, i] = found, n
-    for way in range(2):
+    for pass_ in range(2):
         for jj in range(ny):
-            j = jj if way == 0 else ny - 1 - jj
-            before = j - 1 if way == 0 else j + 1
+            j = jj if pass_ == 0 else ny - 1 - jj
+            before = j - 1 if pass_ == 0 else j + 1
             y = y0 + j * dy
             for turn in range(2):
                 for ii in range(nx):

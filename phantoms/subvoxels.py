@@ -15,9 +15,9 @@ from scipy.ndimage import distance_transform_edt
 from phantoms.grid import Grid
 
 CELLS = 300_000  # wanted inside a structure: edges of 1/70 of it
-LEAST = 0.01  # share of a cell below which it is taken as empty, for margins
+MIN_SHARE = 0.01  # share of a cell below which it is taken as empty, for margins
 DIVISIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # of a voxel's side: each but 3 is twice another
-MOST_CELLS = 10_000_000  # of the box around a structure, unless its voxels alone are more
+MAX_CELLS = 10_000_000  # of the box around a structure, unless its voxels alone are more
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class SubVoxels:
         before = (np.array(self.first) - low) * self.divisions
         after = (high - low) * self.divisions - before - self.coverage.shape
         coverage = np.pad(self.coverage, list(zip(before, after, strict=True)))
-        distance, nearest = distance_transform_edt(coverage < LEAST, scale, return_indices=True)
+        distance, nearest = distance_transform_edt(coverage < MIN_SHARE, scale, return_indices=True)
         # a cell's length in the direction to the nearest cell that holds something; the border lies beyond
         # the middle of that one by what it holds more than half
         step = np.zeros(coverage.shape)
@@ -128,12 +128,12 @@ def box_of(inside: np.ndarray) -> tuple[slice, ...]:
 def divisions(volume: float, grid: Grid, voxels: float) -> tuple[int, int, int]:
     """Cells along each side (z, y, x) of a voxel, for `CELLS` in a structure of `volume` [cm3].
 
-    Fewer where the `voxels` of the box around it would hold more than `MOST_CELLS`.
+    Fewer where the `voxels` of the box around it would hold more than `MAX_CELLS`.
     """
     edge = (max(volume, 1e-9) / CELLS) ** (1 / 3)
     choices = [next((k for k, n in enumerate(DIVISIONS) if side / n <= edge), -1) for side in grid.spacing]
     choices = [k % len(DIVISIONS) for k in choices]
-    while max(choices) > 0 and voxels * np.prod([DIVISIONS[k] for k in choices]) > MOST_CELLS:
+    while max(choices) > 0 and voxels * np.prod([DIVISIONS[k] for k in choices]) > MAX_CELLS:
         choices = [max(0, k - 1) if k == max(choices) else k for k in choices]
     return tuple(DIVISIONS[k] for k in choices)
 

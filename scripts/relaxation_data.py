@@ -13,7 +13,7 @@ import numpy as np
 from endl import Table, read_tables
 
 SHELLS = (1, 3, 5, 6)  # K, L1, L2, L3 in ENDL's designators, by falling binding energy
-LEAST_BINDING = 2.0**-7  # lowest energy of the engine's tables [MeV]
+MIN_BINDING = 2.0**-7  # lowest energy of the engine's tables [MeV]
 RATIOS = np.append(np.geomspace(1.0, 4.0, 13), np.geomspace(5.0, 4000.0, 15))  # energy over binding energy
 ABOVE_EDGE = 1.0 + 1e-6
 
@@ -93,7 +93,7 @@ def as_arrays(relaxation: Relaxation, edges: np.ndarray) -> dict[str, np.ndarray
         left (places in SHELLS, -1 for any other), photon energy [MeV] (0 if radiationless), probability.
         Transitions that leave nothing to follow, no photon and no such vacancy, are left out.
     """
-    binding = edges[: len(SHELLS)][edges[: len(SHELLS)] > LEAST_BINDING]
+    binding = edges[: len(SHELLS)][edges[: len(SHELLS)] > MIN_BINDING]
     shells = SHELLS[: len(binding)]
     rows = []
     for (shell, left, radiative), (probability, energy) in sorted(relaxation.transitions.items()):
@@ -101,7 +101,7 @@ def as_arrays(relaxation: Relaxation, edges: np.ndarray) -> dict[str, np.ndarray
             continue
         inner = shells.index(left) if left in shells else -1
         energy *= binding[shells.index(shell)]
-        if inner >= 0 or (radiative and energy > LEAST_BINDING):
+        if inner >= 0 or (radiative and energy > MIN_BINDING):
             rows.append((shells.index(shell), inner, energy, probability))
     return {
         "shell_binding": binding,

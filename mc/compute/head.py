@@ -49,8 +49,8 @@ HEAD_PHYSICS = Physics(photon_split=1, track_repeat=1)
 AIR = "air"
 CHUNKS = 16  # pieces transported at once
 ELECTRONS = 64  # in each
-MOST_RECORDS = 8  # particles of one electron in units of the splitting number: what there must be room for
-ROOM = 32768  # records of a piece
+MAX_RECORDS = 8  # particles of one electron in units of the splitting number: what there must be room for
+UNIT_RECORDS = 32768  # records of a piece
 
 
 @dataclass
@@ -90,7 +90,7 @@ class HeadTransport:
     physics : Physics
     seed : int
         Names the random streams, with the number of each electron.
-    keep_wide : bool
+    keep_outside_field : bool
         Whether photons past the splitting field are recorded too; they carry the full weight.
 
     Raises
@@ -106,10 +106,10 @@ class HeadTransport:
         physics: Physics = HEAD_PHYSICS,
         *,
         seed: int = 1,
-        keep_wide: bool = False,
+        keep_outside_field: bool = False,
     ) -> None:
         self.head, self.seed = head, seed
-        self.materials, self.geometry = lay_out(head)
+        self.materials, self.geometry = head_geometry(head)
         self.tables = head_tables(self.materials, physics)
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
         gate = self.geometry.gate
@@ -124,11 +124,11 @@ class HeadTransport:
             gate=math.inf if gate < 0 else float(self.geometry.planes[gate]),
             plane=float(self.geometry.planes[-1]),
             symmetric=head.symmetric,
-            wide=keep_wide,
+            wide=keep_outside_field,
         )
         self._source = _source(head)
-        self._headroom = MOST_RECORDS * head.splitting + ROOM // 4
-        self._records = np.empty((CHUNKS, self._headroom + ROOM, RECORD_COLUMNS), np.float32)
+        self._headroom = MAX_RECORDS * head.splitting + UNIT_RECORDS // 4
+        self._records = np.empty((CHUNKS, self._headroom + UNIT_RECORDS, RECORD_COLUMNS), np.float32)
         self.deposited = np.zeros(len(self.geometry.density), np.int64)
         self.counters = np.zeros(N_HEAD_COUNTERS, object)  # Python integers, which have no end
 
@@ -136,17 +136,17 @@ class HeadTransport:
         """Records (n, RECORD_COLUMNS) of electrons number `first` to `last`, in pieces in their order."""
         edges = np.linspace(first, last, CHUNKS + 1).astype(np.int64)
         spans = np.stack([edges[:-1], edges[1:]], axis=1)
-        pieces: list[list[np.ndarray]] = [[] for _ in spans]
+        units: list[list[np.ndarray]] = [[] for _ in spans]
         while (spans[:, 0] < spans[:, 1]).any():
             rows = np.zeros((CHUNKS, N_HEAD_COUNTERS), np.int64)
             run_head(
                 self._source, spans, self._headroom, self.seed, self.geometry, self.tables, self._norms,
                 self.cuts, self.deposited, self._records, rows,
             )  # fmt: skip
-            for piece, records, row in zip(pieces, self._records, rows, strict=True):
-                piece.append(records[: row[RECORDS]].copy())
+            for unit, records, row in zip(units, self._records, rows, strict=True):
+                unit.append(records[: row[RECORDS]].copy())
             self.counters += rows.sum(axis=0)
-        return [records for piece in pieces for records in piece]
+        return [records for unit in units for records in unit]
 
     def particles(self, records: np.ndarray) -> Particles:
         """Records as particles of a phase space."""
@@ -167,7 +167,7 @@ class Stratum:
     ----------
     transport : HeadTransport
     share : float
-    least_cm, most_cm : float
+    min_cm, max_cm : float
         Distances from the axis in the isocentre plane between which photons are kept.
     photons_only : bool
         Whether charged particles are left to another stratum.
@@ -175,8 +175,8 @@ class Stratum:
 
     transport: HeadTransport
     share: float = 1.0
-    least_cm: float = 0.0
-    most_cm: float = math.inf
+    min_cm: float = 0.0
+    max_cm: float = math.inf
     photons_only: bool = False
 
     def run(self, first: int, last: int) -> Iterator[Particles]:
@@ -190,9 +190,9 @@ class Stratum:
         kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
         cuts = self.transport.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
-            way = (cuts.field - cuts.plane) / w
-            distance = np.where(w > 0.0, np.hypot(x + way * u, y + way * v), np.inf)
-        inside = (distance >= self.least_cm) & (distance < self.most_cm)
+            path = (cuts.field - cuts.plane) / w
+            distance = np.where(w > 0.0, np.hypot(x + path * u, y + path * v), np.inf)
+        inside = (distance >= self.min_cm) & (distance < self.max_cm)
         kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
         electron = np.cumsum(new)[kept]  # a piece begins with the first record of an electron
         records = records[kept]
@@ -202,10 +202,10 @@ class Stratum:
 
 
 def strata(
-    head: Head, isocentre_cm: float, physics: Physics, *, seed: int, keep_wide: bool
+    head: Head, isocentre_cm: float, physics: Physics, *, seed: int, keep_outside_field: bool
 ) -> tuple[Stratum, ...]:
     """The whole beam, or the core and the rest; options are those of `HeadTransport`."""
-    whole = HeadTransport(head, isocentre_cm, physics, seed=seed, keep_wide=keep_wide)
+    whole = HeadTransport(head, isocentre_cm, physics, seed=seed, keep_outside_field=keep_outside_field)
     if head.core is None:
         return (Stratum(whole),)
     core = replace(
@@ -217,8 +217,8 @@ def strata(
     radius, share = head.core.radius_cm, head.core.share
     inner = HeadTransport(core, isocentre_cm, physics, seed=seed)
     return (
-        Stratum(whole, 1.0 - share, least_cm=radius),
-        Stratum(inner, share, most_cm=radius, photons_only=True),
+        Stratum(whole, 1.0 - share, min_cm=radius),
+        Stratum(inner, share, max_cm=radius, photons_only=True),
     )
 
 
@@ -232,7 +232,7 @@ def simulate_head(
     physics: Physics = HEAD_PHYSICS,
     seed: int = 1,
     threads: int | None = None,
-    keep_wide: bool = False,
+    keep_outside_field: bool = False,
     on_progress: Callable[[HeadProgress], None] = lambda _: None,
 ) -> HeadRun:
     """Simulate a head and write its phase space, `stem`.IAEAheader and `stem`.IAEAphsp.
@@ -251,7 +251,7 @@ def simulate_head(
     seed : int
     threads : int, optional
         All processors if not given; the file does not depend on it.
-    keep_wide : bool
+    keep_outside_field : bool
         See `HeadTransport`.
     on_progress : callable
 
@@ -263,17 +263,17 @@ def simulate_head(
         If interrupted before the first particle was scored; later an interruption ends the file early.
     """
     set_threads(threads)
-    parts = strata(head, isocentre_cm, physics, seed=seed, keep_wide=keep_wide)
+    parts = strata(head, isocentre_cm, physics, seed=seed, keep_outside_field=keep_outside_field)
     transport = parts[0].transport
     started, cpu_started = time.monotonic(), time.process_time()
     constants = {"z": transport.cuts.plane}
-    if not keep_wide and head.contaminants_from_z_cm is not None and head.core is None:
+    if not keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
         constants["weight"] = float(np.float32(transport.cuts.share))
     done, progress = 0, HeadProgress()
     with PhaseSpaceWriter(stem, constants) as writer, Interrupt() as interrupt:
         while done < electrons and not interrupt.requested:
             last = min(electrons, done + CHUNKS * ELECTRONS)
-            for part, first, end in _shared_out(parts, done, last):
+            for part, first, end in _share_by_strata(parts, done, last):
                 for particles in part.run(first, end):
                     writer.append(particles)
             done = last
@@ -294,16 +294,16 @@ def simulate_head(
     return HeadRun(space, quality)
 
 
-def _shared_out(parts: Sequence[Stratum], first: int, last: int) -> Iterator[tuple[Stratum, int, int]]:
+def _share_by_strata(parts: Sequence[Stratum], first: int, last: int) -> Iterator[tuple[Stratum, int, int]]:
     """Electrons number `first` to `last` shared out to strata, none twice; as many in all as their shares."""
-    begun = 0.0
+    start = 0.0
     for part in parts:
-        low, high = (first + round(end * last) - round(end * first) for end in (begun, begun + part.share))
+        low, high = (first + round(end * last) - round(end * first) for end in (start, start + part.share))
         yield part, low, high
-        begun += part.share
+        start += part.share
 
 
-def lay_out(head: Head) -> tuple[tuple[Material, ...], Analytic]:
+def head_geometry(head: Head) -> tuple[tuple[Material, ...], Analytic]:
     """Materials, air first, and geometry of a head.
 
     Raises

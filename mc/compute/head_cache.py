@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from mc import __version__
-from mc.compute.head import HEAD_PHYSICS, HeadProgress, HeadTransport, lay_out, simulate_head
+from mc.compute.head import HEAD_PHYSICS, HeadProgress, HeadTransport, head_geometry, simulate_head
 from mc.machine.machine import BeamQuality, Machine, PhaseSpaceFile
 from mc.run import parallel
 from mc.run.interrupt import INTERRUPTED
@@ -65,8 +65,8 @@ def head_phase_space(
         try:
             on_stage("kernels of heads (compiled once, a minute)")
             HeadTransport(head, machine.sad_cm).run(0, 1)
-            told = f"head of {machine.name} {quality.label}: {head.electrons:,} electrons"
-            on_stage(f"{told}, simulated once and kept")
+            stage = f"head of {machine.name} {quality.label}: {head.electrons:,} electrons"
+            on_stage(f"{stage}, simulated once and kept")
             done = simulate_head(
                 head,
                 machine.sad_cm,
@@ -88,7 +88,7 @@ def head_phase_space(
     return header
 
 
-def forget_head(header: Path) -> None:
+def remove_cached_head(header: Path) -> None:
     """Take a phase space that `head_phase_space` made out of the cache, when all ranks have done with it.
 
     Raises
@@ -144,7 +144,7 @@ def _cache() -> Path:
 
 
 def _folder(machine: Machine, quality: BeamQuality, seed: int) -> Path:
-    materials, _ = lay_out(quality.head)
+    materials, _ = head_geometry(quality.head)
     facts = (
         quality.head,
         machine.sad_cm,

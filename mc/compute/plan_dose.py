@@ -22,7 +22,7 @@ from mc.machine.machine import (
 from mc.plan.aperture import extent, shaped_by
 from mc.plan.couch import place_couch
 from mc.plan.delivery import deliver
-from mc.plan.field import refuse_unfit
+from mc.plan.field import check_field
 from mc.plan.plan import Beam, Plan
 from mc.provenance import provenance
 from mc.run import parallel
@@ -46,7 +46,7 @@ GAS = 0.01  # voxels outside the body less dense than this may be filled by a co
 
 
 @dataclass(frozen=True, eq=False)
-class PlanDose:
+class ComputedDose:
     """The Monte Carlo dose of a plan, and what it was made from.
 
     Parameters
@@ -71,7 +71,7 @@ class PlanDose:
     warnings: tuple[str, ...]
 
 
-def plan_dose(
+def compute_plan_dose(
     plan: Plan,
     ct: CT,
     structures: StructureSet,
@@ -89,7 +89,7 @@ def plan_dose(
     on_progress: Callable[[Progress], None] = lambda _: None,
     checkpoint: CheckpointRule | None = None,
     world: parallel.World | None = None,
-) -> PlanDose:
+) -> ComputedDose:
     """Compute the dose of a plan by Monte Carlo.
 
     Parameters
@@ -142,13 +142,14 @@ def plan_dose(
     )
 
 
-def phantom_dose(
+def compute_phantom_dose(
     plan: Plan, phantom: Phantom, machine: Machine, scored: np.ndarray | None = None, **options
-) -> PlanDose:
+) -> ComputedDose:
     """Compute the dose of a plan in any phantom that lies in the plan's patient coordinates.
 
-    The `options` are those of `plan_dose` that concern no patient, from `water` on, and so are errors and
-    result; the dose is on the phantom's grid, everywhere, or where it is `scored`, (nz, ny, nx) bool.
+    The `options` are those of `compute_plan_dose` that concern no patient, from `water` on, and so are
+    errors and result; the dose is on the phantom's grid, everywhere, or where it is `scored`,
+    (nz, ny, nx) bool.
     """
     run = _Run(**options)
     return _compute(plan, machine, _open_sources(plan, machine, run), phantom, scored, run)
@@ -166,7 +167,7 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """How a plan is computed; see `plan_dose`."""
+    """How a plan is computed; see `compute_plan_dose`."""
 
     water: bool = False
     physics: Physics = field(default_factory=Physics)
@@ -199,7 +200,7 @@ def _compute(
     phantom: Phantom,
     scored: np.ndarray | None,
     run: _Run,
-) -> PlanDose:
+) -> ComputedDose:
     """Calibrate and transport; the dose is on the phantom's grid, where it is `scored`."""
     warnings = [*plan.warnings]
     for source in sources:
@@ -207,11 +208,11 @@ def _compute(
     run.on_stage("calibration")
     calibrations: dict[str, Calibrated] = {}
     for quality in dict.fromkeys(source.quality for source in sources):
-        found, told = find_calibration(
+        found, notes = find_calibration(
             machine, quality, run.physics, seed=run.seed, threads=run.threads, on_progress=run.on_progress
         )
         calibrations[quality.label] = found
-        warnings += [*told, *(f"calibration: {fault}" for fault in _faults(found.quality))]
+        warnings += [*notes, *(f"calibration: {fault}" for fault in _faults(found.quality))]
 
     run.on_stage("transport")
     simulated = simulate(
@@ -239,7 +240,7 @@ def _compute(
         "phase_spaces": {source.file.file.name: source.space.sha256 for source in sources},
         "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
     }
-    return PlanDose(
+    return ComputedDose(
         _named(simulated.dose, record),
         phantom,
         machine,
@@ -317,7 +318,7 @@ def _phase_space_file(machine: Machine, beam: Beam) -> PhaseSpaceFile:
             f"its field is not that of jaws alone, standing still: {shaping}",
             f"the {quality.label} beam of machine {machine.name} has phase spaces of such fields only",
         )
-    refuse_unfit(machine, beam)
+    check_field(machine, beam)
     return phase_space_for(replace(quality, phase_spaces=above), extent(beam))
 
 

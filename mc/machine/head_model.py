@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from phantoms.schema import Table
 
-DEFAULT_SPLITTING, MOST_SPLITTING = 200, 5_000  # the stack holds what more would set free at once
-DEFAULT_ELECTRONS, MOST_ELECTRONS = 500_000, 10**12
+DEFAULT_SPLITTING, MAX_SPLITTING = 200, 5_000  # the stack holds what more would set free at once
+DEFAULT_ELECTRONS, MAX_ELECTRONS = 500_000, 10**12
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a normal distribution, in standard deviations
 
 
@@ -128,24 +128,24 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
         energy_fwhm_mev=_not_negative(table, "energy_fwhm_mev", 0.0),
         spot_radius_cm=_not_negative(table, "spot_radius_cm") if disc else None,
         spot_fwhm_cm=table.numbers("spot_fwhm_cm", 2, above=0.0) if normal else None,
-        splitting=_whole(table, "splitting", DEFAULT_SPLITTING, MOST_SPLITTING),
+        splitting=_whole(table, "splitting", DEFAULT_SPLITTING, MAX_SPLITTING),
         splitting_radius_cm=table.number("splitting_radius_cm", above=0.0),
         contaminants_from_z_cm=(
             table.number("contaminants_from_z_cm") if "contaminants_from_z_cm" in table else None
         ),
         plane_z_cm=table.number("plane_z_cm"),
         radius_cm=table.number("radius_cm", above=0.0, default=30.0),
-        electrons=_whole(table, "electrons", DEFAULT_ELECTRONS, MOST_ELECTRONS),
+        electrons=_whole(table, "electrons", DEFAULT_ELECTRONS, MAX_ELECTRONS),
         parts=tuple(_part(entry) for entry in table.tables("parts")),
         core=_core(table.table("core")) if "core" in table else None,
     )
     table.finish()
     if head.electron_mev <= 1.5 * head.energy_fwhm_mev:
         raise table.error("energy_fwhm_mev", "is too wide for the electron energy", "both are in MeV")
-    top, gate = head.top_cm, head.contaminants_from_z_cm
+    top, splitting_plane = head.top_cm, head.contaminants_from_z_cm
     if not top < head.plane_z_cm < isocentre_cm:
         raise table.error("plane_z_cm", f"must lie between {top:g} and the isocentre at {isocentre_cm:g}")
-    if gate is not None and not top < gate < head.plane_z_cm:
+    if splitting_plane is not None and not top < splitting_plane < head.plane_z_cm:
         raise table.error("contaminants_from_z_cm", f"must lie between {top:g} and the plane")
     if head.core is not None and not head.core.radius_cm < head.splitting_radius_cm:
         raise table.error("core", "its radius_cm must lie within splitting_radius_cm")
@@ -158,7 +158,7 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
 def _core(table: Table) -> Core:
     core = Core(
         radius_cm=table.number("radius_cm", above=0.0),
-        splitting=_whole(table, "splitting", MOST_SPLITTING, MOST_SPLITTING),
+        splitting=_whole(table, "splitting", MAX_SPLITTING, MAX_SPLITTING),
         share=table.number("share", above=0.0, default=0.5),
     )
     table.finish()
@@ -174,10 +174,10 @@ def _not_negative(table: Table, key: str, *default: float) -> float:
     return value
 
 
-def _whole(table: Table, key: str, default: int, most: int) -> int:
+def _whole(table: Table, key: str, default: int, maximum: int) -> int:
     value = table.number(key, above=0.0, default=float(default))
-    if value != int(value) or value > most:
-        raise table.error(key, f"must be a whole number up to {most}, found {value:g}")
+    if value != int(value) or value > maximum:
+        raise table.error(key, f"must be a whole number up to {maximum}, found {value:g}")
     return int(value)
 
 

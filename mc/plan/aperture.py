@@ -87,8 +87,8 @@ def extent(beam: Beam, ignoring: str = "") -> tuple[float, float, float, float]:
             boxes.append(box)
     if not boxes:
         return 0.0, 0.0, 0.0, 0.0
-    least, most = np.min(boxes, axis=0), np.max(boxes, axis=0)
-    return float(least[0]), float(most[1]), float(least[2]), float(most[3])
+    lowest, highest = np.min(boxes, axis=0), np.max(boxes, axis=0)
+    return float(lowest[0]), float(highest[1]), float(lowest[2]), float(highest[3])
 
 
 def opening(point: ControlPoint, boundaries: Mapping[str, tuple[float, ...]]) -> float:
@@ -111,8 +111,8 @@ def mean_opening(beam: Beam) -> float:
         (0.5 * sum(opening(point, beam.leaf_boundaries) for point in pair), pair[1].weight - pair[0].weight)
         for pair in beam.segments
     ]
-    most = math.inf if beam.cone is None else 0.25 * math.pi * beam.cone**2
-    return sum(min(area, most) * share for area, share in areas) / sum(share for _, share in areas)
+    highest = math.inf if beam.cone is None else 0.25 * math.pi * beam.cone**2
+    return sum(min(area, highest) * share for area, share in areas) / sum(share for _, share in areas)
 
 
 def angle_range(beam: Beam, name: str) -> str:

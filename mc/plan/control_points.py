@@ -152,9 +152,11 @@ def _angles(
             found = optional_float(point, keyword, place)
             before, stated = stated, stated if found is None else found
             sign = 0 if direction == "NONE" else 1 if direction == growing else -1
-            told = not static and irradiates[k - 1]
-            lone = irradiates.sum() == 1
-            reached = angles[-1] + _way(stated - before, sign, told, lone, name, place, warn)
+            irradiating = not static and irradiates[k - 1]
+            single = irradiates.sum() == 1
+            reached = angles[-1] + _rotation_step(
+                stated - before, sign, irradiating, single, name, place, warn
+            )
             angles.append(stated + 360.0 * round((reached - stated) / 360.0))
         direction = optional_text(point, direction_keyword, place) or direction
         if direction not in ("CW", "CC", "NONE"):
@@ -164,7 +166,9 @@ def _angles(
     return np.array(angles)
 
 
-def _way(turn: float, sign: int, told: bool, lone: bool, name: str, place: str, warn: list[str]) -> float:
+def _rotation_step(
+    turn: float, sign: int, irradiating: bool, single: bool, name: str, place: str, warn: list[str]
+) -> float:
     """By how much an angle goes from one control point to the next [degrees].
 
     Parameters
@@ -173,14 +177,14 @@ def _way(turn: float, sign: int, told: bool, lone: bool, name: str, place: str, 
         Difference of the angles, modulo 360.
     sign : int
         1 where the angle is said to grow, -1 to fall, 0 to stay.
-    told : bool
+    irradiating : bool
         Whether the way matters: the machine irradiates on it.
-    lone : bool
+    single : bool
         Whether the beam irradiates on no other; only then equal angles mean a whole turn (C.8.8.14.8).
     """
     forward = turn % 360.0
     nearest = forward if forward <= 180.0 else forward - 360.0
-    if not told:
+    if not irradiating:
         return nearest
     if sign == 0:
         if abs(nearest) > ROUNDING:
@@ -188,7 +192,7 @@ def _way(turn: float, sign: int, told: bool, lone: bool, name: str, place: str, 
                 place, f"the {name} turned by {nearest:g} degrees to here, but its rotation direction is NONE"
             )
         return nearest
-    if not lone and sign * nearest <= 0.0 and abs(nearest) < ROUNDING:
+    if not single and sign * nearest <= 0.0 and abs(nearest) < ROUNDING:
         if f"{name} rotation" not in "".join(warn):
             warn.append(
                 f"{place}: the {name} rotation states a direction, but the angle changes by {nearest:.2g} "

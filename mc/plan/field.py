@@ -13,7 +13,7 @@ from phantoms.errors import InputError
 AXES = ("X", "Y")
 
 
-def refuse_unfit(machine: Machine, beam: Beam) -> None:
+def check_field(machine: Machine, beam: Beam) -> None:
     """Refuse a beam that names jaws or leaves that the machine does not have, or lacks those it has.
 
     Jaws that the machine does not have are allowed where the leaves shape the same field without them, as

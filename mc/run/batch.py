@@ -24,16 +24,16 @@ from mc.plan.delivery import Delivery, positions
 from mc.run.parallel import World
 from mc.run.sharing import Sharing
 from mc.source.phase_space import PhaseSpace, open_phase_space
-from mc.source.weights import least_weight, typical_weight
+from mc.source.weights import roulette_weight, typical_weight
 from mc.tables import build_tables
 from mc.transport.scoring import N_COUNTERS, merge
 from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
 LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
-PIECE = 4096  # phase-space particles of a piece: some tenth of a second of one processor
-SMALLEST_PIECE = 64  # worth the call of a kernel, which takes 0.1 ms
-PIECES = 16  # of a batch, so that small files can be shared out, too
+UNIT_PARTICLES = 4096  # phase-space particles of a piece: some tenth of a second of one processor
+MIN_UNIT_PARTICLES = 64  # worth the call of a kernel, which takes 0.1 ms
+UNITS_PER_BATCH = 16  # of a batch, so that small files can be shared out, too
 KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
 
 _tables = lru_cache(maxsize=4)(build_tables)  # runs often follow each other in the same materials
@@ -94,7 +94,7 @@ class PlacedBeam:
 
 
 @lru_cache(maxsize=16)
-def between_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
+def collimation_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
     """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
     materials = collimator_materials(machine.collimators)
     followed = True if machine.collimators.electrons else None
@@ -156,13 +156,14 @@ class BatchTransport:
         self._cut = _cut(_largest(beams) // self.groups, self.images * len(beams))
         self._beams, self._seed, self._world = beams, seed, world
         self._tables = _tables(phantom.materials, physics)
-        self._geometry = build_voxels(phantom, _rim(phantom, beams))
+        self._geometry = build_voxels(phantom, _air_margin(phantom, beams))
         self._cuts = cpu.cuts_of(physics)
-        self._between = [
-            between_of(beam.through, physics, beam.cone) if beam.through else cpu.Between() for beam in beams
+        self._collimation = [
+            collimation_of(beam.through, physics, beam.cone) if beam.through else cpu.Between()
+            for beam in beams
         ]
         self._scales, self.norm = _scales(beams, self.images)
-        self._least = [_least_weight(beam) for beam in beams]
+        self._roulette_weights = [_roulette_weight(beam) for beam in beams]
         self._records, self._sharing = _Records(), Sharing(world)
         self._rows = cpu.empty_rows()
         self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
@@ -170,7 +171,7 @@ class BatchTransport:
         self.counters = np.zeros(N_COUNTERS, np.int64)
         self.done = np.zeros(self.images * len(beams) * self._cut, np.int64)
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the batch in hand and make room for the next."""
         for sums in (self._tallies.medium, self._tallies.water, self._rows, self.counters, self.done):
             sums[:] = 0
@@ -180,9 +181,9 @@ class BatchTransport:
 
         All mirror images of a history belong to one batch: they are not independent.
         """
-        pieces = self._pieces(group)
-        cost = np.array([1 + last - first for *_, first, last in pieces], np.int64)
-        self._sharing.round(cost, self.done, lambda piece: self._run(pieces[piece], replica), stop)
+        units = self._work_units(group)
+        cost = np.array([1 + last - first for *_, first, last in units], np.int64)
+        self._sharing.round(cost, self.done, lambda unit: self._run(units[unit], replica), stop)
         return bool(self.done.all())
 
     def collect(self) -> None:
@@ -193,37 +194,37 @@ class BatchTransport:
         for sums in (self.tally.medium, self.tally.water, self.counters):
             self._world.sum_in_place(sums)
 
-    def go_on(self) -> None:
+    def hold_on_root(self) -> None:
         """Let rank 0 alone hold what was collected or loaded, so that the next `collect` counts it once."""
         if self._world.rank > 0:
             for sums in (self.tally.medium, self.tally.water, self.counters):
                 sums[:] = 0
 
-    def release(self) -> None:
+    def free_memory(self) -> None:
         """Let go of all that takes memory; nothing more can be transported."""
         del self.tally, self._tallies, self._geometry, self._records
 
-    def _pieces(self, group: int) -> list[tuple[int, int, int, int]]:
+    def _work_units(self, group: int) -> list[tuple[int, int, int, int]]:
         """Image, beam, first history and the one after the last, of every piece of a group's batch."""
-        pieces = []
+        units = []
         for image in range(self.images):
             for b, beam in enumerate(self._beams):
                 first = group * beam.phase_space.recorded // self.groups
                 size = (group + 1) * beam.phase_space.recorded // self.groups - first
                 edges = [first + size * k // self._cut for k in range(self._cut + 1)]
-                pieces += [(image, b, *edge) for edge in pairwise(edges)]
-        return pieces
+                units += [(image, b, *edge) for edge in pairwise(edges)]
+        return units
 
-    def _run(self, piece: tuple[int, int, int, int], replica: int) -> None:
+    def _run(self, unit: tuple[int, int, int, int], replica: int) -> None:
         """Transport a piece of this rank's."""
-        image, b, first, last = piece
+        image, b, first, last = unit
         if first == last:
             return
         beam = self._beams[b]
         particles, starts = self._records.load(beam.phase_space, first, last)
         cpu.run_phase_space(
             particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
-            *self._between[b], self._scales[b], self._least[b],
+            *self._collimation[b], self._scales[b], self._roulette_weights[b],
             beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
             self._tallies, self._rows,
         )  # fmt: skip
@@ -256,28 +257,28 @@ def _largest(beams: Sequence[PlacedBeam]) -> int:
 
 def _cut(particles: int, uses: int) -> int:
     """Number of pieces for the particles of a group, of which a batch makes so many uses."""
-    worth_sharing = min(-(-PIECES // uses), particles // SMALLEST_PIECE)
-    return max(1, -(-particles // PIECE), worth_sharing)
+    units_to_share = min(-(-UNITS_PER_BATCH // uses), particles // MIN_UNIT_PARTICLES)
+    return max(1, -(-particles // UNIT_PARTICLES), units_to_share)
 
 
-def _rim(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
+def _air_margin(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
     """How far the sources ever lie outside the grid along any axis [cm]: the rim of air must hold the way."""
     lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     farthest = 0.0
     for beam in beams:
-        some = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
-        centre = np.array([some.x.mean(), some.y.mean(), some.z.mean() - beam.target_z])
+        sample = beam.phase_space.read(0, min(1000, len(beam.phase_space)))
+        centre = np.array([sample.x.mean(), sample.y.mean(), sample.z.mean() - beam.target_z])
         sources = positions(beam.delivery, centre)
         farthest = max(farthest, float(np.max(np.maximum(lower - sources, sources - upper))))
     return farthest
 
 
-def _least_weight(beam: PlacedBeam) -> float:
+def _roulette_weight(beam: PlacedBeam) -> float:
     """Weight for which the lighter particles of a beam play roulette."""
     if beam.through is None:
-        return least_weight(beam.phase_space)
+        return roulette_weight(beam.phase_space)
     isocentre = beam.target_z + beam.through.sad_cm
-    return least_weight(beam.phase_space, beam.opening, isocentre, beam.rotate)
+    return roulette_weight(beam.phase_space, beam.opening, isocentre, beam.rotate)
 
 
 def _scales(beams: Sequence[PlacedBeam], images: int) -> tuple[list[float], float]:

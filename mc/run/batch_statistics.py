@@ -46,7 +46,7 @@ def parts(voxels: int) -> Iterator[slice]:
     return (slice(first, min(first + PART, voxels)) for first in range(0, voxels, PART))
 
 
-class Spread:
+class BatchStatistics:
     """Sums over batches from which mean, transport and latent variance follow. Arrays are (voxels,).
 
     With `part` they are worked at part by part (see `parts`): four arrays are all the memory that is needed.
@@ -120,7 +120,7 @@ class Spread:
         of_histories = (square - 2 * (pairs - 1) * of_batch) / (4 * (pairs - np.sum(paired**2) / pairs))
         return transport, of_histories * (to_pass * np.sum(uses**2))
 
-    def use_up(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def consume(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """`mean` and `variances` in the memory of the sums; the spread holds nothing afterwards."""
         mean, transport, latent = self.sum, self.square_of_differences, self.square_of_pairs
         known = self.batches >= 4

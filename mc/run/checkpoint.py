@@ -47,14 +47,14 @@ class CheckpointRule:
         [s]
     restart : bool
         Begin anew, whatever lies at `path`.
-    tell : callable
+    on_message : callable
         Told, on rank 0, when a run goes on from a checkpoint, and when one could not be written.
     """
 
     path: Path
     every: float = EVERY
     restart: bool = False
-    tell: Callable[[str], None] = lambda _: None
+    on_message: Callable[[str], None] = lambda _: None
 
     def remove(self) -> None:
         """Remove the checkpoint of a run that is done, and what a killed run left of one."""
@@ -127,7 +127,7 @@ class Checkpoint:
         except InputError as error:
             if must:
                 raise
-            self._rule.tell(f"warning: {error}; the run goes on")
+            self._rule.on_message(f"warning: {error}; the run goes on")
         now = time.monotonic()
         self._next = now + max(self._rule.every, (now - started) / LARGEST_SHARE)
 

@@ -8,7 +8,7 @@ import threading
 INTERRUPTED, SUSPENDED = "interrupted", "suspended"
 SUSPENDED_CODE = 75  # exit code: EX_TEMPFAIL of sysexits.h, "try again later"
 SUSPENDED_LINE = "suspended: the same command, on any number of ranks and threads, goes on where it was"
-MAKE_WAY = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they end a job
+SUSPEND_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they end a job
 
 
 class Suspended(KeyboardInterrupt):
@@ -40,7 +40,7 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, *MAKE_WAY):
+            for number in (signal.SIGINT, *SUSPEND_SIGNALS):
                 self._former[number] = signal.signal(number, self._note)
         return self
 
@@ -49,7 +49,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: object) -> None:
-        if number in MAKE_WAY:
+        if number in SUSPEND_SIGNALS:
             self.requested = SUSPENDED
         elif self.requested:
             raise KeyboardInterrupt

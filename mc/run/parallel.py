@@ -107,9 +107,9 @@ class MpiWorld:
         self._comm.Bcast(array, root=0)
 
     def barrier(self) -> None:
-        arrived, sleepless = self._comm.Ibarrier(), time.monotonic() + SPIN
+        arrived, spin_until = self._comm.Ibarrier(), time.monotonic() + SPIN
         while not arrived.Test():
-            if time.monotonic() > sleepless:
+            if time.monotonic() > spin_until:
                 time.sleep(NAP)
 
     def abort(self, code: int) -> None:
@@ -168,11 +168,11 @@ def abort_on_error(ranks: World) -> Iterator[None]:
             raise
         if ranks.rank > 0:
             time.sleep(GRACE)
-        print(f"mcverify: {_told(error, ranks.rank)}", file=sys.stderr)
+        print(f"mcverify: {_one_line(error, ranks.rank)}", file=sys.stderr)
         ranks.abort(SUSPENDED_CODE if isinstance(error, Suspended) else 2)
 
 
-def _told(error: BaseException, rank: int) -> str:
+def _one_line(error: BaseException, rank: int) -> str:
     """One line about an exception."""
     if isinstance(error, InputError):
         return str(error)

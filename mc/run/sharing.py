@@ -45,20 +45,20 @@ class Sharing:
         stop : callable
             Asked after every piece.
         """
-        pieces, size, rank = len(done), self._world.size, self._world.rank
-        mine, limit = self._part(cost, np.flatnonzero(done == 0))
-        report = np.zeros(pieces + 2 * size, np.int64)
+        units, size, rank = len(done), self._world.size, self._world.rank
+        own, limit = self._part(cost, np.flatnonzero(done == 0))
+        report = np.zeros(units + 2 * size, np.int64)
         started = time.monotonic()
-        for piece in mine:
-            run(int(piece))
-            report[piece] = 1
+        for unit in own:
+            run(int(unit))
+            report[unit] = 1
             if stop() or time.monotonic() - started > limit:
                 break
-        report[pieces + rank] = int(cost @ report[:pieces])
-        report[pieces + size + rank] = round(1e6 * (time.monotonic() - started))
+        report[units + rank] = int(cost @ report[:units])
+        report[units + size + rank] = round(1e6 * (time.monotonic() - started))
         self._world.sum_in_place(report)
-        done += report[:pieces]
-        work, microseconds = report[pieces:].reshape(2, size)
+        done += report[:units]
+        work, microseconds = report[units:].reshape(2, size)
         worked = work > 0
         self._work[worked] = MEMORY * self._work[worked] + work[worked]
         self._time[worked] = MEMORY * self._time[worked] + 1e-6 * np.maximum(1, microseconds[worked])
@@ -75,7 +75,7 @@ class Sharing:
         speed[known] = self._work[known] / self._time[known]
         share = np.concatenate(([0.0], np.cumsum(speed) / speed.sum()))
         share[-1] = 1.0
-        upto = np.cumsum(cost[left])
+        end = np.cumsum(cost[left])
         # a piece belongs to the rank in whose share its middle lies
-        owner = np.searchsorted(share, (upto - 0.5 * cost[left]) / upto[-1], side="right") - 1
-        return left[owner == rank], min(LONGEST, float(upto[-1] / speed.sum()))
+        owner = np.searchsorted(share, (end - 0.5 * cost[left]) / end[-1], side="right") - 1
+        return left[owner == rank], min(LONGEST, float(end[-1] / speed.sum()))

@@ -27,7 +27,7 @@ from mc.numerics.constants import MEV_PER_G_TO_GY
 from mc.numerics.jit import source_hash
 from mc.run import parallel
 from mc.run.batch import BatchTransport, PlacedBeam
-from mc.run.batch_statistics import REPEATS, Spread, batch_order, parts
+from mc.run.batch_statistics import REPEATS, BatchStatistics, batch_order, parts
 from mc.run.checkpoint import Checkpoint, CheckpointRule
 from mc.run.interrupt import INTERRUPTED, SUSPENDED, Interrupt, Suspended
 from mc.source.weights import typical_weight
@@ -69,7 +69,7 @@ class Progress:
     passes: float = 0.0
     histories: int = 0
     uncertainty: float | None = None
-    known_at: int = 0  # batches when the uncertainty was found
+    estimated_at: int = 0  # batches when the uncertainty was found
     share_done: float = 0.0
     elapsed: float = 0.0
 
@@ -82,12 +82,12 @@ class Simulation:
     quality: dict = field(default_factory=dict)
 
 
-class _Sums:
+class _RunStatistics:
     """What a run has come to over its batches so far."""
 
     def __init__(self, voxels: int, groups: int, water: bool) -> None:
-        self.medium = Spread(voxels, groups)
-        self.water = Spread(voxels, groups) if water else None
+        self.medium = BatchStatistics(voxels, groups)
+        self.water = BatchStatistics(voxels, groups) if water else None
         self.counters = np.zeros(N_COUNTERS, object)  # Python integers, which have no end
         self.deposited = 0
         self.resumed = 0  # times it went on from a checkpoint
@@ -132,17 +132,17 @@ class _Sums:
             if self.water is not None:
                 batch = without_rim(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
                 self.water.add_part(part, batch)
-        for spread in (self.medium, self.water):
-            if spread is not None:
-                spread.end_batch()
+        for stats in (self.medium, self.water):
+            if stats is not None:
+                stats.end_batch()
 
     def arrays(self, transport: BatchTransport) -> dict[str, np.ndarray]:
         """The sums and those of the batch in hand, for a checkpoint."""
-        spreads = (
+        by_quantity = (
             {"medium": self.medium} if self.water is None else {"medium": self.medium, "water": self.water}
         )
         named = {
-            f"{to}/{name}": array for to, spread in spreads.items() for name, array in spread.arrays.items()
+            f"{to}/{name}": array for to, stats in by_quantity.items() for name, array in stats.arrays.items()
         }
         return named | {
             "batch/medium": transport.tally.medium,
@@ -162,11 +162,11 @@ class _Sums:
             "cpu_seconds": self.cpu_seconds,
         }
 
-    def go_on_from(self, numbers: dict[str, Any]) -> None:
+    def resume_from(self, numbers: dict[str, Any]) -> None:
         """Take over the numbers of a checkpoint, whose arrays are in place already."""
-        for spread in (self.medium, self.water):
-            if spread is not None:
-                spread.batches = numbers["batches"]
+        for stats in (self.medium, self.water):
+            if stats is not None:
+                stats.batches = numbers["batches"]
         self.counters[:] = numbers["counters"]
         self.deposited, self.resumed = numbers["deposited"], numbers["resumed"] + 1
         self._elapsed, self._cpu = numbers["elapsed"], numbers["cpu_seconds"]
@@ -236,51 +236,51 @@ def simulate(
     per_pass = images * sum(beam.phase_space.header.orig_histories for beam in beams)
     whole = None if on_batch is None else np.empty(phantom.grid.shape)
 
-    sums = _Sums(phantom.density.size, groups, water)
-    spread, counters = sums.medium, sums.counters
+    totals = _RunStatistics(phantom.density.size, groups, water)
+    stats, counters = totals.medium, totals.counters
     progress, reason = Progress(), ""
     kept = None
     if checkpoint is not None:
         if on_batch is not None:
             raise ValueError("a checkpoint cannot bring back what on_batch was told")
         key = _key(phantom, beams, physics, scored, water, seed, transport) if world.rank == 0 else {}
-        kept = Checkpoint(checkpoint, key, sums.arrays(transport), world)
-        _go_on(kept, checkpoint, sums, transport, progress, per_pass, world)
+        kept = Checkpoint(checkpoint, key, totals.arrays(transport), world)
+        _resume(kept, checkpoint, totals, transport, progress, per_pass, world)
 
     with Interrupt() as interrupt:
-        for replica, group in islice(batch_order(groups), spread.batches, None):
+        for replica, group in islice(batch_order(groups), stats.batches, None):
             while not reason and not transport.round(replica, group, lambda: bool(interrupt.requested)):
-                reason = _meet(interrupt, kept, sums, transport, world)
+                reason = _synchronise(interrupt, kept, totals, transport, world)
             if reason:
                 break
             transport.collect()
-            sums.fold(transport, phantom, scored, whole)
-            transport.begin()
+            totals.fold(transport, phantom, scored, whole)
+            transport.reset()
             enough = on_batch is not None and on_batch(whole)
             # in the first round an estimate now and then, for the time left only
-            first_round = spread.batches < REPEATS * groups
-            if spread.at_end_of_round or (first_round and spread.batches % 8 == 0):
-                progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
-            _report(progress, spread, per_pass, world.broadcast(sums.elapsed), stop)
+            first_round = stats.batches < REPEATS * groups
+            if stats.at_end_of_round or (first_round and stats.batches % 8 == 0):
+                progress.uncertainty, progress.estimated_at = _uncertainty(stats), stats.batches
+            _report(progress, stats, per_pass, world.broadcast(totals.elapsed), stop)
             on_progress(progress)
-            if spread.at_end_of_round and not spread.sum.any():
+            if stats.at_end_of_round and not stats.sum.any():
                 raise InputError(*NO_DOSE)
-            reason = "enough" if enough else _reason_to_stop(progress, stop, spread)
+            reason = "enough" if enough else _reason_to_stop(progress, stop, stats)
             # Processors differ in the last bit of a logarithm: one rank decides for all.
-            reason = world.broadcast(reason) or _meet(interrupt, kept, sums, transport, world)
+            reason = world.broadcast(reason) or _synchronise(interrupt, kept, totals, transport, world)
             if reason:
                 break
 
-    if spread.batches < 2:
+    if stats.batches < 2:
         raise InputError("run", f"stopped ({reason}) before there was a dose", "give it more time")
-    if not spread.sum.any():
+    if not stats.sum.any():
         raise InputError(*NO_DOSE)
-    batches, kept = spread.batches, None
-    transport.release()  # sums and results are all that is held from here on
-    dose, latent = _dose(phantom, spread, beams)
+    batches, kept = stats.batches, None
+    transport.free_memory()  # sums and results are all that is held from here on
+    dose, latent = _dose(phantom, stats, beams)
     in_water = {}
-    if sums.water is not None:
-        to_water, latent_in_water = _dose(phantom, sums.water, beams)
+    if totals.water is not None:
+        to_water, latent_in_water = _dose(phantom, totals.water, beams)
         dose = replace(dose, to_water=to_water)
         in_water = {
             "transport_uncertainty_in_water": to_water.relative_uncertainty(),
@@ -297,7 +297,7 @@ def simulate(
         "transport_uncertainty": dose.relative_uncertainty(),
         "latent_uncertainty": latent,
         **in_water,
-        "energy_balance": (sums.deposited + int(counters[ESCAPED] + counters[ROULETTE]))
+        "energy_balance": (totals.deposited + int(counters[ESCAPED] + counters[ROULETTE]))
         / max(1, int(counters[EMITTED])),
         "missed_energy_share": int(counters[MISSED]) / max(1, int(counters[EMITTED] + counters[MISSED])),
         "lost_particles": int(counters[LOST]),
@@ -307,9 +307,9 @@ def simulate(
         "seed": seed,
         "threads": used_threads,
         "ranks": world.size,
-        "resumed": sums.resumed,
-        "wall_seconds": sums.elapsed,
-        "cpu_seconds": sums.cpu_seconds,
+        "resumed": totals.resumed,
+        "wall_seconds": totals.elapsed,
+        "cpu_seconds": totals.cpu_seconds,
         "tables_sha256": tables_hash(phantom.materials, physics),
     }
     return Simulation(dose, quality)
@@ -349,10 +349,10 @@ def _key(
     }
 
 
-def _go_on(
+def _resume(
     kept: Checkpoint,
     rule: CheckpointRule,
-    sums: _Sums,
+    totals: _RunStatistics,
     transport: BatchTransport,
     progress: Progress,
     per_pass: int,
@@ -362,21 +362,21 @@ def _go_on(
     numbers = kept.load()
     if numbers is None:
         return
-    sums.go_on_from(numbers)
-    transport.go_on()
-    spread = sums.medium
-    if spread.batches >= 2 and spread.sum.any():
-        progress.uncertainty, progress.known_at = _uncertainty(spread), spread.batches
+    totals.resume_from(numbers)
+    transport.hold_on_root()
+    stats = totals.medium
+    if stats.batches >= 2 and stats.sum.any():
+        progress.uncertainty, progress.estimated_at = _uncertainty(stats), stats.batches
     if world.rank == 0:
-        share = spread.batches + transport.done.mean()
-        histories = per_pass * share / spread.groups
-        rule.tell(f"going on from {rule.path}, at {histories:.3g} histories")
+        share = stats.batches + transport.done.mean()
+        histories = per_pass * share / stats.groups
+        rule.on_message(f"going on from {rule.path}, at {histories:.3g} histories")
 
 
-def _meet(
+def _synchronise(
     interrupt: Interrupt,
     kept: Checkpoint | None,
-    sums: _Sums,
+    totals: _RunStatistics,
     transport: BatchTransport,
     world: parallel.World,
 ) -> str:
@@ -389,31 +389,33 @@ def _meet(
     interrupted, suspended, due = world.sum_to_all(np.array(flags, np.int64)) > 0
     if kept is not None and (interrupted or suspended or due):
         transport.collect()
-        kept.save(sums.numbers(), must=bool(suspended))
-        transport.go_on()
+        kept.save(totals.numbers(), must=bool(suspended))
+        transport.hold_on_root()
     if suspended:
         raise Suspended(on_all_ranks=True)
     return INTERRUPTED if interrupted else ""
 
 
-def _uncertainty(spread: Spread, above: float = 0.5) -> float:
+def _uncertainty(stats: BatchStatistics, above: float = 0.5) -> float:
     """Rms relative transport sigma of the voxels above a share of the maximum."""
-    limit = above * (spread.sum.max() * (spread.groups / spread.batches))
+    limit = above * (stats.sum.max() * (stats.groups / stats.batches))
     squares = []
-    for part in parts(spread.sum.size):
-        mean = spread.mean(part)
+    for part in parts(stats.sum.size):
+        mean = stats.mean(part)
         high = mean > limit
         if high.any():
-            squares.append(spread.variances(part)[0][high] / mean[high] ** 2)
+            squares.append(stats.variances(part)[0][high] / mean[high] ** 2)
     if not squares:
         return np.inf
     return float(np.sqrt(np.mean(np.concatenate(squares))))
 
 
-def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, stop: StopRule) -> None:
+def _report(
+    progress: Progress, stats: BatchStatistics, per_pass: int, elapsed: float, stop: StopRule
+) -> None:
     """Bring the progress up to date; its share is that of the stop rule nearest to its end."""
-    progress.batches = spread.batches
-    progress.passes = spread.batches / spread.groups
+    progress.batches = stats.batches
+    progress.passes = stats.batches / stats.groups
     progress.histories = round(per_pass * progress.passes)
     progress.elapsed = elapsed
     shares = [0.0]
@@ -423,27 +425,27 @@ def _report(progress: Progress, spread: Spread, per_pass: int, elapsed: float, s
         shares.append(elapsed / stop.max_time)
     if stop.uncertainty and progress.uncertainty:
         # variance falls as 1/batches since it was last computed
-        shares.append((stop.uncertainty / progress.uncertainty) ** 2 * spread.batches / progress.known_at)
+        shares.append((stop.uncertainty / progress.uncertainty) ** 2 * stats.batches / progress.estimated_at)
     progress.share_done = min(1.0, max(shares))
 
 
-def _reason_to_stop(progress: Progress, stop: StopRule, spread: Spread) -> str:
-    if spread.at_end_of_round and stop.uncertainty and progress.uncertainty <= stop.uncertainty:
+def _reason_to_stop(progress: Progress, stop: StopRule, stats: BatchStatistics) -> str:
+    if stats.at_end_of_round and stop.uncertainty and progress.uncertainty <= stop.uncertainty:
         return "uncertainty"
-    if stop.histories and progress.histories >= stop.histories and spread.batches >= 2:
+    if stop.histories and progress.histories >= stop.histories and stats.batches >= 2:
         return "histories"
-    if stop.max_time and progress.elapsed >= stop.max_time and spread.batches >= 2:
+    if stop.max_time and progress.elapsed >= stop.max_time and stats.batches >= 2:
         return "time"
     return ""
 
 
-def _dose(phantom: Phantom, spread: Spread, beams: Sequence[PlacedBeam]) -> tuple[Dose, float]:
+def _dose(phantom: Phantom, stats: BatchStatistics, beams: Sequence[PlacedBeam]) -> tuple[Dose, float]:
     """Mean and sigmas as a Dose, and the rms relative latent sigma above half the maximum.
 
     A voxel's latent variance is a small difference of noisy numbers, often below 0. It is clipped in the
     map, but only after averaging in the rms, which clipping would bias upwards.
     """
-    mean, transport, latent = spread.use_up()
+    mean, transport, latent = stats.consume()
     relative = np.nan
     if latent is None:
         latent = np.full_like(mean, np.nan)

@@ -299,7 +299,7 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
 def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> None:
     """Refuse a chunk with a value that cannot be, naming its first record (from 0)."""
 
-    def refuse_where(bad: np.ndarray, problem: str, remedy: str = "") -> None:
+    def raise_where(bad: np.ndarray, problem: str, remedy: str = "") -> None:
         if bad.any():
             raise InputError(path, f"record {first + int(np.argmax(bad))}: {problem}", remedy)
 
@@ -309,26 +309,24 @@ def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> 
     order_hint = f"$BYTE_ORDER {header.byte_order} may be wrong"
     # int16, since abs(-128) overflows an int8
     kind = np.abs(chunk["kind"].astype(np.int16))
-    refuse_where((kind == 4) | (kind == 5), "a neutron or proton", "only photons, electrons and positrons")
-    refuse_where((kind < 1) | (kind > 3), "unknown particle type", order_hint)
-    refuse_where(outside(chunk["energy"], MAX_ENERGY), f"energy not in 0..{MAX_ENERGY:g} MeV", order_hint)
-    refuse_where(chunk["energy"] == 0, "energy is zero")
+    raise_where((kind == 4) | (kind == 5), "a neutron or proton", "only photons, electrons and positrons")
+    raise_where((kind < 1) | (kind > 3), "unknown particle type", order_hint)
+    raise_where(outside(chunk["energy"], MAX_ENERGY), f"energy not in 0..{MAX_ENERGY:g} MeV", order_hint)
+    raise_where(chunk["energy"] == 0, "energy is zero")
 
     def column(name: str) -> np.ndarray | float:
         return header.constants[name] if name in header.constants else chunk[name]
 
     for name in "xyz":
-        refuse_where(
-            outside(column(name), MAX_POSITION), f"{name} not within {MAX_POSITION:g} cm", order_hint
-        )
+        raise_where(outside(column(name), MAX_POSITION), f"{name} not within {MAX_POSITION:g} cm", order_hint)
     weight = np.atleast_1d(column("weight"))
-    refuse_where(~((weight > 0) & np.isfinite(weight)), "weight is not above 0")
+    raise_where(~((weight > 0) & np.isfinite(weight)), "weight is not above 0")
     u, v = np.atleast_1d(column("u")).astype(np.float64), np.atleast_1d(column("v")).astype(np.float64)
     excess = u * u + v * v - 1.0
     if "w" in header.constants:
         bad = ~(np.abs(excess + header.constants["w"] ** 2) <= NORM_TOLERANCE)
-        refuse_where(bad, "the constant W does not make a unit direction with U and V")
-    refuse_where(~(excess <= NORM_TOLERANCE), "U and V are not components of a unit direction")
+        raise_where(bad, "the constant W does not make a unit direction with U and V")
+    raise_where(~(excess <= NORM_TOLERANCE), "U and V are not components of a unit direction")
 
 
 def _count_increments(path: Path, header: Header, chunk: np.ndarray, new: np.ndarray, first: int) -> int:

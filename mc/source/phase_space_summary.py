@@ -48,12 +48,12 @@ def summarise(phase_space: PhaseSpace, plane_z: float) -> Summary:
         lower = np.minimum(lower, position.min(axis=1))
         upper = np.maximum(upper, position.max(axis=1))
         lightest, heaviest = min(lightest, p.weight.min()), max(heaviest, p.weight.max())
-        flying = (p.kind == 1) & (p.w != 0)
-        path = (plane_z - p.z[flying]) / p.w[flying]
-        across = (p.x[flying] + path * p.u[flying], p.y[flying] + path * p.v[flying])
+        downstream = (p.kind == 1) & (p.w != 0)
+        path = (plane_z - p.z[downstream]) / p.w[downstream]
+        across = (p.x[downstream] + path * p.u[downstream], p.y[downstream] + path * p.v[downstream])
         for axis in (0, 1):
             strip = np.abs(across[1 - axis]) < STRIP
-            profiles[axis] += np.histogram(across[axis][strip], bins, weights=p.weight[flying][strip])[0]
+            profiles[axis] += np.histogram(across[axis][strip], bins, weights=p.weight[downstream][strip])[0]
     return Summary(
         mean_energy={k: float(energy[i] / weight[i]) for i, k in enumerate(KINDS, start=1) if weight[i] > 0},
         max_energy=float(top),

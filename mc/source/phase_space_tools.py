@@ -39,8 +39,8 @@ class LatentSigma:
 def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
     """Where particles that fly straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        way = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
-    return particles.x + way * particles.u, particles.y + way * particles.v
+        path = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
+    return particles.x + path * particles.u, particles.y + path * particles.v
 
 
 def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> LatentSigma:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mc.source.phase_space import Particles, PhaseSpace
 
-SEEN = 200_000  # particles of a file that tell how its weights differ
+SAMPLED = 200_000  # particles of a file that tell how its weights differ
 EVEN = 2.0  # weights that differ by less are left as they are
 GOLDEN_ANGLE = np.pi * (3.0 - 5.0**0.5)  # its multiples are spread evenly about the axis [rad]
 
@@ -21,7 +21,7 @@ def typical_weight(space: PhaseSpace) -> float:
     return float(np.mean(space.read(0, min(1000, len(space))).weight))
 
 
-def least_weight(
+def roulette_weight(
     space: PhaseSpace,
     opening: tuple[float, float, float, float] | None = None,
     isocentre_z: float = 0.0,
@@ -43,22 +43,22 @@ def least_weight(
     rotate : bool
         Whether histories are turned about the axis by random angles.
     """
-    some = space.read(0, min(SEEN, len(space)))
-    weight = some.weight if opening is None else some.weight[_aimed(some, opening, isocentre_z, rotate)]
+    sample = space.read(0, min(SAMPLED, len(space)))
+    weight = sample.weight if opening is None else sample.weight[_aimed(sample, opening, isocentre_z, rotate)]
     if weight.size == 0 or weight.max() <= EVEN * weight.min():
         return 0.0
     return float(np.sum(weight**2) / np.sum(weight))
 
 
 def _aimed(
-    some: Particles, opening: tuple[float, float, float, float], isocentre_z: float, rotate: bool
+    sample: Particles, opening: tuple[float, float, float, float], isocentre_z: float, rotate: bool
 ) -> np.ndarray:
     """Which are photons towards the opening, (n,) bool."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        way = (isocentre_z - some.z) / some.w
-        x, y = some.x + way * some.u, -(some.y + way * some.v)
+        path = (isocentre_z - sample.z) / sample.w
+        x, y = sample.x + path * sample.u, -(sample.y + path * sample.v)
     if rotate:
         angle = GOLDEN_ANGLE * np.arange(len(x))
         x, y = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
     x1, x2, y1, y2 = opening
-    return (some.kind == 1) & (some.w > 0.0) & (x > x1) & (x < x2) & (y > y1) & (y < y2)
+    return (sample.kind == 1) & (sample.w > 0.0) & (x > x1) & (x < x2) & (y > y1) & (y < y2)

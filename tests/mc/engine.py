@@ -32,13 +32,13 @@ IDENTITY, ZERO, NOTHING = np.eye(3), np.zeros(3), cpu.Between()
 
 
 class Result(NamedTuple):
-    """Energies in MeV: `voxels` (nz, ny, nx), `rim` all that the air around got; raw counters and tally.
+    """Energies in MeV: `voxels` (nz, ny, nx), `air_margin` of the air around them; raw counters and tally.
 
     `water` is `voxels` to water, None if it was not asked for.
     """
 
     voxels: np.ndarray
-    rim: float
+    air_margin: float
     counters: np.ndarray
     tally: np.ndarray
     water: np.ndarray | None = None
@@ -59,8 +59,8 @@ def _result(phantom: Phantom, tally: Tally, rows: np.ndarray) -> Result:
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
     voxels = without_rim(tally.medium, phantom) * QUANTUM
     water = without_rim(tally.water, phantom) * QUANTUM if tally.water.size else None
-    rim = float(tally.medium.sum()) * QUANTUM - voxels.sum()
-    return Result(voxels, rim, counters, tally.medium, water)
+    air_margin = float(tally.medium.sum()) * QUANTUM - voxels.sum()
+    return Result(voxels, air_margin, counters, tally.medium, water)
 
 
 def run_particles(
@@ -81,7 +81,7 @@ def run_particles(
     first: int = 0,
     starts: Sequence[int] | None = None,
     workers: int | None = None,
-    rim: float = 0.0,
+    air_margin: float = 0.0,
     water: bool = False,
 ) -> Result:
     """Transport particles (n, 9): kind, energy, x, y, z, u, v, w, weight.
@@ -89,7 +89,7 @@ def run_particles(
     Each is a history, unless `starts` tells where histories begin, and where the last one ends. Aimed by
     `rotation` and `origin`, or by a `delivery`; `between` are the collimators on their way.
     """
-    geometry = build_voxels(phantom, rim)
+    geometry = build_voxels(phantom, air_margin)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((workers, N_COUNTERS), np.int64) if workers else cpu.empty_rows()
     cpu.run_phase_space(
@@ -109,11 +109,11 @@ def run_beam(
     *,
     seed: int = 1,
     replica: int = 0,
-    rim: float = 0.0,
+    air_margin: float = 0.0,
     water: bool = False,
 ) -> Result:
     """Transport particles of a simple beam."""
-    geometry = build_voxels(phantom, rim)
+    geometry = build_voxels(phantom, air_margin)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = cpu.empty_rows()
     cpu.run_beam(beam, histories, 0, replica, seed, geometry, tables, cuts, tally, rows)

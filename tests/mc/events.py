@@ -12,7 +12,7 @@ from mc.transport.particle import STACK_COLUMNS
 from mc.transport.photon import interact
 from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, QUANTUM, medium_tally
 
-MOST = 6  # particles of one interaction
+MAX_PARTICLES = 6  # particles of one interaction
 KIND, ENERGY = 0, 1  # columns
 
 
@@ -43,8 +43,8 @@ def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[n
         On the spot [MeV].
     """
     tally = medium_tally(1)
-    stack, counters = np.zeros((MOST, STACK_COLUMNS)), np.zeros(N_COUNTERS, np.int64)
-    particles, deposit = np.zeros((n, MOST, 2)), np.zeros(n, np.int64)
+    stack, counters = np.zeros((MAX_PARTICLES, STACK_COLUMNS)), np.zeros(N_COUNTERS, np.int64)
+    particles, deposit = np.zeros((n, MAX_PARTICLES, 2)), np.zeros(n, np.int64)
     _loop(energy, tables, cuts, tally, stack, counters, particles, deposit)
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
     return particles, deposit * QUANTUM

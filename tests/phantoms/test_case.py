@@ -56,7 +56,7 @@ def test_what_belongs_elsewhere_is_left_out_and_listed(tmp_path):
     assert sum(reason == "another CT series" for reason in reasons.values()) == GRID.shape[0]
 
 
-def test_beam_doses_are_told_apart(tmp_path):
+def test_beam_doses_are_distinguished(tmp_path):
     write_case(tmp_path)
     (tmp_path / "RTDOSE.dcm").unlink()
     for beam in (1, 2):

@@ -36,14 +36,14 @@ def test_a_file_is_replaced_when_it_is_whole(tmp_path):
 def test_a_fault_leaves_the_earlier_file_and_nothing_beside_it(tmp_path, fault, raised):
     path = tmp_path / "a.json"
     path.write_text("old")
-    with pytest.raises(raised) as told:
+    with pytest.raises(raised) as caught:
         write(path, fault=fault)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     if raised is InputError:
-        assert told.value.source == str(path) and "no space" in str(told.value).lower()
+        assert caught.value.source == str(path) and "no space" in str(caught.value).lower()
 
 
-def test_a_fault_of_another_file_is_told_as_it_is(tmp_path):
+def test_a_fault_of_another_file_is_reported_as_it_is(tmp_path):
     with pytest.raises(InputError, match=r"^other: is broken"):
         write(tmp_path / "a", fault=lambda partial: InputError("other", "is broken"))
 

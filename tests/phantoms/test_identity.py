@@ -11,7 +11,7 @@ from tests.dicom_factory import write_plan
 WHO = Identity("Doe, Jane", "MRN-0815", frozenset({"doe", "jane", "mrn-0815", "19600102"}))
 
 
-def test_an_export_tells_who_the_patient_is(tmp_path):
+def test_an_export_reveals_the_patient(tmp_path):
     def edit(data: Dataset) -> None:
         data.PatientName, data.PatientID, data.PatientBirthDate = "Doe^Jane^Q", "MRN-0815", "19600102"
         data.OtherPatientIDs = ["OLD-4711", "X"]
@@ -22,7 +22,7 @@ def test_an_export_tells_who_the_patient_is(tmp_path):
     who = read_identity([write_plan(tmp_path, edit=edit)])
     assert (who.name, who.number) == ("Doe, Jane, Q", "MRN-0815")
     assert who.words == {"doe", "jane", "mrn-0815", "19600102", "old-4711", "city-99"}
-    assert who.told == "Doe, Jane, Q (ID MRN-0815)"
+    assert who.label == "Doe, Jane, Q (ID MRN-0815)"
 
 
 @pytest.mark.parametrize(
@@ -35,19 +35,19 @@ def test_an_export_tells_who_the_patient_is(tmp_path):
         ("dose of plan 1.2.840.19600102.3", "dose of plan 1.2.840.19600102.3"),
     ],
 )
-def test_texts_do_not_tell_it(text, hidden):
+def test_texts_do_not_reveal_it(text, hidden):
     assert WHO.hidden(text) == hidden
 
 
 def test_one_likeness_is_not_the_patient():
-    assert not WHO.is_told_by("Jane's ring") and WHO.is_told_by("PTV Jane Doe")
-    assert WHO.is_told_by("PTV MRN-0815") and not Identity().is_told_by("PTV")
+    assert not WHO.is_revealed_by("Jane's ring") and WHO.is_revealed_by("PTV Jane Doe")
+    assert WHO.is_revealed_by("PTV MRN-0815") and not Identity().is_revealed_by("PTV")
 
 
 def test_nobody_is_hidden_where_nobody_is_named(tmp_path):
     assert read_identity([write_plan(tmp_path)]).words == {"patient-1"}  # Test^Patient
     assert Identity().hidden("Test^Patient") == "Test^Patient"
-    assert Identity().told == "not stated"
+    assert Identity().label == "not stated"
 
 
 def test_pseudonym_is_stable_and_short():

@@ -9,7 +9,7 @@ from phantoms.grid import Grid
 from phantoms.polygons import volume
 from phantoms.solids import Run, _signed_distance, cut, solid_volume
 from phantoms.structures import read_structures
-from phantoms.subvoxels import MOST_CELLS, SubVoxels
+from phantoms.subvoxels import MAX_CELLS, SubVoxels
 from tests.dicom_factory import Contours, circle, rectangle, write_structures
 
 GRID = Grid((30, 31, 33), (0.25, 0.23, 0.21), (-3.6, -3.4, -3.3))  # in step with nothing
@@ -137,7 +137,7 @@ def test_scattered_nodes_do_not_fill_the_memory(tmp_path):
     ]
     contours += [circle(0.05, z, (0.0, 0.0)) for z in np.arange(-57, 58) * 0.1]  # a thread between them
     cells = cut(read_one(tmp_path, contours), grid)
-    assert cells.coverage.size <= 1.3 * MOST_CELLS
+    assert cells.coverage.size <= 1.3 * MAX_CELLS
     assert cells.volume == pytest.approx(0.2 + np.pi * 0.0025 * 11.5, rel=0.02)
 
 

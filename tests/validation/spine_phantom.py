@@ -14,7 +14,7 @@ from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.structures import ROI, StructureSet
 from validation.limits.profiles import load_profile
-from validation.rtdose import PlanDose
+from validation.rtdose import PlannedDose
 
 GRID = Grid((16, 24, 24), (0.2, 0.2, 0.2), (-1.5, -2.3, -2.3))
 PRESCRIPTION = 16.0
@@ -108,7 +108,7 @@ def case(
     }
     given = {
         "plan": plan_of(),
-        "plan_dose": PlanDose(
+        "planned_dose": PlannedDose(
             FOLDER / "RTDOSE.dcm", GRID, planned, "PLAN", "1.2.6", "1.2.7", "1.2.4", "MRN-0815",
             "1.2.3", "1.2.5", None, None, 1e-6,
         ),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mc.run.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
-from validation.cli.faults import as_input_error, told_in_one_line
+from validation.cli.faults import as_input_error, one_line_errors
 from validation.cli.options import parse
 
 ON_ALL_RANKS = ("plan", "demo", "calibrate", "commission", "warmup")  # the others run on rank 0 alone
@@ -19,7 +19,7 @@ ON_ALL_RANKS = ("plan", "demo", "calibrate", "commission", "warmup")  # the othe
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mcverify` with these arguments (by default those of the command line); returns the exit code."""
-    with told_in_one_line() as outcome:
+    with one_line_errors() as outcome:
         arguments = parse(argv)
         from mc.run.parallel import abort_on_error, world
         from validation.cli.screen import Screen

@@ -36,7 +36,7 @@ from validation.plan_check.verdict import Structure
 
 METRICS = ("Dmean", "Dmin", "Dmax", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 CURVE_POINTS = 501
-WIDE = 8  # metrics in a table
+METRICS_PER_TABLE = 8  # metrics in a table
 WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
 KEPT_CODE, BROKEN_CODE = 0, 1
 
@@ -68,7 +68,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     structures = read_structures(arguments.structures)
     paths = [path for path in (arguments.dose, arguments.compare) if path is not None]
     doses = [_course(read_dose(path), arguments.fractions) for path in paths]
-    warnings = [*structures.warnings, *_doubts(doses, structures, arguments.fractions)]
+    warnings = [*structures.warnings, *_caveats(doses, structures, arguments.fractions)]
     if arguments.out is not None:
         output.check_writable(arguments.out.parent)
     for warning in warnings:
@@ -113,7 +113,7 @@ def _course(dose: Compared, fractions: int | None) -> Compared:
     return Compared(dose.path, dose.grid, dose.dose * fractions, of, dose.frame_of_reference_uid, dose.sigma)
 
 
-def _doubts(doses: Sequence[Compared], structures: StructureSet, fractions: int | None) -> list[str]:
+def _caveats(doses: Sequence[Compared], structures: StructureSet, fractions: int | None) -> list[str]:
     """What makes the result doubtful; another frame of reference is refused."""
     warnings = []
     for dose in doses:
@@ -242,8 +242,8 @@ def _show(
     doses = record["doses"]
     names = [f"{value['name']} [{value['unit']}]" for value in record["structures"][0]["metrics"][0]]
     title = "Dose-volume histograms: " + " and ".join(f"{d['file']} ({d['is']})" for d in doses)
-    for start in range(0, len(names), WIDE):
-        part = slice(start, start + WIDE)
+    for start in range(0, len(names), METRICS_PER_TABLE):
+        part = slice(start, start + METRICS_PER_TABLE)
         lines = []
         for structure in record["structures"]:
             for number, values in enumerate(structure["metrics"]):

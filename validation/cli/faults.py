@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mc import __version__
-from mc.run.interrupt import MAKE_WAY, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
+from mc.run.interrupt import SUSPEND_SIGNALS, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 from phantoms.errors import InputError
 
 NO_VERDICT = 2
@@ -30,19 +30,19 @@ class Outcome:
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[Outcome]:
+def one_line_errors() -> Iterator[Outcome]:
     """Run the body; an exception is told in one line and leaves the outcome at "no verdict"."""
     outcome = Outcome()
     try:
-        with _making_way(), as_input_error():
+        with _suspend_on_signal(), as_input_error():
             yield outcome
     except InputError as error:
-        _say(str(error))
+        _print_error(str(error))
     except Suspended:
         outcome.code = SUSPENDED_CODE
-        _say(SUSPENDED_LINE)
+        _print_error(SUSPENDED_LINE)
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_error("interrupted")
     except BrokenPipeError:  # the reader of our output has gone, as in `mcverify inspect x | head`
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,9 +65,9 @@ def as_input_error(out: Path | None = None) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             raise InputError(error.filename or "input or output", error.strerror.lower()) from None
         log = _keep_traceback(error, out)
-        told = f"{type(error).__name__}: {error}; please report it"
+        problem = f"{type(error).__name__}: {error}; please report it"
         raise InputError(
-            "internal error", told, f"details in {log}" if log else f"set {DEBUG}=1 for details"
+            "internal error", problem, f"details in {log}" if log else f"set {DEBUG}=1 for details"
         ) from None
 
 
@@ -87,7 +87,7 @@ def _keep_traceback(error: Exception, out: Path | None) -> Path | None:
 
 
 @contextmanager
-def _making_way() -> Iterator[None]:
+def _suspend_on_signal() -> Iterator[None]:
     """Let the signals by which a cluster ends a job raise `Suspended`, where no run is there to save."""
 
     def suspend(*_: object) -> None:
@@ -96,7 +96,7 @@ def _making_way() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, suspend) for number in MAKE_WAY}
+    before = {number: signal.signal(number, suspend) for number in SUSPEND_SIGNALS}
     try:
         yield
     finally:
@@ -104,6 +104,6 @@ def _making_way() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     with suppress(OSError):
         print(f"mcverify: {' '.join(text.split())}", file=sys.stderr, flush=True)

@@ -89,12 +89,12 @@ def make_ready(out: Path, inputs: list[Path]) -> None:
         raise InputError(out, f"cannot be made: {error.strerror}", output.OTHER_FOLDER) from None
     if any(path.resolve().parent == out.resolve() for path in inputs):
         raise InputError(out, "holds the scans or the calibration", output.OTHER_FOLDER)
-    if held & {output.REPORT, output.PRINTED, output.RESULT} and not _is_ours(out):
+    if held & {output.REPORT, output.PRINTED, output.RESULT} and not _is_mcverify(out):
         raise InputError(out, "holds the result of another command", output.OTHER_FOLDER)
     output.check_writable(out)
 
 
-def _is_ours(out: Path) -> bool:
+def _is_mcverify(out: Path) -> bool:
     try:
         stated = json.loads((out / output.RESULT).read_bytes())
     except (OSError, ValueError):

@@ -35,7 +35,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
                 title=f"{machine.name} {quality.label}",
                 seed=arguments.seed,
                 threads=arguments.threads,
-                keep_wide=arguments.keep_wide,
+                keep_outside_field=arguments.keep_wide,
                 on_progress=bar.update,
             )
         screen.facts(f"{done.phase_space.header_path}: {machine.name} {quality.label}", facts(done))

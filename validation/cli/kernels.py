@@ -25,20 +25,20 @@ def load_kernels(
     water, too, with a `machine` those that go through its collimators.
     """
     from mc.backends.cpu import Between, warm_up
-    from mc.run.batch import between_of
+    from mc.run.batch import collimation_of
 
-    ways = []
+    collimations = []
     if machine is None or any(file.plane == BELOW for beam in machine.energies for file in beam.phase_spaces):
-        ways.append(Between())
+        collimations.append(Between())
     if machine is not None:
         cones = machine.collimators.cones
-        ways.append(between_of(machine, Physics(), cones.diameters_cm[0] if cones else None))
+        collimations.append(collimation_of(machine, Physics(), cones.diameters_cm[0] if cones else None))
     with _kept():
         if ranks.rank == 0:
-            warm_up(simple_beams, water, ways)
+            warm_up(simple_beams, water, collimations)
         ranks.barrier()
         if ranks.rank > 0:
-            warm_up(simple_beams, water, ways)
+            warm_up(simple_beams, water, collimations)
 
 
 def load_gamma() -> None:

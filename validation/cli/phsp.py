@@ -50,7 +50,7 @@ def _merge(arguments: Namespace, screen: Screen) -> int:
     output.check_writable(arguments.out.parent)
     for space in spaces:
         _refuse_itself(space, arguments)
-    return _tell(merge(spaces, arguments.out), screen)
+    return _print_summary(merge(spaces, arguments.out), screen)
 
 
 def _filter(arguments: Namespace, screen: Screen) -> int:
@@ -70,14 +70,14 @@ def _filter(arguments: Namespace, screen: Screen) -> int:
     note = f"kept: {', '.join(KINDS[kind - 1] for kind in kinds)} of {low:g} to {high:g} MeV"
     if radius is not None:
         note += f" that fly within {radius:g} cm of the axis at z = {plane:g} cm"
-    return _tell(thin_out(space, arguments.out, keep, note, all_values=arguments.all_values), screen)
+    return _print_summary(thin_out(space, arguments.out, keep, note, all_values=arguments.all_values), screen)
 
 
 def _rotate(arguments: Namespace, screen: Screen) -> int:
     space = open_phase_space(arguments.path)
     output.check_writable(arguments.out.parent)
     _refuse_itself(space, arguments)
-    return _tell(turn(space, arguments.out, arguments.copies, arguments.seed), screen)
+    return _print_summary(turn(space, arguments.out, arguments.copies, arguments.seed), screen)
 
 
 def _plot(arguments: Namespace, screen: Screen) -> int:
@@ -95,7 +95,7 @@ def _refuse_itself(space: PhaseSpace, arguments: Namespace) -> None:
         raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 
-def _tell(space: PhaseSpace, screen: Screen) -> int:
+def _print_summary(space: PhaseSpace, screen: Screen) -> int:
     header = space.header
     screen.line(
         f"{space.header_path}: {header.particles:,} particles of {header.orig_histories:,} original histories"

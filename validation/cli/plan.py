@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mc import __version__
-from mc.compute.plan_dose import PlanDose, plan_dose
+from mc.compute.plan_dose import ComputedDose, compute_plan_dose
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
@@ -33,8 +33,7 @@ from validation.cli.kernels import load_gamma
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import show_verdict
 from validation.limits.profiles import DEFAULT, Profile, load_profile
-from validation.rtdose import PlanDose as TpsDose
-from validation.rtdose import course_dose, read_rtdose, sum_beam_doses, write_rtdose
+from validation.rtdose import PlannedDose, course_dose, read_rtdose, sum_beam_doses, write_rtdose
 
 if TYPE_CHECKING:
     from validation.plan_check.comparison import Comparison
@@ -52,7 +51,7 @@ class Inputs:
     plan: Plan
     ct: CT
     structures: StructureSet
-    dose: TpsDose  # of the whole course
+    dose: PlannedDose  # of the whole course
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -109,7 +108,7 @@ def check_plan(
 
         machine = machine_of(plan, arguments, bar)
         options = run_options(plan, machine, arguments, out, bar, screen, ranks)
-        computed = plan_dose(
+        computed = compute_plan_dose(
             plan,
             inputs.ct,
             inputs.structures,
@@ -148,8 +147,8 @@ def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
     if curve:
         case_file = replace(case_file, calibration=curve)
     structures = read_structures(case.structures_file)
-    headed = (case.plan_file, case.structures_file, *(dose.path for dose in case.doses), case.ct_files[0])
-    identity = read_identity(headed)
+    title = (case.plan_file, case.structures_file, *(dose.path for dose in case.doses), case.ct_files[0])
+    identity = read_identity(title)
     doses = [read_rtdose(file.path) for file in case.doses]
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
@@ -158,7 +157,7 @@ def read_inputs(case: Case, plan: Plan, curve: str | None = None) -> Inputs:
     return Inputs(case, identity, case_file, plan, read_ct(case.ct_files), structures, dose)
 
 
-def _refuse_incomparable(dose: TpsDose, structures: StructureSet, case_file: CaseFile) -> None:
+def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:
     """Refuse now what could not be compared once the Monte Carlo dose is there."""
     if not dose.dose.any():
         raise InputError(dose.path, "is zero everywhere", "export the dose of this plan")
@@ -183,7 +182,7 @@ def _write_dose(out: Path, inputs: Inputs, whole: Dose, dose: Dose, screen: Scre
 
 
 def _compare(
-    inputs: Inputs, computed: PlanDose, dose: Dose, profile: Profile, out: Path, named: bool
+    inputs: Inputs, computed: ComputedDose, dose: Dose, profile: Profile, out: Path, named: bool
 ) -> Comparison:
     """Compare `dose` with the plan's dose; write what it was made from, and the report."""
     from validation.plan_check.points import read_points
@@ -192,7 +191,7 @@ def _compare(
     record = Record.of(
         plan=inputs.plan,
         structures=inputs.structures,
-        plan_dose=inputs.dose,
+        planned_dose=inputs.dose,
         ct=inputs.ct,
         phantom=computed.phantom,
         quantity=TO_MEDIUM if dose is computed.dose else TO_WATER,
@@ -201,7 +200,7 @@ def _compare(
         identity=inputs.identity,
     )
     record.save(out / output.INPUTS, out / output.DOSE)
-    comparison = record.compare(computed.dose, profile, name=inputs.identity.told if named else "")
+    comparison = record.compare(computed.dose, profile, name=inputs.identity.label if named else "")
     write_comparison(comparison, out)
     return comparison
 

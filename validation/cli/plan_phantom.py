@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mc import __version__
-from mc.compute.plan_dose import PlanDose, phantom_dose
+from mc.compute.plan_dose import ComputedDose, compute_phantom_dose
 from mc.dose import TO_MEDIUM, TO_WATER
 from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
@@ -46,7 +46,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
             output.check_space(out, int(phantom.density.size) * (2 if water else 1))
         machine = machine_of(plan, arguments, bar)
         options = run_options(plan, machine, arguments, out, bar, screen, ranks)
-        computed = phantom_dose(plan, phantom, machine, **options)
+        computed = compute_phantom_dose(plan, phantom, machine, **options)
         if ranks.rank > 0:
             return DONE
         bar.stage("writing the dose")
@@ -74,7 +74,7 @@ def _refuse_patient_options(arguments: Namespace) -> None:
         raise InputError(arguments.case, "is no file", "with --phantom name the RTPLAN itself")
 
 
-def _write(out: Path, arguments: Namespace, plan: Plan, chosen: PhantomFile, computed: PlanDose) -> dict:
+def _write(out: Path, arguments: Namespace, plan: Plan, chosen: PhantomFile, computed: ComputedDose) -> dict:
     """Write both files of the dose and the result, and return the result."""
     whole = computed.dose
     dose = whole.to_water if arguments.dose_to == "water" else whole

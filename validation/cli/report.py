@@ -70,4 +70,4 @@ def _name(rtdose: Path) -> str:
     identity = read_identity([rtdose])
     if not (identity.name or identity.number):
         raise InputError(rtdose, "does not state a patient", "leave out --name")
-    return identity.told
+    return identity.label

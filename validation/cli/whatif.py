@@ -101,7 +101,7 @@ def _computing(
     bar: Bar,
 ) -> Callable[[SetupError], Dose]:
     """What computes the dose of a moved patient, with the kernels loaded."""
-    from mc.compute.plan_dose import above_jaws, phantom_dose
+    from mc.compute.plan_dose import above_jaws, compute_phantom_dose
     from validation.cli.computing import stop_rule
     from validation.cli.kernels import load_kernels
     from validation.whatif.motion import move_plan
@@ -116,7 +116,7 @@ def _computing(
     load_kernels(ranks, water=water, machine=machine if above_jaws(plan, machine) else None)
 
     def compute(error: SetupError) -> Dose:
-        computed = phantom_dose(
+        computed = compute_phantom_dose(
             move_plan(plan, error),
             record.phantom,
             machine,

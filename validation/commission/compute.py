@@ -9,7 +9,7 @@ import numpy as np
 
 from mc.config import Physics
 from mc.run.batch import PlacedBeam, group_count
-from mc.run.batch_statistics import REPEATS, Spread
+from mc.run.batch_statistics import REPEATS, BatchStatistics
 from mc.run.interrupt import INTERRUPTED
 from mc.run.simulate import Progress, StopRule, count_variance, simulate
 from phantoms.errors import InputError
@@ -132,8 +132,8 @@ class CurveBatches:
             for scan, at, part in zip(scans, positions, map(slice, self._edges, self._edges[1:]), strict=True)
         ]
 
-    def _spread(self) -> Spread:
-        spread = Spread(int(self._edges[-1]), self._groups)
+    def _spread(self) -> BatchStatistics:
+        spread = BatchStatistics(int(self._edges[-1]), self._groups)
         for batch in self._batches:
             spread.add(batch)
         return spread

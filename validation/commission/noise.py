@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-GOOD_TO = 0.1  # tolerances: to this every point is taken as good, however little noise there is
+PRECISION = 0.1  # tolerances: to this every point is taken as good, however little noise there is
 SHOWN = 400  # points at most that tell the share
 
 
@@ -36,13 +36,13 @@ class Noise:
         kept = shrinkage(spread, freedom)
         spread *= np.sqrt(share / groups / freedom)  # squares sum to the variance of the fit [tolerance^2]
         own = kept * np.sum(spread**2, axis=0)
-        self._scale = GOOD_TO / np.sqrt(GOOD_TO**2 + own)
-        in_common = spread * np.sqrt(1.0 - kept) * self._scale / GOOD_TO
+        self._scale = PRECISION / np.sqrt(PRECISION**2 + own)
+        in_common = spread * np.sqrt(1.0 - kept) * self._scale / PRECISION
         _, strength, self._shapes = np.linalg.svd(in_common, full_matrices=False)
         self._damping = 1.0 / np.sqrt(1.0 + strength**2) - 1.0
 
     def weighed(self, residuals: np.ndarray) -> np.ndarray:
-        """Residuals (..., n) times the inverse root of their covariance, in units of `GOOD_TO`."""
+        """Residuals (..., n) times the inverse root of their covariance, in units of `PRECISION`."""
         scaled = residuals * self._scale
         return scaled + ((scaled @ self._shapes.T) * self._damping) @ self._shapes
 

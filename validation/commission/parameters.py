@@ -17,8 +17,8 @@ NAMES = (*OF_HEAD, LEAVES, JAWS)
 ENERGY_STEP = 0.3  # [MeV]
 SPOT_STEP = 0.004  # of the variance of a spot along an axis, which blurs a penumbra [cm2]
 SMALLEST_SPOT, LARGEST_SPOT = 0.01, 0.5  # [cm]
-FILTER_STEP, FILTER_MOST = 0.12, 0.4  # of the thickness
-OFFSET_STEP, OFFSET_MOST = 0.06, 0.5  # of the ends of leaves and jaws; from where they start [cm]
+FILTER_STEP, FILTER_MAX = 0.12, 0.4  # of the thickness
+OFFSET_STEP, OFFSET_MAX = 0.06, 0.5  # of the ends of leaves and jaws; from where they start [cm]
 HEAD = "energies.head"
 DECIMALS = 4
 OF_FILTER = "filter"  # what the name of the part holds
@@ -55,7 +55,7 @@ def parameters_of(machine: Machine, head: Head | None, names: Sequence[str]) -> 
 def _parameter(machine: Machine, head: Head | None, name: str) -> Parameter:
     if name in (LEAVES, JAWS):
         offset = _ends_of(machine, name)[0].offset_cm
-        limits = offset - OFFSET_MOST, offset + OFFSET_MOST
+        limits = offset - OFFSET_MAX, offset + OFFSET_MAX
         return Parameter(name, "cm", offset, OFFSET_STEP, *limits)
     if head is None:
         raise InputError(machine.path, "describes no head to be tuned", "see [energies.head]")
@@ -69,7 +69,7 @@ def _parameter(machine: Machine, head: Head | None, name: str) -> Parameter:
         step = SPOT_STEP * (4.0 if head.spot_fwhm_cm is None else FWHM**2)  # variance r^2/4, or (w / FWHM)^2
         return Parameter(name, "cm", size, step, min(size, SMALLEST_SPOT), max(size, LARGEST_SPOT), power=2)
     _filter_of(machine, head)
-    return Parameter(name, "of its thickness", 1.0, FILTER_STEP, 1.0 - FILTER_MOST, 1.0 + FILTER_MOST)
+    return Parameter(name, "of its thickness", 1.0, FILTER_STEP, 1.0 - FILTER_MAX, 1.0 + FILTER_MAX)
 
 
 def _ends_of(machine: Machine, name: str) -> list[Ends]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mc.compute.head_cache import forget_head
+from mc.compute.head_cache import remove_cached_head
 from mc.config import Physics
 from mc.machine.machine import Machine
 from mc.provenance import provenance
@@ -254,7 +254,7 @@ def tune_source(
     def forget(headers: set[Path]) -> None:
         """Take phase spaces of the search out of the cache; runs that differ in offsets alone share one."""
         for header in headers:
-            forget_head(header)
+            remove_cached_head(header)
         made.difference_update(headers)
 
     found = tune(parameters, residuals_at, closer_at=partial(residuals_at, times=LAST_ROUND))
@@ -308,7 +308,7 @@ def commission(
     judged, factors = judge_fields(computed, criteria)
     own, without = products([residuals(computed, criteria)])
     cost = float(own[0, 0]), jackknife(without[:, 0, 0])
-    warnings = (*measured.warnings, *warnings, *_doubts(judged))
+    warnings = (*measured.warnings, *warnings, *_caveats(judged))
     return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost)
 
 
@@ -328,14 +328,14 @@ def _compute_judged(
         if found.field.quality.head != field.quality.head
     }
     for header in made:
-        forget_head(header)
+        remove_cached_head(header)
     return computed
 
 
 WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]
 
 
-def _doubts(fields: tuple[JudgedField, ...]) -> list[str]:
+def _caveats(fields: tuple[JudgedField, ...]) -> list[str]:
     """What makes a comparison doubtful without making it wrong."""
     found = []
     for field in fields:

@@ -16,7 +16,7 @@ from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
 # A head for the fields of scans: photons towards them are split more, by electrons of their own.
 SHARE = 0.75  # of the electrons
-ROOM = 1.15  # radius of where they go, in that of the fields' farthest corner
+CORE_RADIUS_FACTOR = 1.15  # radius of where they go, in that of the fields' farthest corner
 WIDE_SPLITTING = 200  # of photons past the fields, which reach the scans through the collimators
 
 
@@ -77,8 +77,8 @@ def for_fields(
     corner = max(max(map(abs, f.jaws[:2])) ** 2 + max(map(abs, f.jaws[2:])) ** 2 for f in fields) ** 0.5
     head = quality.head
     head = replace(head, electrons=min(electrons or head.electrons, head.electrons))
-    if ROOM * corner < head.splitting_radius_cm:
-        core = Core(radius_cm=ROOM * corner, splitting=splitting, share=SHARE)
+    if CORE_RADIUS_FACTOR * corner < head.splitting_radius_cm:
+        core = Core(radius_cm=CORE_RADIUS_FACTOR * corner, splitting=splitting, share=SHARE)
         head = replace(head, splitting=WIDE_SPLITTING, core=core)
     else:
         head = replace(head, splitting=splitting, core=None)

@@ -30,7 +30,7 @@ IN_DEPTH = 1.0  # and a profile's in depth [cm]
 SHALLOW, IN_SHALLOW = 3.0, 0.5  # above this depth, where dose is no straight line, only so far [cm]
 ACROSS_SHARE = 0.2  # of the field's width, which the averaging across does not exceed
 MARGIN = 3.0  # of water beside the outermost point [cm]
-BEYOND = 5.0  # of water below the deepest point, and beside the field [cm]
+MARGIN_BELOW = 5.0  # of water below the deepest point, and beside the field [cm]
 VOXELS = ((5.0, 0.2), (2.0, 0.1), (0.0, 0.05))  # side of the voxels [cm] for fields at least so wide [cm]
 STEP = 0.05  # of the positions at which a curve is told [cm]
 STENCIL = 4  # voxels along the scan, at least
@@ -49,13 +49,13 @@ def tank_for(
     scans: Sequence[Scan], jaws: Sequence[float], ssd_cm: float, sad_cm: float, side: float
 ) -> Phantom:
     """Water tank that holds scans and field, its surface at z = 0, with cubic voxels of `side` [cm]."""
-    deepest = max(float(scan.z.max()) for scan in scans) + BEYOND
+    deepest = max(float(scan.z.max()) for scan in scans) + MARGIN_BELOW
     widths = []
     for axis, (first, second) in (("x", jaws[:2]), ("y", jaws[2:])):
         edge = max(abs(first), abs(second)) * (ssd_cm + deepest) / sad_cm
         outermost = max(float(np.abs(getattr(scan, axis)).max()) for scan in scans)
         # an odd number, so that the axis runs through the middle of voxels
-        widths.append((2 * int(np.ceil(max(edge + BEYOND, outermost + MARGIN) / side)) + 1) * side)
+        widths.append((2 * int(np.ceil(max(edge + MARGIN_BELOW, outermost + MARGIN) / side)) + 1) * side)
     width_x, width_y = widths
     depth = np.ceil(deepest / side - 1e-9) * side
     return water_tank((depth, width_y, width_x), (side, side, side))
@@ -86,13 +86,13 @@ def half_widths(scan: Scan, points: np.ndarray, jaws: Sequence[float], sad_cm: f
     """Half width [cm] of the fit along a scan at `points` (n, 3), z, y, x [cm] in the tank; (n,)."""
     z, y, x = points.T
     if scan.kind == PDD:
-        room = z - BUILD_UP
+        clearance = z - BUILD_UP
     else:
         edges = np.multiply.outer((scan.ssd_cm + z) / sad_cm, jaws)
         along = {CROSSLINE: (x, edges[:, :2]), INLINE: (-y, edges[:, 2:])}
         axes = along.values() if scan.kind == DIAGONAL else (along[scan.kind],)
-        room = np.min([np.abs(edge - at[:, None]).min(axis=1) for at, edge in axes], axis=0) - EDGE
-    return np.clip(SMOOTH_SHARE * room, 0.0, SMOOTH)
+        clearance = np.min([np.abs(edge - at[:, None]).min(axis=1) for at, edge in axes], axis=0) - EDGE
+    return np.clip(SMOOTH_SHARE * clearance, 0.0, SMOOTH)
 
 
 def sampling(

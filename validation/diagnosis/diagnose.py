@@ -36,17 +36,17 @@ from validation.diagnosis.voxels import (
 )
 from validation.limits.profiles import DiagnosisLimit
 
-LEAST_VOXELS, LEAST_BLOCKS = 300, 20  # for a diagnosis at all
+MIN_VOXELS, MIN_BLOCKS = 300, 20  # for a diagnosis at all
 REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a region, for it to be looked at
 TISSUE = 0.98  # of a tissue's gain: a structure that explains as much is named rather
-LEAST_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
-MOST_ADDED = 4
+MIN_GAIN = 0.003  # of chi2, by which an error must better the fit to be added to it
+MAX_ADDED = 4
 PATTERN = 0.2  # displacement from which regions cannot be judged by their tolerance any more [cm]
 
 
 def diagnose(
     plan: Plan,
-    plan_dose: np.ndarray,
+    planned_dose: np.ndarray,
     grid: Grid,
     mc: Dose,
     phantom: Phantom,
@@ -64,10 +64,10 @@ def diagnose(
     Parameters
     ----------
     plan : Plan
-    plan_dose : (nz, ny, nx) array
+    planned_dose : (nz, ny, nx) array
         Of the whole course [Gy].
     grid : Grid
-        Of `plan_dose`.
+        Of `planned_dose`.
     mc : Dose
         On the same grid.
     phantom : Phantom
@@ -80,10 +80,10 @@ def diagnose(
         By beam quality: the record of its calibration, for what is known of the output's own sigma.
     """
     stays = directions(plan)
-    doses = coarse_doses(grid, plan_dose, mc.mean, mc.sigma, mask_by_centre(outline, grid))
+    doses = coarse_doses(grid, planned_dose, mc.mean, mc.sigma, mask_by_centre(outline, grid))
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
     voxels = choose_voxels(doses, patient, stays, mean_energy(plan))
-    if voxels is None or len(voxels.points) < LEAST_VOXELS or voxels.blocks.max() + 1 < LEAST_BLOCKS:
+    if voxels is None or len(voxels.points) < MIN_VOXELS or voxels.blocks.max() + 1 < MIN_BLOCKS:
         return Diagnosis(note="too few voxels with dose below the build-up to tell errors apart")
     by_test = {limit.test: limit for limit in limits}
     regions = _regions(structures, phantom, patient)
@@ -196,7 +196,7 @@ def _select(
 ) -> dict[int, Effect | None]:
     """Add to the fit what the doses show; effects of all others, None where they cannot be told."""
     while True:
-        outside, best, most = {}, None, LEAST_GAIN
+        outside, best, most = {}, None, MIN_GAIN
         for candidate in candidates:
             if candidate in joint.active:
                 continue
@@ -210,7 +210,7 @@ def _select(
             relevant = 100 * abs(effect.value) > tolerance
             if relevant and effect.significance > SIGNIFICANT and candidate.favour * effect.gain > most:
                 best, most = candidate, candidate.favour * effect.gain
-        if best is None or len(joint.active) == MOST_ADDED:
+        if best is None or len(joint.active) == MAX_ADDED:
             return outside
         joint.add(best)
 

@@ -21,7 +21,7 @@ REFERENCE_DEPTH = 10.0  # where a wrong energy leaves the dose right, by calibra
 DEPTH_UNIT = 10.0  # of the slope with depth [g/cm2]
 PROFILE_UNIT, PROFILE_POWER = 5.0, 1.5  # of a change across the field, off the beam axis [cm]
 COUCH_WIDTH = 53.0  # of a couch that is not in the phantom [cm]
-MOST_OBLIQUE = 5.0  # path through such a couch over its thickness, at most
+MAX_OBLIQUE = 5.0  # path through such a couch over its thickness, at most
 FAR = 0.5  # of the longest path through a region: voxels with more lie behind it
 NOT_AIR = 0.01  # [g/cm3]
 TISSUES = {  # by their density [g/cm3]
@@ -128,15 +128,15 @@ def couch_below(
     thickness = np.zeros_like(voxels.shares)
     met = set()
     for k, stay in enumerate(stays):
-        way = voxels.points - stay.source
-        rise = way @ up
+        ray = voxels.points - stay.source
+        rise = ray @ up
         below = surface - stay.source @ up
         if below <= 0.0:
             continue  # the source is above the table top
         reached = below / np.maximum(rise, 1e-6)
-        place = (stay.source + reached[:, None] * way) @ across
+        place = (stay.source + reached[:, None] * ray) @ across
         crosses = (rise > below) & (np.abs(place - middle) <= 0.5 * COUCH_WIDTH)
-        oblique = np.minimum(np.linalg.norm(way, axis=1) / np.maximum(rise, 1e-6), MOST_OBLIQUE)
+        oblique = np.minimum(np.linalg.norm(ray, axis=1) / np.maximum(rise, 1e-6), MAX_OBLIQUE)
         thickness[k] = np.where(crosses, oblique, 0.0)
         if np.count_nonzero(crosses & (voxels.shares[k] > 0.2)):
             met.add(stay.beam)

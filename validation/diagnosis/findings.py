@@ -127,7 +127,7 @@ def of_couch(
     if passing is not None and not passing:
         return _finding("couch", quantity, None, None, limits, "", "", words.NO_BEAM_BELOW)
     if effect is None:
-        return _finding("couch", quantity, None, None, limits, "", "", words.COUCH_ALIKE)
+        return _finding("couch", quantity, None, None, limits, "", "", words.COUCH_LIKE_OUTPUT)
     names = () if passing is None else tuple(plan.beams[k].name or str(plan.beams[k].number) for k in passing)
     value, sigma = -100 * effect.value, 100 * effect.sigma
     return _finding(

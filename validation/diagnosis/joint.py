@@ -14,10 +14,10 @@ from validation.diagnosis.voxels import BLUR, MODEL, Doses, Voxels
 
 SCALE, X, Y, Z, DEPTH, PROFILE = range(6)  # columns that are always fitted
 UNLIKE = 0.002  # of chi2, by which one of them must fit better
-TELLING = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
-SHIFT_ROUNDS, SETTLED = 8, 0.002  # repetitions until displacements change by less [cm]
-MOST_SCALE, FARTHEST = 50.0, 3.0  # factor, displacement [cm] that doses of one plan may differ by
-LEAST_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least
+MIN_DISPLACEMENT = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
+SHIFT_ROUNDS, CONVERGED = 8, 0.002  # repetitions until displacements change by less [cm]
+MAX_SCALE, FARTHEST = 50.0, 3.0  # factor, displacement [cm] that doses of one plan may differ by
+MIN_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least
 SIGNIFICANT = 4.0  # sigmas from 0 for an effect to count
 ALIKE = 0.998  # of a column explained by the others: the two cannot be told apart
 SMOOTH = 0.7  # of the dose before its gradient is taken [voxels]
@@ -107,22 +107,22 @@ class JointFit:
         self._mc = doses.mc[voxels.chosen]
         self._clean = doses.plan[voxels.chosen]
         self.with_depth: bool | None = True
-        self.fit = self._settle()
-        if np.linalg.norm(self.displacement) > TELLING:
-            self._tell_isocentre()
+        self.fit = self._iterate()
+        if np.linalg.norm(self.displacement) > MIN_DISPLACEMENT:
+            self._estimate_isocentre()
 
-    def _tell_isocentre(self) -> None:
+    def _estimate_isocentre(self) -> None:
         """Fit the displacement of an isocentre, and keep it if it fits better."""
         kept = self.scale, self.displacement, self.fit.chi2
         self.with_depth = False
-        self.fit = self._settle()
+        self.fit = self._iterate()
         if abs(self.fit.chi2 / kept[2] - 1.0) < UNLIKE:
             self.with_depth = None
         elif self.fit.chi2 > kept[2]:
             self.with_depth = True
         if self.with_depth is not False:
             self.scale, self.displacement = kept[:2]
-            self.fit = self._settle()
+            self.fit = self._iterate()
 
     def _plan(self) -> np.ndarray:
         """The plan's dose without scale and displacement found so far, on the whole grid."""
@@ -148,7 +148,7 @@ class JointFit:
         always[:, PROFILE] = self._clean * self._profile
         return np.concatenate([always, *(self._clean[:, None] * c.columns for c in self.active)], axis=1)
 
-    def _settle(self) -> Fit:
+    def _iterate(self) -> Fit:
         """Fit; scale and displacement are taken out and fitted again until they stay.
 
         Effects are relative to the plan's dose without its errors: Monte Carlo's without its noise.
@@ -161,11 +161,9 @@ class JointFit:
             self._base = self._columns(planned, slopes)
             self._data = planned - self._mc
             fit = fit_columns(self._data, self._base, 1.0 / (self._noise + model), self._voxels.blocks)
-            self._clean = np.clip(
-                planned - self._base @ fit.values, LEAST_CLEAN * planned, planned / LEAST_CLEAN
-            )
+            self._clean = np.clip(planned - self._base @ fit.values, MIN_CLEAN * planned, planned / MIN_CLEAN)
             step = fit.values[[Z, Y, X]]
-            if np.abs(step).max() < SETTLED and abs(fit.values[SCALE]) < SETTLED:
+            if np.abs(step).max() < CONVERGED and abs(fit.values[SCALE]) < CONVERGED:
                 return fit
             self.displacement = self.displacement + np.clip(step, -0.5, 0.5)
             self.scale *= 1.0 + np.clip(fit.values[SCALE], -0.9, 9.0)
@@ -175,7 +173,7 @@ class JointFit:
     def holds(self) -> bool:
         """Whether scale and displacement are such as doses of one plan may have; a fit to noise has none."""
         near = bool(np.linalg.norm(self.displacement) < FARTHEST)  # False for what is not a number, too
-        return near and 1.0 / MOST_SCALE < self.scale < MOST_SCALE
+        return near and 1.0 / MAX_SCALE < self.scale < MAX_SCALE
 
     @property
     def scatter(self) -> float:
@@ -204,7 +202,7 @@ class JointFit:
     def add(self, candidate: Candidate) -> None:
         """Add a candidate, and fit again."""
         self.active.append(candidate)
-        self.fit = self._settle()
+        self.fit = self._iterate()
 
     def of_active(self, candidate: Candidate) -> Effect:
         """Effect of a candidate that was added."""

@@ -19,13 +19,13 @@ from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import beam_coordinates, ray_integrals
 
 COARSE = 0.25  # voxels are averaged to about this size [cm]
-LEAST_DOSE = 0.1  # of the plan's maximum
+MIN_DOSE = 0.1  # of the plan's maximum
 ABOUT = 4.0  # around it, as far as doses may be displaced [cm]
-LEAST_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
-MOST_VOXELS = 80_000  # that are looked at: of more, every second, third ...
+MIN_DENSITY = 0.2  # in air and lung's gas the two doses need not agree [g/cm3]
+MAX_VOXELS = 80_000  # that are looked at: of more, every second, third ...
 # where the fall of dose with depth is read: in fields so open, from so many voxels that spread so far [g/cm2]
-OPEN, LEAST_SEEN, LEAST_SPREAD = 0.8, 200, 2.0
-LEAST_ATTENUATION = 0.6  # of that of primary photons
+OPEN, MIN_SEEN, MIN_SPREAD = 0.8, 200, 2.0
+MIN_ATTENUATION = 0.6  # of that of primary photons
 BUILD_UP = 2.0  # radiological depth from which voxels are looked at [cm]
 BUNDLE = 1.0  # width of bundles of rays within which residuals may be correlated [cm] ...
 BUNDLES = 5  # ... less where there would not be so many across a field
@@ -71,8 +71,8 @@ def coarse_doses(grid: Grid, plan: np.ndarray, mc: np.ndarray, sigma: np.ndarray
 
 
 def _about_the_dose(plan: np.ndarray, grid: Grid, by: Sequence[int]) -> tuple[Grid, tuple[slice, ...]]:
-    """The part of a grid within `ABOUT` of `LEAST_DOSE`, from the same blocks of voxels as the whole."""
-    high, box = plan >= LEAST_DOSE * plan.max(), []
+    """The part of a grid within `ABOUT` of `MIN_DOSE`, from the same blocks of voxels as the whole."""
+    high, box = plan >= MIN_DOSE * plan.max(), []
     for axis, (n, k, d) in enumerate(zip(grid.shape, by, grid.spacing, strict=True)):
         hit = np.flatnonzero(high.any(axis=tuple(a for a in range(3) if a != axis)))
         margin = int(np.ceil(ABOUT / d))
@@ -186,11 +186,11 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     energy : float
         Nominal beam energy [MV].
     """
-    chosen = doses.inside & (doses.plan >= LEAST_DOSE * doses.plan.max()) & (doses.sigma > 0)
+    chosen = doses.inside & (doses.plan >= MIN_DOSE * doses.plan.max()) & (doses.sigma > 0)
     index = np.argwhere(chosen)
     if not len(index):
         return None
-    every = math.ceil(len(index) / MOST_VOXELS)
+    every = math.ceil(len(index) / MAX_VOXELS)
     index = index[every // 2 :: every]
     chosen = np.zeros_like(chosen)
     chosen[tuple(index.T)] = True
@@ -200,7 +200,7 @@ def choose_voxels(doses: Doses, patient: Patient, stays: Sequence[Direction], en
     shares = primaries(stays, points, depths, attenuation)
     shares /= np.maximum(shares.sum(axis=0), 1e-300)
     density = map_coordinates(patient.density, patient.grid.index(points[:, ::-1]).T, order=1, mode="nearest")
-    kept = (np.einsum("dn,dn->n", shares, depths) >= BUILD_UP) & (density >= LEAST_DENSITY)
+    kept = (np.einsum("dn,dn->n", shares, depths) >= BUILD_UP) & (density >= MIN_DENSITY)
     if not kept.any():
         return None
     chosen[tuple(index[~kept].T)] = False
@@ -257,12 +257,12 @@ def _effective_attenuation(
         np.sum([part * opening_at(d, points) for d, part in zip(stays, parts, strict=True)], axis=0) / total
     )
     seen = (opened > OPEN) & (mean > BUILD_UP) & (dose > 0.0)
-    if np.count_nonzero(seen) < LEAST_SEEN or np.std(mean[seen]) < LEAST_SPREAD:
+    if np.count_nonzero(seen) < MIN_SEEN or np.std(mean[seen]) < MIN_SPREAD:
         return narrow
     # the slope of what the primaries leave over, by Monte Carlo
     rest = np.log(dose[seen] / total[seen])
     slope = np.polyfit(mean[seen], rest, 1, w=np.sqrt(dose[seen]))[0]
-    return float(np.clip(narrow - slope, LEAST_ATTENUATION * narrow, narrow))
+    return float(np.clip(narrow - slope, MIN_ATTENUATION * narrow, narrow))
 
 
 def primaries(

@@ -15,10 +15,10 @@ NO_SHIFT = "both doses lie at the same place"
 NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
 NO_PROFILE = "both doses have the same profile across the fields"
 NO_BEAM_BELOW = "no beam enters through a couch"
-COUCH_ALIKE = "all dose passes the couch alike: its effect cannot be told from that of the output"
+COUCH_LIKE_OUTPUT = "all dose passes the couch alike: its effect cannot be told from that of the output"
 NO_REGIONS = "no structure lies in or before enough of the dose"
 AXES = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))
-LEAST_MM = 0.3  # components of a shift that are told
+MIN_MM = 0.3  # components of a shift that are told
 NEAR = 0.05  # by which a factor may miss a number of fractions
 
 
@@ -74,8 +74,8 @@ def beam(worst: BeamEffect) -> str:
 def no_beam(beams: Sequence[BeamEffect]) -> str:
     """Of beams that agree."""
     unknown = sum(b.percent is None for b in beams)
-    told = f"; {unknown} of {len(beams)} cannot be told apart" if unknown else ""
-    return f"no beam deviates from the others{told}"
+    suffix = f"; {unknown} of {len(beams)} cannot be told apart" if unknown else ""
+    return f"no beam deviates from the others{suffix}"
 
 
 def shift(displacement_mm: np.ndarray, with_depth: bool | None) -> str:
@@ -83,7 +83,7 @@ def shift(displacement_mm: np.ndarray, with_depth: bool | None) -> str:
     parts = [
         f"{abs(d):.1f} mm {names[int(d > 0)]}"
         for d, names in zip(displacement_mm, AXES, strict=True)
-        if abs(d) >= LEAST_MM
+        if abs(d) >= MIN_MM
     ]
     cause = {
         True: "the position of the dose grid, for the depth doses lie elsewhere, too",
@@ -95,19 +95,19 @@ def shift(displacement_mm: np.ndarray, with_depth: bool | None) -> str:
 
 def depth(percent: float) -> str:
     """Of a dose that falls otherwise with depth [% per 10 cm]."""
-    way, energy = ("less", "higher") if percent > 0 else ("more", "lower")
+    amount, energy = ("less", "higher") if percent > 0 else ("more", "lower")
     return (
-        f"the plan's dose falls {way} steeply with depth than Monte Carlo's: "
+        f"the plan's dose falls {amount} steeply with depth than Monte Carlo's: "
         f"probably another beam energy or fluence mode, of {energy} mean energy"
     )
 
 
 def profile(percent: float) -> str:
     """Of a dose that falls otherwise towards the edges of the fields [% at 5 cm off the axis]."""
-    way, mode = ("less", "with") if percent > 0 else ("more", "without")
+    amount, mode = ("less", "with") if percent > 0 else ("more", "without")
     return (
-        f"the plan's dose falls {way} than Monte Carlo's towards the edges of the fields: probably another "
-        f"fluence mode or energy, as {mode} a flattening filter"
+        f"the plan's dose falls {amount} than Monte Carlo's towards the edges of the fields: probably "
+        f"another fluence mode or energy, as {mode} a flattening filter"
     )
 
 
@@ -146,7 +146,7 @@ def stated(roi: ROI, override: Mapping | None) -> str:
     return ", ".join(parts)
 
 
-def density(worst: RegionEffect, told: str, also: Sequence[str], water: bool) -> str:
+def density(worst: RegionEffect, suffix: str, also: Sequence[str], water: bool) -> str:
     """Of a region whose density differs; `water`: all tissues found look as if they were water."""
     before, after = worst.mean_density, max(0.0, worst.mean_density + worst.density_change)
     parts = [f"{worst.inside_percent:+.1f} % inside"] * bool(worst.inside_sigma_percent)
@@ -155,7 +155,7 @@ def density(worst: RegionEffect, told: str, also: Sequence[str], water: bool) ->
         f"{worst.region}: the plan's dose deviates by {' and '.join(parts)} it, as if its density were "
         f"{after:.2f} instead of {before:.2f} g/cm3: probably a density override or another CT calibration"
     )
-    text += f"; {told}" if told else ""
+    text += f"; {suffix}" if suffix else ""
     text += f"; likewise {', '.join(also)}" if also else ""
     return f"{text}: the whole patient may have been taken as water" if water and also else text
 

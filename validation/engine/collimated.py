@@ -24,7 +24,7 @@ from mc.transport.history import Cuts
 from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS
 from phantoms.phantom import Phantom
 
-ROOM = 2  # rows of result for each particle sent; few send out more than one
+CAPACITY = 2  # rows of result for each particle sent; few send out more than one
 
 
 @njit(_nrt=True)
@@ -76,8 +76,8 @@ def collimated(
     electrons : True or None
         Whether electrons that are set free in the solids are followed.
     """
-    room = ROOM * len(particles) + 100
-    result, history = np.empty((room, OUT_COLUMNS)), np.empty(room, np.int64)
+    capacity = CAPACITY * len(particles) + 100
+    result, history = np.empty((capacity, OUT_COLUMNS)), np.empty(capacity, np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     n = send(
         particles, starts, collimator, jaws, leaves, tables, cuts, electrons,
@@ -119,8 +119,8 @@ def fan(
 
 def at_plane(rows: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
     """Where particles meet a plane across the beam, X_b and Y_b [cm]."""
-    way = (z - rows[:, 4]) / rows[:, 7]
-    return rows[:, 2] + way * rows[:, 5], -(rows[:, 3] + way * rows[:, 6])
+    distance = (z - rows[:, 4]) / rows[:, 7]
+    return rows[:, 2] + distance * rows[:, 5], -(rows[:, 3] + distance * rows[:, 6])
 
 
 def tank_dose(

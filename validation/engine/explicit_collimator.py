@@ -252,11 +252,11 @@ def _track_photon(energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, st
     bottom = geo.lower[geo.kind.size - 1]
     while True:
         a, rng = uniform(rng)
-        way = -math.log(a) / majorant
-        if z + way * w >= bottom:
-            way = (bottom - z) / w
-            return True, x + way * u, y + way * v, bottom, depth, rng
-        x, y, z = x + way * u, y + way * v, z + way * w
+        path = -math.log(a) / majorant
+        if z + path * w >= bottom:
+            path = (bottom - z) / w
+            return True, x + path * u, y + path * v, bottom, depth, rng
+        x, y, z = x + path * u, y + path * v, z + path * w
         k = region(geo, x, y, z)
         if k == OUTSIDE:
             return False, x, y, z, depth, rng
@@ -318,8 +318,8 @@ def explicit(
     particles: np.ndarray, starts: np.ndarray, solids: Solids, tables, cuts, seed: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Particles (m, 9) that emerge, and the histories they belong to; see `transport`."""
-    room = 4 * len(particles) + 1000
-    result, history = np.empty((room, 9)), np.empty(room, np.int64)
+    capacity = 4 * len(particles) + 1000
+    result, history = np.empty((capacity, 9)), np.empty(capacity, np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     n = transport(
         particles,

@@ -23,7 +23,7 @@ from mc.config import Physics
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
 from mc.machine.machine import ABOVE, BELOW, SHIPPED, Machine, PhaseSpaceFile, read_machine
 from mc.run.batch import PlacedBeam, group_count
-from mc.run.batch_statistics import REPEATS, Spread
+from mc.run.batch_statistics import REPEATS, BatchStatistics
 from mc.run.interrupt import INTERRUPTED
 from mc.run.simulate import Progress, StopRule, simulate
 from mc.tables import build_tables
@@ -41,7 +41,7 @@ from validation.engine.verdict import Check, Options, Verdict
 PER_ELECTRON_LIMIT, ENERGY_LIMIT, CURVE_LIMIT = 3.0, 1.0, 1.0  # [%, %, % of Dmax]
 SPLITTING = 200  # with which the recorded figures were made
 CUT = 0.05  # photons below are not counted: heads are simulated down to there [MeV]
-RIM = 0.5  # of the field, which is left out where photons and dose of the field are meant [cm]
+EDGE = 0.5  # of the field, which is left out where photons and dose of the field are meant [cm]
 MEAN_FROM = 1.5  # depth from which the dose of the field is averaged [cm]
 
 
@@ -124,7 +124,7 @@ def _photons(
         tables, cuts = build_tables(materials, physics), Cuts(physics.electron_cut, physics.photon_cut)
         rows, history = collimated(rows, starts, collimator, jaws, np.zeros(0), tables, cuts)
     x, y = at_plane(rows, machine.sad_cm)
-    counted = (rows[:, 0] == PHOTON) & (rows[:, 1] > CUT) & (np.maximum(np.abs(x), np.abs(y)) < half - RIM)
+    counted = (rows[:, 0] == PHOTON) & (rows[:, 1] > CUT) & (np.maximum(np.abs(x), np.abs(y)) < half - EDGE)
     weight = rows[:, 8] * counted
     sums = np.stack([np.bincount(history, values, len(starts)) for values in (weight, weight * rows[:, 1])])
     electrons = space.header.orig_histories
@@ -173,10 +173,10 @@ def _dose(
     """Dose of a beam in a tank; `passes` over its file, each of them twice."""
     grid, none = phantom.grid, np.zeros(phantom.grid.shape)
     z, y, x = (grid.centres(axis) for axis in range(3))
-    inner = [np.abs(c) < half - RIM for c in (y, x)]
+    inner = [np.abs(c) < half - EDGE for c in (y, x)]
     field = np.ix_(z > MEAN_FROM, *inner)
     groups = group_count([beam])
-    spreads: list[Spread] = []
+    stats: list[BatchStatistics] = []
 
     def values(dose: np.ndarray) -> list[np.ndarray]:
         curves = averaged_curves(dose, none, grid)
@@ -184,9 +184,9 @@ def _dose(
 
     def keep(batch: np.ndarray) -> bool:
         found = values(batch)
-        if not spreads:
-            spreads.extend(Spread(len(part), groups) for part in found)
-        for spread, part in zip(spreads, found, strict=True):
+        if not stats:
+            stats.extend(BatchStatistics(len(part), groups) for part in found)
+        for spread, part in zip(stats, found, strict=True):
             spread.add(part)
         return False
 
@@ -201,13 +201,13 @@ def _dose(
     )
     if done.quality["stopped_by"] == INTERRUPTED:
         raise KeyboardInterrupt
-    sigmas = [np.sqrt(sum(np.maximum(part, 0.0) for part in spread.variances())) for spread in spreads]
+    sigmas = [np.sqrt(sum(np.maximum(part, 0.0) for part in spread.variances())) for spread in stats]
     lines = averaged_curves(none, none, grid)
     curves = [
         Curve(line.name, line.position, spread.mean(), sigma)
-        for line, spread, sigma in zip(lines, spreads[1:], sigmas[1:], strict=True)
+        for line, spread, sigma in zip(lines, stats[1:], sigmas[1:], strict=True)
     ]
-    return TankDose(float(spreads[0].mean()[0]), float(sigmas[0][0]), curves)
+    return TankDose(float(stats[0].mean()[0]), float(sigmas[0][0]), curves)
 
 
 def _pairs(ours: TankDose, reference: TankDose) -> list[tuple[Curve, Curve]]:

@@ -80,13 +80,13 @@ def run(case: Case, options: Options) -> Verdict:
         sent, starts, collimator, field, np.zeros(0), tables, Cuts(physics.electron_cut, physics.photon_cut)
     )
     given, given_starts, _ = read_rows(below)
-    ways = [(ours, history), (given, same_histories(sent, starts, given, given_starts))]
-    near = [np.hypot(*at_plane(rows, machine.sad_cm)) < radius for rows, _ in ways]
-    ways = [(rows[kept], of[kept]) for (rows, of), kept in zip(ways, near, strict=True)]
-    checks = fluence_checks(*(Crossings.of(*way, machine.sad_cm) for way in ways), half)
+    streams = [(ours, history), (given, same_histories(sent, starts, given, given_starts))]
+    near = [np.hypot(*at_plane(rows, machine.sad_cm)) < radius for rows, _ in streams]
+    streams = [(rows[kept], of[kept]) for (rows, of), kept in zip(streams, near, strict=True)]
+    checks = fluence_checks(*(Crossings.of(*photons, machine.sad_cm) for photons in streams), half)
     runs = []
     with tempfile.TemporaryDirectory() as folder:
-        for rows, of in ways:
+        for rows, of in streams:
             runs.append(
                 tank_dose(
                     phantom, rows, of, space.header.orig_histories, ssd, physics, Path(folder),
@@ -138,17 +138,21 @@ def fluence_checks(ours: Crossings, given: Crossings, half: float) -> list[Check
 
     def differ(region, power: int) -> tuple[float, float, float]:
         """Ours less given, its sigma, and the given, of the photons for which `region` holds."""
-        mine, other = (way.sums(region(way), power, histories) for way in (ours, given))
-        return float((mine - other).sum()), float(np.sqrt(((mine - other) ** 2).sum())), float(other.sum())
+        first, second = (photons.sums(region(photons), power, histories) for photons in (ours, given))
+        return (
+            float((first - second).sum()),
+            float(np.sqrt(((first - second) ** 2).sum())),
+            float(second.sum()),
+        )
 
-    def off_axis(way: Crossings) -> np.ndarray:
-        return np.maximum(np.abs(way.x), np.abs(way.y))
+    def off_axis(photons: Crossings) -> np.ndarray:
+        return np.maximum(np.abs(photons.x), np.abs(photons.y))
 
-    def inside(way: Crossings) -> np.ndarray:
-        return off_axis(way) < half - EDGE
+    def inside(photons: Crossings) -> np.ndarray:
+        return off_axis(photons) < half - EDGE
 
-    def leaks(way: Crossings) -> np.ndarray:
-        return (off_axis(way) > half + EDGE) & (np.hypot(way.x, way.y) < LEAKAGE_RADIUS)
+    def leaks(photons: Crossings) -> np.ndarray:
+        return (off_axis(photons) > half + EDGE) & (np.hypot(photons.x, photons.y) < LEAKAGE_RADIUS)
 
     checks, means = [], []
     for region, name, limit in ((inside, "field", FIELD_LIMIT), (leaks, "leakage", LEAKAGE_LIMIT)):
@@ -163,9 +167,9 @@ def fluence_checks(ours: Crossings, given: Crossings, half: float) -> list[Check
         found = []
         for low in edges[:-1]:
 
-            def strip(way: Crossings, low: float = low, axis: str = axis) -> np.ndarray:
-                place = getattr(way, axis)
-                return inside(way) & (place >= low) & (place < low + BIN)
+            def strip(photons: Crossings, low: float = low, axis: str = axis) -> np.ndarray:
+                place = getattr(photons, axis)
+                return inside(photons) & (place >= low) & (place < low + BIN)
 
             off, sigma, total = differ(strip, 1)
             found.append((100 * off / total, max(100 * sigma / total, 1e-3)))
@@ -174,11 +178,11 @@ def fluence_checks(ours: Crossings, given: Crossings, half: float) -> list[Check
         checks.append(Check(f"profile along {axis}, worst bin", off, FIELD_LIMIT, sigma, "%", allowance))
         for sign, side in ((-1.0, "lower"), (1.0, "upper")):
 
-            def rim(way: Crossings, sign: float = sign, axis: str = axis) -> np.ndarray:
-                along, across = (way.x, way.y) if axis == "x" else (way.y, way.x)
+            def edge_strip(photons: Crossings, sign: float = sign, axis: str = axis) -> np.ndarray:
+                along, across = (photons.x, photons.y) if axis == "x" else (photons.y, photons.x)
                 return (np.abs(sign * along - half) < EDGE) & (np.abs(across) < half - EDGE)
 
-            off, sigma, total = differ(rim, 1)
+            off, sigma, total = differ(edge_strip, 1)
             # half of the rim is open: a shift by d changes it by d / EDGE
             shift, error = EDGE * off / total, EDGE * sigma / total
             checks.append(Check(f"edge, {side} {axis}", 10 * shift, 10 * EDGE_LIMIT, 10 * error, "mm"))

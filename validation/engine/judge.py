@@ -178,8 +178,8 @@ def _shifts(pair: Pair, region: np.ndarray, draws: int) -> tuple[SystematicDiffe
         )  # fmt: skip
 
     z, y, x = np.nonzero(region)
-    piece = (z * pair.grid.spacing[0] // COLUMN).astype(int)
-    _, block = np.unique(np.stack([piece, y, x]), axis=1, return_inverse=True)
+    segment = (z * pair.grid.spacing[0] // COLUMN).astype(int)
+    _, block = np.unique(np.stack([segment, y, x]), axis=1, return_inverse=True)
     order = np.argsort(block, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
     random = np.random.default_rng(1)

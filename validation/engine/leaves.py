@@ -121,12 +121,12 @@ class Bench:
             photons, starts = self.photons(each, k + 1)
             solids = place_solids(parts, self.materials, sad, FIELD, leaves)
             ours = collimated(photons, starts, self.collimator, FIELD, leaves, self.tables, CUTS)
-            for way, (found, history) in enumerate(
+            for method, (found, history) in enumerate(
                 (ours, explicit(photons, starts, solids, self.tables, CUTS))
             ):
                 photon = found[:, 0] == PHOTON
-                rows[way].append(found[photon])
-                of[way].append(history[photon] + k * each)
+                rows[method].append(found[photon])
+                of[method].append(history[photon] + k * each)
         count = np.array([len(np.concatenate(part)) for part in rows])
         found, history = np.concatenate(rows[0] + rows[1]), np.concatenate(of[0] + of[1])
         score = found[:, 1] * found[:, 8] / (each * len(positions))

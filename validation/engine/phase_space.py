@@ -12,7 +12,7 @@ from mc.compute.beam_dose import Account
 from mc.config import Physics
 from mc.plan.delivery import fixed
 from mc.run.batch import PlacedBeam, group_count
-from mc.run.batch_statistics import REPEATS, Spread
+from mc.run.batch_statistics import REPEATS, BatchStatistics
 from mc.run.simulate import Progress, StopRule, simulate
 from mc.source.phase_space import open_phase_space
 from phantoms.phantom import Phantom
@@ -73,13 +73,13 @@ def phase_space_dose(
     per_round = REPEATS * beam.images * space.header.orig_histories
     key = store_key(phantom, physics, f"{source.path.name} {len(space)} {mirror} {source.ssd}")
     store = Store(options, name, key)
-    spread, account, cpu, wall = Spread(phantom.density.size, groups), Account(), 0.0, 0.0
+    stats, account, cpu, wall = BatchStatistics(phantom.density.size, groups), Account(), 0.0, 0.0
     if (held := store.load()) is not None:
         account = Account(**{name: held.pop(name) for name in asdict(account)})
         cpu, wall = held.pop("cpu_seconds"), held.pop("wall_seconds")
-        vars(spread).update(held)  # as it was saved
+        vars(stats).update(held)  # as it was saved
     progress = Progress()
-    done = spread.batches // (REPEATS * groups)
+    done = stats.batches // (REPEATS * groups)
     while done < rounds:
         started, batches = time.monotonic(), []
 
@@ -106,20 +106,20 @@ def phase_space_dose(
         if result.quality["stopped_by"] == "interrupted":
             raise KeyboardInterrupt  # the rounds before this one are kept
         for batch in batches:
-            spread.add(batch)
+            stats.add(batch)
         quality = result.quality
         account.emitted += 1.0  # every round emits the same energy
         account.missing += 1.0 - quality["energy_balance"]
         account.lost += quality["lost_particles"]
         account.overflows += quality["stack_overflows"]
         cpu, wall, done = cpu + quality["cpu_seconds"], wall + time.monotonic() - started, done + 1
-        store.save(vars(spread) | asdict(account) | {"cpu_seconds": cpu, "wall_seconds": wall})
+        store.save(vars(stats) | asdict(account) | {"cpu_seconds": cpu, "wall_seconds": wall})
     shape = phantom.grid.shape
-    transport, _ = spread.variances()
+    transport, _ = stats.variances()
     return Simulated(
-        spread.mean().reshape(shape),
+        stats.mean().reshape(shape),
         np.sqrt(transport).reshape(shape),
-        spread.batches / REPEATS,
+        stats.batches / REPEATS,
         account_checks(account.balance, account.lost + account.overflows),
         done * per_round,
         cpu,

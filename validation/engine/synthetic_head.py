@@ -26,15 +26,15 @@ class Head:
         Original histories of a file.
     recorded : float
         Share of them that leaves a bunch; their number in a file is random.
-    most : int
-        Particles of a bunch: 1 to `most`, all numbers equally likely.
+    max_particles : int
+        Particles of a bunch: 1 to `max_particles`, all numbers equally likely.
     half_field, spread : float
         Half side of the square of the bunches' centres, and one sigma of a bunch [cm].
     """
 
     histories: int
     recorded: float
-    most: int
+    max_particles: int
     half_field: float
     spread: float
 
@@ -65,7 +65,7 @@ def write_head(folder: Path, head: Head, number: int, seed: int = 1) -> PhaseSpa
     """File `number` of a head: the files are independent of each other, disjoint parts of one long run."""
     random = np.random.default_rng((seed, number))
     bunches = max(1, random.binomial(head.histories, head.recorded))
-    bunch = np.repeat(np.arange(bunches), random.integers(1, head.most + 1, bunches))
+    bunch = np.repeat(np.arange(bunches), random.integers(1, head.max_particles + 1, bunches))
     n = bunch.size
     centre = random.uniform(-head.half_field, head.half_field, (2, bunches))
     top = random.uniform(*TOP_ENERGY, bunches)

@@ -21,7 +21,7 @@ from validation.film.regions import pixel_noise
 from validation.film.scan import CHANNELS, Scan, read_scans
 
 MIDDLE_MM = 15.0  # from the scanner's middle within which films give the curves
-LEAST_SPREAD, MOST_SPREAD = 0.003, 0.05  # of the disturbance
+MIN_SPREAD, MAX_SPREAD = 0.003, 0.05  # of the disturbance
 ASIDE_MM = 50.0  # from the scanner's middle, where the lateral response begins to matter
 COARSE_MISFIT = 0.01  # a curve that misses the films by more is warned of
 
@@ -188,7 +188,7 @@ def _disturbance(
     values = np.concatenate(found) if found else np.ones(1)
     if values.size < 10:
         return 0.01
-    return float(np.clip(1.4826 * np.median(np.abs(values - 1.0)), LEAST_SPREAD, MOST_SPREAD))
+    return float(np.clip(1.4826 * np.median(np.abs(values - 1.0)), MIN_SPREAD, MAX_SPREAD))
 
 
 def _made(scans: Sequence[Scan]) -> dict[str, str]:

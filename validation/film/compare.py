@@ -19,7 +19,7 @@ from validation.metrics.numbers import plain
 
 PASS, FAIL, NOT_JUDGED = "pass", "fail", "not judged"
 THICK_CM = 100.0  # of the two layers that stand for a plane: gamma never leaves it
-MOST_MISSING = 0.02  # share of the region that gamma looks at without a dose on the film
+MAX_MISSING = 0.02  # share of the region that gamma looks at without a dose on the film
 HIGH = 0.8  # share of the maximum above which dose is high
 SMOOTH_MM = 2.0  # within which the plane's dose is averaged to find where the profiles cross
 FILM, PLANE = "film", "plane"
@@ -247,7 +247,7 @@ def compare_film(
     if outside > 0.0:
         warnings.append(f"{100.0 * outside:.2g} % of the film lies outside the plane and is not compared")
     status = PASS if gammas[0].passing_rate() >= tolerance else FAIL
-    if status == PASS and missing > MOST_MISSING:
+    if status == PASS and missing > MAX_MISSING:
         status = NOT_JUDGED
         warnings.append(
             f"the film has no dose in {100.0 * missing:.0f} % of the region above the threshold, "

@@ -149,7 +149,7 @@ def fit_curve(dose: Sequence[float], response: Sequence[float], sigma: Sequence[
     if "rational" not in curves:
         raise InputError("film calibration", "no curve that falls with dose fits the films' responses")
     errors = {
-        family: foretelling_error(family, dose, response, weight, curve) for family, curve in curves.items()
+        family: prediction_error(family, dose, response, weight, curve) for family, curve in curves.items()
     }
     limit = max(BETTER * min(errors.values()), FINE_PERCENT)
     family = next(family for family in FAMILIES if family in curves and errors[family] <= limit)
@@ -159,11 +159,11 @@ def fit_curve(dose: Sequence[float], response: Sequence[float], sigma: Sequence[
     bent = _with_spline(chosen, dose, response)
     if not bent.falls():
         return chosen
-    error = foretelling_error(family, dose, response, weight, bent)
+    error = prediction_error(family, dose, response, weight, bent)
     return bent if FAR_BETTER * error <= errors[family] else chosen
 
 
-def foretelling_error(
+def prediction_error(
     family: str, dose: np.ndarray, response: np.ndarray, weight: np.ndarray, curve: Curve
 ) -> float:
     """Root mean square error of dose with which a fit to the other films foretells a film [%].

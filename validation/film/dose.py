@@ -17,7 +17,7 @@ from validation.film.scan import CHANNELS, Scan
 TRIPLE = "triple"
 METHODS = (TRIPLE, *CHANNELS)
 STRAY_CHI2 = 18.0  # noise exceeds it in one pixel of ten million: a pen mark, dust
-MOST_STRAY = 0.02  # if more pixels are, it is the calibration that does not fit
+MAX_STRAY = 0.02  # if more pixels are, it is the calibration that does not fit
 AROUND = 5  # pixels a side over which the channels' disagreement is averaged
 WIDTH_MM = 2.0  # widths of scans may differ by this much and still count as one setting
 STRIP_MARGIN_MM = 2.0
@@ -173,7 +173,7 @@ def film_dose(
     stray = film & ~uncovered & ((found.chi2 > STRAY_CHI2) | found.below) & ~found.above
     saturated = film & ~uncovered & found.above
     share = np.count_nonzero(stray) / max(np.count_nonzero(film), 1)
-    if share > MOST_STRAY:
+    if share > MAX_STRAY:
         warnings.append(
             f"the channels disagree in {100 * share:.0f} % of the film far beyond their noise: film of "
             "another lot, another scanner or setting, or a wrong calibration"
@@ -186,7 +186,7 @@ def film_dose(
             "no pixel of the film has a dose in the calibrated range",
             "is it the film of this calibration?",
         )
-    _tell_left_out(warnings, calibration, film, saturated, uncovered, stray)
+    _report_excluded(warnings, calibration, film, saturated, uncovered, stray)
     dose = np.where(known, found.dose, np.nan)
     disagreement = _disagreement(found, known)
     y, x = scan.centres_mm(0)[rows], scan.centres_mm(1)[columns]
@@ -275,7 +275,7 @@ def _rescaling(
     return Rescaling(tuple(strips), offset, slope)
 
 
-def _tell_left_out(
+def _report_excluded(
     warnings: list[str],
     calibration: Calibration,
     film: np.ndarray,

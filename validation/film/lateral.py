@@ -100,14 +100,14 @@ def fit_lateral(
         )
     nodes = STEP_MM * np.array(held)
     chosen = np.isin(cell, held)
-    hats = np.array([np.interp(position_mm[chosen], nodes, unit) for unit in np.eye(len(held))]).T
+    hat_functions = np.array([np.interp(position_mm[chosen], nodes, unit) for unit in np.eye(len(held))]).T
     coefficients = np.zeros((3, len(held), 3))
     for channel in range(3):
         x, target = measured[chosen, channel], middle[chosen, channel]
         # orthogonal about the mean response, so that a little damping acts on the terms and not on their sum
         mean = x.mean()
         powers = np.array([np.ones_like(x), x - mean, (x - mean) ** 2][:terms]).T
-        matrix = (hats[:, :, None] * powers[:, None, :]).reshape(x.size, -1) / x[:, None]
+        matrix = (hat_functions[:, :, None] * powers[:, None, :]).reshape(x.size, -1) / x[:, None]
         damping = 1e-6 * np.sqrt((matrix**2).sum(axis=0).max()) * np.eye(matrix.shape[1])
         found, *_ = np.linalg.lstsq(
             np.vstack([matrix, damping]), np.r_[(target - x) / x, np.zeros(matrix.shape[1])], rcond=None

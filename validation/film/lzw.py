@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 CLEAR, END, FIRST = 256, 257, 258
-MOST = 4096  # codes of 12 bits
+MAX_CODES = 4096  # codes of 12 bits
 
 
 @njit(cache=True)
@@ -28,8 +28,8 @@ def decode_lzw(data: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """
     decoded = np.zeros(size, np.uint8)
     # a string is where it was first written: its end in `decoded` and its length
-    last = np.zeros(MOST, np.int64)
-    length = np.ones(MOST, np.int64)
+    last = np.zeros(MAX_CODES, np.int64)
+    length = np.ones(MAX_CODES, np.int64)
     known, bits = FIRST, 9
     count, previous_start, previous_length = 0, 0, 0
     buffer, held, place = 0, 0, 0
@@ -68,7 +68,7 @@ def decode_lzw(data: np.ndarray, size: int) -> tuple[np.ndarray, int]:
         else:
             return decoded, -1
         if previous_length > 0:
-            if known == MOST:
+            if known == MAX_CODES:
                 return decoded, -1
             # previous string and the first byte after it: they stand beside each other already
             last[known], length[known] = previous_start, previous_length + 1

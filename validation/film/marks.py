@@ -11,7 +11,7 @@ from phantoms.errors import InputError
 from validation.film.placement import Placement
 from validation.film.scan import Scan
 
-MOST_RESIDUAL_MM = 2.0  # more than this is a mistake
+MAX_RESIDUAL_MM = 2.0  # more than this is a mistake
 STEPS = 50
 DISTINCT = 6.0  # times the scatter around it by which a mark differs from the film
 
@@ -128,7 +128,7 @@ def place_by_marks(
             break
     excess = np.count_nonzero(known) - 3
     rms = float(np.sqrt(np.mean(np.square(residual[known]))))
-    if rms > MOST_RESIDUAL_MM:
+    if rms > MAX_RESIDUAL_MM:
         raise InputError(
             "--mark",
             f"the marks miss each other by {rms:.1f} mm (rms)",

@@ -12,7 +12,7 @@ from validation.film.scan import Scan
 
 LEVELS = 256  # of the histogram in which bed and film are told apart
 RARE = 1e-3  # share of the pixels below which a level is empty: edges of films
-LEAST_GAP = 0.06  # between the response of the bed and of films
+MIN_GAP = 0.06  # between the response of the bed and of films
 BED = 0.75  # the empty bed is at least this bright
 OPAQUE = 0.02  # nothing, or a frame, is darker than this in blue; film of any dose is brighter
 SMALLEST_MM = 4.0  # films less wide than this are dust
@@ -115,7 +115,7 @@ def _bed_border(red: np.ndarray) -> float | None:
     """Middle of the widest gap between the responses of films and of the bed."""
     counts, edges = np.histogram(red, bins=LEVELS, range=(0.0, 1.0 + 1e-9))
     held = np.flatnonzero(counts > RARE * red.size)
-    best, border = LEAST_GAP, None
+    best, border = MIN_GAP, None
     for low, high in pairwise(held):
         gap = edges[high] - edges[low + 1]
         if edges[high] >= BED and gap > best:

@@ -20,7 +20,7 @@ from validation.film.dose import FilmDose
 from validation.film.placement import TURNS, Placement, Registration
 from validation.film.plane import Plane
 
-MOST_ANGLE_DEG = 5.0  # that the film may be turned besides quarter turns
+MAX_ANGLE_DEG = 5.0  # that the film may be turned besides quarter turns
 ANGLE_STEP_DEG = 1.0
 STRAIGHT_DEG = (
     2.0  # one sigma of how films lie, which decides only where the dose does not, as of round fields
@@ -29,7 +29,7 @@ STRAIGHTER = 2e-4  # correlation that a degree must gain
 COARSE_MM = 1.0  # spacing of the coarse search, at least
 COARSE_POINTS = 160  # a side, at most
 OVERLAP = 0.5  # of the largest possible: shifts with less are not looked at
-MOST_PIXELS = 120_000  # in the least squares
+MAX_PIXELS = 120_000  # in the least squares
 STEPS = 60
 HUBER = 2.0  # sigmas
 FLOOR = 0.01  # of the largest dose, by which doses may differ anyway
@@ -41,7 +41,7 @@ BETTER = 0.6  # of what a correlation lacks to 1: another orientation that lacks
 
 
 def register(
-    film: FilmDose, plane: Plane, start: Placement, most_angle_deg: float = MOST_ANGLE_DEG
+    film: FilmDose, plane: Plane, start: Placement, max_angle_deg: float = MAX_ANGLE_DEG
 ) -> Registration:
     """Find where the film lies, turned and mirrored as `start` says.
 
@@ -50,7 +50,7 @@ def register(
     InputError
         If film and plane have nothing in common to go by.
     """
-    angles = np.arange(-most_angle_deg, most_angle_deg + 1e-9, ANGLE_STEP_DEG)
+    angles = np.arange(-max_angle_deg, max_angle_deg + 1e-9, ANGLE_STEP_DEG)
     coarse, _ = coarse_search(film, plane, start, angles)
     warnings = []
     other = _other_orientation(film, plane, start)
@@ -145,7 +145,7 @@ def coarse_search(
 def refine(film: FilmDose, plane: Plane, start: Placement) -> tuple[Placement, float, np.ndarray]:
     """Least squares from a placement close by: placement, factor of the plane, sigmas of (u, v, angle)."""
     rows, columns = np.nonzero(film.known)
-    stride = max(1, rows.size // MOST_PIXELS)
+    stride = max(1, rows.size // MAX_PIXELS)
     rows, columns = rows[::stride], columns[::stride]
     x, y, dose = film.x_mm[columns], film.y_mm[rows], film.dose[rows, columns]
     sigma = np.hypot(film.sigma[rows, columns], FLOOR * plane.dose.max())

@@ -14,7 +14,7 @@ from validation.film.tiff import Picture, read_tiff
 
 CHANNELS = ("red", "green", "blue")
 FULL = 65535.0  # pixel value of a response of 1
-LEAST_PITCH_MM = 0.3  # finer scans are averaged to pixels not smaller than this, which are less noisy
+MIN_PITCH_MM = 0.3  # finer scans are averaged to pixels not smaller than this, which are less noisy
 PITCH_RANGE_MM = (0.01, 2.0)  # 2540 to 12.7 dpi
 ALIKE = 0.02  # most by which scans of one film may differ in their medians
 
@@ -137,7 +137,7 @@ def read_scans(paths: Sequence[str | PathLike], dpi: float | None = None) -> Sca
             f"differ by {100 * spread.max():.1f} % in the median: these are not scans of the same film",
         )
     response = total / (len(paths) * FULL)
-    factor = tuple(max(1, int(np.ceil(LEAST_PITCH_MM / p - 1e-6))) for p in first[1])
+    factor = tuple(max(1, int(np.ceil(MIN_PITCH_MM / p - 1e-6))) for p in first[1])
     return Scan(
         tuple(Path(path) for path in paths),
         _averaged(response, factor),

@@ -24,7 +24,7 @@ COMPRESSIONS = {2: "CCITT", 3: "CCITT", 4: "CCITT", 6: "JPEG", 7: "JPEG", 32773:
 GREY, RGB = (0, 1), 2  # PhotometricInterpretation
 TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 16: "Q"}  # of a field: formats of struct
 ONE_SIDE = 60_000  # more pixels a side than a scanner has
-MOST_BYTES = 4_000_000_000
+MAX_BYTES = 4_000_000_000
 
 (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, ORIENTATION, SAMPLES, ROWS, COUNTS, X_RESOLUTION,
  Y_RESOLUTION, PLANAR, UNIT, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FORMAT) = (
@@ -128,7 +128,7 @@ def _pixels(data: bytes, tags: Tags, order: str, path: Path) -> np.ndarray:
         raise InputError(
             path, f"has Orientation {_one(tags, ORIENTATION)}, not 1", "save it with row 1 at the top"
         )
-    if samples * width * height * 2 > MOST_BYTES:
+    if samples * width * height * 2 > MAX_BYTES:
         raise InputError(path, f"has {width} x {height} pixels, too many", "scan with fewer dpi")
     planes = samples if _one(tags, PLANAR, 1) == 2 else 1
     inner = samples // planes

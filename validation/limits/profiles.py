@@ -25,7 +25,7 @@ _SYNONYMS = files("validation") / "data" / "synonyms.toml"
 _DIAGNOSIS = files("validation") / "data" / "diagnosis.toml"
 # Kinds of planning-system errors a profile may limit; validation.diagnosis tells what they are.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
-MOST_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
+MAX_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
 TARGET = "target"  # in place of an organ: the plan's targets
 
 
@@ -227,12 +227,12 @@ def _read_profile(table: Table) -> Profile:
     own = _read_organs(table)
     names = list(dict.fromkeys([organ.name for organ in (*own, *synonyms())]))
     differences = tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference"))
-    constraints = _borrowed(table) + tuple(
+    constraints = _referenced(table) + tuple(
         _read_constraint(entry, names) for entry in _optional_tables(table, "constraint")
     )
-    spoken_of = {limit.organ for limit in constraints} | {limit.structures for limit in differences}
+    mentioned = {limit.organ for limit in constraints} | {limit.structures for limit in differences}
     described = {organ.name for organ in own}
-    organs = own + tuple(o for o in synonyms() if o.name in spoken_of and o.name not in described)
+    organs = own + tuple(o for o in synonyms() if o.name in mentioned and o.name not in described)
     profile = Profile(
         name=table.path.stem,
         title=table.text("title"),
@@ -276,7 +276,7 @@ def _read_diagnosis(entry: Table) -> DiagnosisLimit:
     return limit
 
 
-def _borrowed(table: Table) -> tuple[Constraint, ...]:
+def _referenced(table: Table) -> tuple[Constraint, ...]:
     """Constraints of the shipped profiles that this one names."""
     if "constraints_from" not in table:
         return ()
@@ -379,7 +379,7 @@ def _margins(entry: Table) -> tuple[float, float, float] | None:
         margins = (entry.number("prv_mm", above=0),) * 3
     except InputError:
         margins = entry.numbers("prv_mm", 3, above=-1e-9)
-    if max(margins) > MOST_MARGIN_MM:
+    if max(margins) > MAX_MARGIN_MM:
         raise entry.error("prv_mm", f"{max(margins):g} mm is no margin of a planning risk volume")
     return margins
 

@@ -21,7 +21,7 @@ from phantoms.subvoxels import SubVoxels
 from validation.metrics.dvh_kernels import ROUNDING, extremes, histogram, nodes
 
 DRAWS, CELLS_DRAWN = 40, 40_000  # resampled doses for a sigma, known to 11 %, and cells in which they are
-LEAST_DRAWS, CELLS_OF_ALL_DRAWS = 8, 40_000_000  # fewer draws for large structures
+MIN_DRAWS, CELLS_OF_ALL_DRAWS = 8, 40_000_000  # fewer draws for large structures
 BEYOND_SIGMAS = 6.0  # by which a resampled dose may leave the range of the dose
 SEED = 20_000
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
@@ -215,7 +215,7 @@ class Dvh:
         """What doses resampled from the voxels' sigmas read."""
         random = np.random.default_rng(SEED)
         cells = self._cells.coarser(CELLS_DRAWN)
-        draws = int(np.clip(CELLS_OF_ALL_DRAWS / cells.coverage.size, LEAST_DRAWS, DRAWS))
+        draws = int(np.clip(CELLS_OF_ALL_DRAWS / cells.coverage.size, MIN_DRAWS, DRAWS))
         beyond = BEYOND_SIGMAS * float(self._sigma.max())
         within = self.lowest - beyond, self.highest + beyond
         drawn = []

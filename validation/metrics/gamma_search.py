@@ -7,7 +7,7 @@ dose criterion. That need not be convex, so each cell is solved by branch and bo
 - first bound: h is an affine function plus mixed terms that stay below a known rho, and
   |u|^2 + max(0, |affine| - rho)^2 is convex with a box-constrained minimum in closed form;
 - upper bound: from the point where that minimum lies, some steps down (`_descend`);
-- second bound: about that point, by the second derivatives there (`_least_fall`). Where the dose is not
+- second bound: about that point, by the second derivatives there (`_min_decrease`). Where the dose is not
   too rough this holds for a whole cell, and near a minimum always.
 
 A first round over all cells only descends: once a low point is known, most cells need one box for the
@@ -42,7 +42,7 @@ def _clip(value, lower, upper):
 
 
 @njit
-def _least_quadratic(slope, curvature, lower, upper):
+def _min_quadratic(slope, curvature, lower, upper):
     """Minimum of slope * d + curvature * d^2 for d in [lower, upper]."""
     if curvature > 0.0:
         d = _clip(-0.5 * slope / curvature, lower, upper)
@@ -190,7 +190,7 @@ def _low_point(terms, corner, size):
 
 
 @njit
-def _least_fall(terms, size, corner, u, lower, upper):
+def _min_decrease(terms, size, corner, u, lower, upper):
     """Lower bound on gamma squared in a box, less that at the point `u` of it.
 
     With h, g, H the dose difference, its gradient and mixed derivatives at u, q = u + h g, and m(d) what h
@@ -229,9 +229,9 @@ def _least_fall(terms, size, corner, u, lower, upper):
             # eigenvalues of a symmetric matrix without trace are at most sqrt(2/3) of its Frobenius norm
             curvature = 1.0 - abs(h) * math.sqrt(4.0 / 3.0 * (mzy * mzy + mzx * mzx + myx * myx))
     return (
-        _least_quadratic(qz, curvature, az, bz)
-        + _least_quadratic(qy, curvature, ay, by)
-        + _least_quadratic(qx, curvature, ax, bx)
+        _min_quadratic(qz, curvature, az, bz)
+        + _min_quadratic(qy, curvature, ay, by)
+        + _min_quadratic(qx, curvature, ax, bx)
     )
 
 
@@ -277,7 +277,7 @@ def _minimum_in_cell(terms, corner, size, best, stack):
         found, u = _descend(terms, size, corner, u, lower, upper, STEPS)
         best = min(best, found)
         good_enough = max(0.0, math.sqrt(best) - TOLERANCE)
-        if found + _least_fall(terms, size, corner, u, lower, upper) >= good_enough * good_enough:
+        if found + _min_decrease(terms, size, corner, u, lower, upper) >= good_enough * good_enough:
             continue
         # halve along the axis that adds most to rho; the half that holds the lowest point goes first
         if bzy + bzx >= bzy + byx and bzy + bzx >= bzx + byx:

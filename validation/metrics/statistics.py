@@ -12,7 +12,7 @@ from validation.metrics.gamma import MAX_GAMMA, Criterion, gamma
 
 BIN = 0.05  # of t, in sigma: narrow beside the unit width of what is fitted
 FIT_STEPS = 2000
-PATIENCE, LEAST_GAIN = 20, 0.01  # the fit ends when so many steps gain less log-likelihood; 0.5 is one sigma
+PATIENCE, MIN_GAIN = 20, 0.01  # the fit ends when so many steps gain less log-likelihood; 0.5 is one sigma
 STARTS = ((1.0, -1.0), (0.5, 3.0), (-0.5, -3.0), (4.0, -4.0))  # shifts the fit begins with, in sigma
 
 
@@ -191,7 +191,7 @@ def _maximise(t: np.ndarray, counts: np.ndarray, shifts: np.ndarray) -> tuple[np
         mixed = joint.sum(axis=0)
         if step % PATIENCE == 0:
             likelihood = float(counts @ np.log(mixed))
-            if likelihood - before < LEAST_GAIN:
+            if likelihood - before < MIN_GAIN:
                 break
             before = likelihood
         share = joint * (counts / mixed)

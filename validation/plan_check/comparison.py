@@ -29,7 +29,7 @@ from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.points import ReferencePoint, joined
 from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
 from validation.plan_check.verdict import Row, Structure, Test, Verdict, histograms, judge, judge_run
-from validation.rtdose import PlanDose
+from validation.rtdose import PlannedDose
 
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
@@ -49,10 +49,10 @@ class Comparison:
         Pseudonym (`phantoms.identity.pseudonym`).
     name : str
         Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
-    plan, plan_dose, ct, phantom, profile
-        As they were compared; `plan_dose` is of the whole course.
+    plan, planned_dose, ct, phantom, profile
+        As they were compared; `planned_dose` is of the whole course.
     mc : Dose
-        On the grid of `plan_dose`; its provenance says whether it was resampled to get there.
+        On the grid of `planned_dose`; its provenance says whether it was resampled to get there.
     mc_voxel_mm : (float, float, float)
         Voxel (x, y, z) of the Monte Carlo run itself.
     prescription : float or None
@@ -83,7 +83,7 @@ class Comparison:
     patient: str
     name: str = field(repr=False)
     plan: Plan
-    plan_dose: PlanDose
+    planned_dose: PlannedDose
     mc: Dose
     mc_voxel_mm: tuple[float, float, float]
     ct: CT
@@ -112,7 +112,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but volumes, ready for strict JSON: None for what could not be told."""
-        plan, grid = self.plan, self.plan_dose.grid
+        plan, grid = self.plan, self.planned_dose.grid
         return plain(
             {
                 "schema": SCHEMA,
@@ -177,7 +177,7 @@ class Comparison:
 def compare(
     *,
     plan: Plan,
-    plan_dose: PlanDose,
+    planned_dose: PlannedDose,
     mc_dose: Dose,
     structures: StructureSet,
     ct: CT,
@@ -200,7 +200,7 @@ def compare(
     Parameters
     ----------
     plan : Plan
-    plan_dose : PlanDose
+    planned_dose : PlannedDose
         Of the whole course (`validation.rtdose.course_dose`).
     mc_dose : Dose
         Of the whole course.
@@ -224,9 +224,9 @@ def compare(
     on_stage : callable
         Told in a few words what comes next.
     """
-    if plan_dose.summation not in ("PLAN", "BEAM"):
-        raise InputError(plan_dose.path, f"is a {plan_dose.summation} dose, not of the whole course")
-    grid = plan_dose.grid
+    if planned_dose.summation not in ("PLAN", "BEAM"):
+        raise InputError(planned_dose.path, f"is a {planned_dose.summation} dose, not of the whole course")
+    grid = planned_dose.grid
     on_plan = mc_dose.crop_to(grid)
     judged = mc_dose if "resampled" in on_plan.provenance else on_plan
     notes: list[str] = []
@@ -249,9 +249,9 @@ def compare(
     organs = profile.organs or load_profile(DEFAULT).organs
 
     on_stage("gamma, DVH and limits")
-    dvhs = histograms(evaluated, plan_dose.dose, judged.mean, judged.sigma)
+    dvhs = histograms(evaluated, planned_dose.dose, judged.mean, judged.sigma)
     verdict = judge(
-        plan_dose.dose,
+        planned_dose.dose,
         grid,
         judged.mean,
         judged.sigma,
@@ -268,7 +268,7 @@ def compare(
     curves, more = curves_and_rows(evaluated, dvhs, shares, profile, organs)
     on_stage("diagnosis")
     diagnosis = diagnose(
-        plan, plan_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
+        plan, planned_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
     )
     tests = verdict.tests + tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
     if diagnosis.note:
@@ -278,16 +278,16 @@ def compare(
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
     places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *points])
-    doses = tuple(point_dose(place, plan_dose, on_plan, body) for place in places)
+    doses = tuple(point_dose(place, planned_dose, on_plan, body) for place in places)
     if len(isocentres) > 1:
         notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
-    folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
+    folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
     return Comparison(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
-        patient=patient or pseudonym(plan.patient_id or plan_dose.patient_id),
+        patient=patient or pseudonym(plan.patient_id or planned_dose.patient_id),
         name=name,
         plan=plan,
-        plan_dose=plan_dose,
+        planned_dose=planned_dose,
         mc=on_plan,
         mc_voxel_mm=tuple(10 * d for d in judged.grid.spacing[::-1]),
         ct=ct,
@@ -300,7 +300,7 @@ def compare(
         verdict=verdict,
         curves=curves,
         organs=organs,
-        regions=region_differences(plan_dose.dose, on_plan, body),
+        regions=region_differences(planned_dose.dose, on_plan, body),
         isocentres=tuple(dose for dose in doses if dose.name.startswith("isocentre")),
         points=tuple(dose for dose in doses if not dose.name.startswith("isocentre")),
         diagnosis=diagnosis,

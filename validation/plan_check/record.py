@@ -34,7 +34,7 @@ from validation.limits.profiles import Profile
 from validation.plan_check.comparison import Comparison, compare, without_folders
 from validation.plan_check.packing import Numbers, pack, unpack
 from validation.plan_check.points import ReferencePoint
-from validation.rtdose import PlanDose
+from validation.rtdose import PlannedDose
 
 FORMAT, FORMAT_VERSION = "mcverify inputs", 1
 SHOWN, MARGIN = 0.02, 3.0  # the CT is kept where the plan has this share of its maximum, and [cm] about it
@@ -49,7 +49,7 @@ class Record:
     ----------
     patient : str
         Pseudonym.
-    plan, structures, plan_dose, ct, phantom
+    plan, structures, planned_dose, ct, phantom
         Without patient, file names and what no comparison looks at.
     quantity : {'dose to medium', 'dose to water'}
         Which Monte Carlo dose is compared.
@@ -62,7 +62,7 @@ class Record:
     patient: str
     plan: Plan
     structures: StructureSet
-    plan_dose: PlanDose
+    planned_dose: PlannedDose
     ct: CT
     phantom: Phantom
     quantity: str
@@ -75,7 +75,7 @@ class Record:
         *,
         plan: Plan,
         structures: StructureSet,
-        plan_dose: PlanDose,
+        planned_dose: PlannedDose,
         ct: CT,
         phantom: Phantom,
         quantity: str,
@@ -87,19 +87,19 @@ class Record:
 
         Parameters
         ----------
-        plan, structures, plan_dose, ct, phantom, quantity, warnings, points
-            As they were read and computed; `plan_dose` of the whole course.
+        plan, structures, planned_dose, ct, phantom, quantity, warnings, points
+            As they were read and computed; `planned_dose` of the whole course.
         identity : Identity, optional
             Of the patient; what tells it is taken out of every text.
         """
         identity = identity or Identity()
-        folders = {str(Path(source).parent) for source in (plan_dose.path, structures.source)}
+        folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
         named = {
-            roi.name: identity.hidden(roi.name) if identity.is_told_by(roi.name) else roi.name
+            roi.name: identity.hidden(roi.name) if identity.is_revealed_by(roi.name) else roi.name
             for roi in structures.rois
         }
 
-        def told(text: str) -> str:
+        def anonymise(text: str) -> str:
             return named.get(text) or identity.hidden(without_folders(text, folders))
 
         grid = coarse_grid(phantom)
@@ -108,25 +108,25 @@ class Record:
             for k, n in zip(factors(phantom.grid), phantom.grid.shape, strict=True)
         )
         return cls(
-            patient=pseudonym(plan.patient_id or plan_dose.patient_id),
-            plan=_retold(Plan, replace(plan, patient_id=""), told),
-            structures=_retold(
+            patient=pseudonym(plan.patient_id or planned_dose.patient_id),
+            plan=_anonymised(Plan, replace(plan, patient_id=""), anonymise),
+            structures=_anonymised(
                 StructureSet,
                 replace(structures, patient_id="", image_uids=frozenset(), source="RTSTRUCT", label=""),
-                told,
+                anonymise,
             ),
-            plan_dose=replace(plan_dose, path=Path("RTDOSE"), patient_id=""),
-            ct=_about_the_dose(ct, plan_dose),
+            planned_dose=replace(planned_dose, path=Path("RTDOSE"), patient_id=""),
+            ct=_about_the_dose(ct, planned_dose),
             phantom=replace(
                 phantom,
                 grid=grid,
                 density=averaged(phantom.density, factors(phantom.grid)),
                 material=phantom.material[middle],
-                audit=_retold(dict, phantom.audit, told),
+                audit=_anonymised(dict, phantom.audit, anonymise),
             ),
             quantity=quantity,
-            warnings=tuple(map(told, warnings)),
-            points=tuple(_retold(ReferencePoint, point, told) for point in points),
+            warnings=tuple(map(anonymise, warnings)),
+            points=tuple(_anonymised(ReferencePoint, point, anonymise) for point in points),
         )
 
     def compare(
@@ -154,7 +154,7 @@ class Record:
             raise InputError("Monte Carlo dose", f"holds no {TO_WATER}", NEW_RUN)
         return compare(
             plan=self.plan,
-            plan_dose=self.plan_dose,
+            planned_dose=self.planned_dose,
             mc_dose=judged,
             structures=self.structures,
             ct=self.ct,
@@ -188,7 +188,7 @@ class Record:
         }
         for name in ("plan", "structures"):
             text[name] = pack(getattr(self, name), numbers)
-        text["plan_dose"] = pack(replace(self.plan_dose, dose=np.empty(0)), numbers)
+        text["plan_dose"] = pack(replace(self.planned_dose, dose=np.empty(0)), numbers)
         text["points"] = pack(self.points, numbers)
         text["materials"] = pack(self.phantom.materials, numbers)
         image = io.BytesIO()  # written by Python: the HDF5 library copes badly with a disk that fills up
@@ -197,7 +197,7 @@ class Record:
             file.attrs["axes"] = "z y x"
             _put(file, "text", np.frombuffer(json.dumps(text).encode(), np.uint8))
             _put(file, "numbers", numbers.array())
-            _put(file, "plan_dose", self.plan_dose.dose.astype(np.float32), self.plan_dose.grid, "Gy")
+            _put(file, "plan_dose", self.planned_dose.dose.astype(np.float32), self.planned_dose.grid, "Gy")
             whole = np.rint(self.ct.hu).astype(np.int16)
             hu = whole if np.array_equal(whole, self.ct.hu) else self.ct.hu.astype(np.float32)
             _put(file, "ct", hu, self.ct.grid, "HU")
@@ -240,13 +240,13 @@ class Record:
         ct_grid, hu = _take(file, "ct")
         phantom_grid, density = _take(file, "density")
         _, dose = _take(file, "plan_dose")
-        stated = unpack(PlanDose, text["plan_dose"], numbers)
+        stated = unpack(PlannedDose, text["plan_dose"], numbers)
         materials = unpack(tuple[Material, ...], text["materials"], numbers)
         return cls(
             patient=text["patient"],
             plan=unpack(Plan, text["plan"], numbers),
             structures=unpack(StructureSet, text["structures"], numbers),
-            plan_dose=replace(stated, dose=dose.astype(np.float64)),
+            planned_dose=replace(stated, dose=dose.astype(np.float64)),
             ct=_anonymous_ct(ct_grid, hu.astype(np.float32), text["patient_position"]),
             phantom=Phantom(phantom_grid, density, _take(file, "material")[1], materials, text["audit"]),
             quantity=text["quantity"],
@@ -266,27 +266,27 @@ def digest(path: Path) -> str:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
 
 
-def _retold(kind: type, value: Any, told: Callable[[str], str]) -> Any:
-    """`value` of a kind with all its texts as `told` has them."""
+def _anonymised(kind: type, value: Any, anonymise: Callable[[str], str]) -> Any:
+    """`value` of a kind with all its texts as `anonymise` has them."""
 
-    def retell(packed: Any) -> Any:
+    def anonymise_all(packed: Any) -> Any:
         if isinstance(packed, str):
-            return told(packed)
+            return anonymise(packed)
         if isinstance(packed, dict):
-            return {key: retell(item) for key, item in packed.items()}
-        return [retell(item) for item in packed] if isinstance(packed, list) else packed
+            return {key: anonymise_all(item) for key, item in packed.items()}
+        return [anonymise_all(item) for item in packed] if isinstance(packed, list) else packed
 
     numbers = Numbers()
-    packed = retell(pack(value, numbers))
+    packed = anonymise_all(pack(value, numbers))
     return unpack(kind, packed, numbers.array())
 
 
-def _about_the_dose(ct: CT, plan_dose: PlanDose) -> CT:
+def _about_the_dose(ct: CT, planned_dose: PlannedDose) -> CT:
     """The part of a CT that figures show, and none of its identifiers."""
-    high = box_of(plan_dose.dose >= SHOWN * plan_dose.dose.max())
+    high = box_of(planned_dose.dose >= SHOWN * planned_dose.dose.max())
     box = []
     for axis, part in enumerate(high):
-        edges = plan_dose.grid.edges(axis)[[part.start, part.stop]] + (-MARGIN, MARGIN)
+        edges = planned_dose.grid.edges(axis)[[part.start, part.stop]] + (-MARGIN, MARGIN)
         first, last = (edges - ct.grid.lower[axis]) / ct.grid.spacing[axis]
         n = ct.grid.shape[axis]
         start = int(np.clip(np.floor(first), 0, n - 1))

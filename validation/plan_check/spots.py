@@ -10,7 +10,7 @@ from mc.dose import Dose
 from phantoms.grid import Grid
 from validation.metrics.statistics import systematic_difference
 from validation.plan_check.points import ReferencePoint
-from validation.rtdose import PlanDose
+from validation.rtdose import PlannedDose
 
 HIGH, LOW = 0.5, 0.1  # of the plan's maximum: the high-dose region, and the region below it
 RADIUS = 0.5  # of the sphere a point dose is averaged over [cm]: no verdict on single voxels (TG-105)
@@ -102,18 +102,18 @@ def region_differences(plan: np.ndarray, mc: Dose, body: np.ndarray) -> tuple[Re
     return tuple(differences)
 
 
-def point_dose(point: ReferencePoint, plan_dose: PlanDose, mc: Dose, body: np.ndarray) -> PointDose:
+def point_dose(point: ReferencePoint, planned_dose: PlannedDose, mc: Dose, body: np.ndarray) -> PointDose:
     """Both doses about a point, averaged over a sphere of `RADIUS`."""
     place, radius = tuple(10 * c for c in point.position), 10 * RADIUS
-    near = sphere(plan_dose.grid, point.position, RADIUS) & body
+    near = sphere(planned_dose.grid, point.position, RADIUS) & body
     count = int(np.count_nonzero(near))
     if count == 0:
         return PointDose(point.name, place, radius, 0, note="lies outside the dose grid or outside BODY")
-    planned, found, sigma = plan_dose.dose[near], mc.mean[near], mc.sigma[near]
+    planned, found, sigma = planned_dose.dose[near], mc.mean[near], mc.sigma[near]
     mean, mc_mean = float(planned.mean()), float(found.mean())
     mc_sigma = float(np.sqrt(np.sum(sigma**2))) / count
     values = (point.name, place, radius, count, mean, mc_mean, mc_sigma)
-    if not (mean >= HIGH * plan_dose.dose.max() and mc_mean > 0):
+    if not (mean >= HIGH * planned_dose.dose.max() and mc_mean > 0):
         return PointDose(*values, note="dose too low for a monitor unit check")
     if planned.std() > FLAT * mean:
         return PointDose(*values, note="dose too steep for a monitor unit check")

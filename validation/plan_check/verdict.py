@@ -31,8 +31,8 @@ from validation.metrics.gamma import GammaMap, Sweep, gamma, passing_rate
 from validation.metrics.statistics import noise_ceiling
 from validation.metrics.volumes import Volume
 
-MOST_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
-NOT_SOUND = "the transport did not go as it must: report this"
+MAX_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
+UNRELIABLE = "the transport did not go as it must: report this"
 TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 TARGET_TYPES = ("PTV", "CTV", "GTV")
 RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
@@ -371,13 +371,13 @@ def _constraint_tests(rows: tuple[ConstraintRow, ...], note: str) -> list[Test]:
             if row.structure is not None:
                 tests.append(Test(row.label, None, row.unit, "shown", note=row.note, source=row.source))
             continue
-        told = {
+        limit_text = {
             FLIP: "flip: kept by the plan, broken by Monte Carlo",
             FLIP_IN_NOISE: f"kept by the plan, broken by Monte Carlo; {row.note}",
         }.get(row.outcome, row.outcome)
-        told += f" (plan {row.plan:.2f} {row.unit})"
+        limit_text += f" (plan {row.plan:.2f} {row.unit})"
         tests.append(
-            Test(row.label, row.mc, row.unit, row.status, row.sigma, None, row.limit, told, row.source)
+            Test(row.label, row.mc, row.unit, row.status, row.sigma, None, row.limit, limit_text, row.source)
         )
     return tests
 
@@ -411,16 +411,14 @@ def judge_run(quality: Mapping[str, Any]) -> tuple[Test, ...]:
     tests = []
     if "energy_balance" in quality:
         off = 1e6 * abs(quality["energy_balance"] - 1.0)
-        status, note = ("pass", "") if off <= MOST_IMBALANCE_PPM else ("fail", NOT_SOUND)  # NaN fails
+        status, note = ("pass", "") if off <= MAX_IMBALANCE_PPM else ("fail", UNRELIABLE)  # NaN fails
         tests.append(
-            Test(
-                "energy balance of the run, off by", off, "ppm", status, action=MOST_IMBALANCE_PPM, note=note
-            )
+            Test("energy balance of the run, off by", off, "ppm", status, action=MAX_IMBALANCE_PPM, note=note)
         )
     for name, bad in (("lost_particles", "fail"), ("stack_overflows", "warn")):
         if name in quality:
             count = int(quality[name])
-            status, note = (bad, NOT_SOUND) if count else ("pass", "")
+            status, note = (bad, UNRELIABLE) if count else ("pass", "")
             bound = {"action" if bad == "fail" else "tolerance": 0.0}
             tests.append(Test(name.replace("_", " "), count, "", status, note=note, **bound))
     return tuple(tests)

@@ -63,7 +63,7 @@ def dvh(comparison: Comparison) -> Drawing:
 
 def profile(comparison: Comparison, target: Structure, organ: Structure) -> Drawing:
     """Both doses from target to organ, and their difference."""
-    grid, plan = comparison.plan_dose.grid, comparison.plan_dose.dose
+    grid, plan = comparison.planned_dose.grid, comparison.planned_dose.dose
     line = line_between(target, organ, plan, grid)
     planned, found, sigma = (line.sample(v, grid) for v in (plan, comparison.mc.mean, comparison.mc.sigma))
     reference, of = scale(comparison)

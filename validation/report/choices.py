@@ -7,7 +7,7 @@ import numpy as np
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.verdict import GammaResult, Structure
 
-MOST = 12  # structures in a figure
+MAX_SHOWN = 12  # structures in a figure
 
 
 def leading_target(comparison: Comparison) -> Structure | None:
@@ -31,12 +31,12 @@ def leading_organ(comparison: Comparison) -> Structure | None:
 def _highest(comparison: Comparison, structure: Structure) -> float:
     """The plan's highest dose in a structure [Gy]."""
     volume = structure.volume
-    return float(volume.of_values(comparison.plan_dose.dose)[volume.inner > 0].max())
+    return float(volume.of_values(comparison.planned_dose.dose)[volume.inner > 0].max())
 
 
 def shown_structures(comparison: Comparison) -> list[Structure]:
-    """The structures that figures show: the most important, `MOST` at most, in the order of the plan."""
-    chosen = by_importance(comparison)[:MOST]
+    """The structures that figures show: the most important, `MAX_SHOWN` at most, in the order of the plan."""
+    chosen = by_importance(comparison)[:MAX_SHOWN]
     return [structure for structure in comparison.structures if structure in chosen]
 
 
@@ -64,16 +64,16 @@ def scale(comparison: Comparison) -> tuple[float, str]:
     """Dose that is 100 % [Gy] and what it is."""
     if comparison.prescription:
         return comparison.prescription, "prescription"
-    return float(comparison.plan_dose.dose.max()), "plan's maximum"
+    return float(comparison.planned_dose.dose.max()), "plan's maximum"
 
 
 def centre(comparison: Comparison) -> tuple[np.ndarray, str]:
     """Point the planes go through (z, y, x) [cm], and its name: the isocentre where it lies on the grid."""
-    grid = comparison.plan_dose.grid
+    grid = comparison.planned_dose.grid
     point = np.array(comparison.plan.beams[0].isocentre[::-1])
     if (point >= grid.lower).all() and (point <= grid.upper).all():
         return point, "the isocentre"
-    hottest = np.unravel_index(comparison.plan_dose.dose.argmax(), grid.shape)
+    hottest = np.unravel_index(comparison.planned_dose.dose.argmax(), grid.shape)
     return np.array([grid.centres(a)[i] for a, i in enumerate(hottest)]), "the plan's maximum"
 
 
@@ -82,7 +82,7 @@ def difference_limit(comparison: Comparison) -> float:
     body = comparison.body
     if not body.any():
         return 3.0
-    difference = np.abs(comparison.mc.mean[body] - comparison.plan_dose.dose[body])
+    difference = np.abs(comparison.mc.mean[body] - comparison.planned_dose.dose[body])
     most = 100 * float(np.quantile(difference, 0.999)) / scale(comparison)[0]
     return next((limit for limit in (3.0, 5.0, 10.0, 20.0, 50.0) if most <= limit), 100.0)
 
@@ -92,7 +92,7 @@ def box_above(comparison: Comparison, share: float, margin_mm: float) -> np.ndar
 
     `margin_mm` wider, but not beyond CT and dose grid.
     """
-    grid, dose = comparison.plan_dose.grid, comparison.plan_dose.dose
+    grid, dose = comparison.planned_dose.grid, comparison.planned_dose.dose
     above = dose >= share * dose.max()
     box = np.empty((2, 3))
     for axis in range(3):

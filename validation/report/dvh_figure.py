@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from validation.report.drawing import DASHED, STYLE, WIDTH, Drawing, colour, finish, marker
 
 MARKS = 7  # on a curve
-MOST = 24  # curves that a legend can hold
+MAX_CURVES = 24  # curves that a legend can hold
 
 
 def dvh_figure(record: Mapping[str, Any]) -> Drawing:
@@ -24,7 +24,7 @@ def dvh_figure(record: Mapping[str, Any]) -> Drawing:
         axis = figure.add_axes((0.075, 0.10, 0.66, 0.86))
         dose = np.array(record["curve_dose_gy"])
         handles = []
-        for index, structure in enumerate(record["structures"][:MOST]):
+        for index, structure in enumerate(record["structures"][:MAX_CURVES]):
             look = {"color": colour(index), "linewidth": 1.1}
             mark = {"marker": marker(index), "markersize": 3.5}
             for number, percent in enumerate(structure["curve_percent"]):

@@ -61,7 +61,7 @@ def header(comparison: Comparison) -> list[Pair]:
     energies = dict.fromkeys(
         f"{beam.energy:g} MV{' FFF' * (beam.fluence_mode == 'FFF')}" for beam in plan.beams
     )
-    spacing = " x ".join(f"{10 * d:.2f}" for d in comparison.plan_dose.grid.spacing[::-1])
+    spacing = " x ".join(f"{10 * d:.2f}" for d in comparison.planned_dose.grid.spacing[::-1])
     voxel = " x ".join(f"{d:.2f}" for d in comparison.mc_voxel_mm)
     return [
         *([Pair("Patient", comparison.name)] if comparison.name else []),

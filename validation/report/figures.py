@@ -83,8 +83,8 @@ def _places(comparison: Comparison, organ: Structure | None) -> list[Place]:
     """The isocentre, and the plan's hottest voxel in the most critical organ at risk."""
     places = [Place(*centre(comparison))]
     if organ is not None:
-        grid = comparison.plan_dose.grid
-        hottest = hottest_voxel(organ, comparison.plan_dose.dose)
+        grid = comparison.planned_dose.grid
+        hottest = hottest_voxel(organ, comparison.planned_dose.dose)
         point = np.array([grid.centres(a)[i] for a, i in enumerate(hottest)])
         places.append(Place(point, f"the plan's maximum in {organ.name}"))
     return places

@@ -23,7 +23,7 @@ MARKERS = "os^"
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)  # isodoses, parts of the plane's largest dose
 DIFFERENCES = (3.0, 5.0, 10.0, 20.0)  # ends of the scale of differences [%]
 SMOOTH_MM = 1.0  # of the film's isodoses, sigma
-MOST_PIXELS = 700  # of a map, a side
+MAX_PIXELS = 700  # of a map, a side
 LEFT = 0.62  # of a map, for the labels of its axis [inch]
 
 
@@ -45,7 +45,7 @@ class _OnPlane:
         film, placement = comparison.film, comparison.registration.placement
         corners = np.array([placement.to_plane(x, y) for x in film.x_mm[[0, -1]] for y in film.y_mm[[0, -1]]])
         low, high = corners.min(axis=0), corners.max(axis=0)
-        step = max(min(film.pitch_mm), float((high - low).max()) / MOST_PIXELS)
+        step = max(min(film.pitch_mm), float((high - low).max()) / MAX_PIXELS)
         self.u, self.v = (np.arange(a, b + step, step) for a, b in zip(low, high, strict=True))
         x, y = placement.to_film(self.u[None, :], self.v[:, None])
         self._place = [(y - film.y_mm[0]) / film.pitch_mm[0], (x - film.x_mm[0]) / film.pitch_mm[1]]
@@ -194,7 +194,7 @@ def draw_scan(check: FilmCheck) -> Drawing:
     """The scan with the film, strips and marks."""
     scan, film = check.scan, check.comparison.film
     height, width = scan.size_mm
-    stride = max(1, max(scan.shape) // MOST_PIXELS)
+    stride = max(1, max(scan.shape) // MAX_PIXELS)
     inch = min(4.4 / width, 2.9 / height)
     figure = Figure(figsize=(WIDTH, height * inch + 0.55))
     tall = figure.get_figheight()
@@ -312,10 +312,10 @@ def _panels(grid: _OnPlane, rows: int, columns: int) -> tuple[Figure, list[Axes]
 def _bar(figure: Figure, image: AxesImage, axis: Axes, label: str):
     """A colour bar beneath a panel."""
     place, tall = axis.get_position(), figure.get_figheight()
-    room = figure.add_axes((place.x0, place.y0 - 0.50 / tall, place.width, 0.09 / tall))
-    bar = figure.colorbar(image, cax=room, orientation="horizontal")
-    room.tick_params(length=2, pad=1, labelsize=6.3)
-    room.set_xlabel(label, labelpad=1, fontsize=6.8)
+    bar_axes = figure.add_axes((place.x0, place.y0 - 0.50 / tall, place.width, 0.09 / tall))
+    bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal")
+    bar_axes.tick_params(length=2, pad=1, labelsize=6.3)
+    bar_axes.set_xlabel(label, labelpad=1, fontsize=6.8)
     return bar
 
 

@@ -61,9 +61,9 @@ def draw_structures(
 
     `corners` (2, 3), z, y, x [mm], are those of what is seen.
     """
-    grid = comparison.plan_dose.grid
+    grid = comparison.planned_dose.grid
     margin = LETTER_MARGIN * (corners[1] - corners[0]).max()
-    box = tuple(corners[end, [view.across, view.up]] + way * margin for end, way in ((0, 1), (1, -1)))
+    box = tuple(corners[end, [view.across, view.up]] + sign * margin for end, sign in ((0, 1), (1, -1)))
     x, y = centres_mm(grid, view)
     for index, structure in enumerate(shown_structures(comparison)):
         plane = cut(structure.volume, grid, view.axis, point[view.axis])
@@ -88,10 +88,10 @@ def _name(axis: Axes, points: np.ndarray, index: int, box: tuple[np.ndarray, np.
 
 def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndarray) -> None:
     """Isodoses of the plan, solid, and of Monte Carlo, dashed."""
-    grid = comparison.plan_dose.grid
+    grid = comparison.planned_dose.grid
     x, y = centres_mm(grid, view)
     for values, style, width in (
-        (comparison.plan_dose.dose, "solid", 1.1),
+        (comparison.planned_dose.dose, "solid", 1.1),
         (comparison.mc.mean, ISODOSE_DASHES, 1.3),
     ):
         plane = cut(values, grid, view.axis, point[view.axis])
@@ -109,10 +109,10 @@ def draw_difference(
     axis: Axes, comparison: Comparison, view: View, point: np.ndarray, limit: float
 ) -> ScalarMappable:
     """Monte Carlo less plan within BODY [% of the scale], up to `limit` either way."""
-    grid = comparison.plan_dose.grid
+    grid = comparison.planned_dose.grid
     planned, found, body = (
         nearest_cut(values, grid, view.axis, point[view.axis])
-        for values in (comparison.plan_dose.dose, comparison.mc.mean, comparison.body)
+        for values in (comparison.planned_dose.dose, comparison.mc.mean, comparison.body)
     )
     shown = np.where(body > 0, 100 * (found - planned) / scale(comparison)[0], np.nan)
     steps = np.linspace(-limit, limit, DIFFERENCE_STEPS + 1)
@@ -148,7 +148,7 @@ def draw_gamma(
     axis: Axes, comparison: Comparison, result: GammaResult, view: View, point: np.ndarray
 ) -> ScalarMappable:
     """Gamma where it was evaluated, what fails outlined in black."""
-    grid = comparison.plan_dose.grid
+    grid = comparison.planned_dose.grid
     index = nearest_plane(grid, view.axis, point[view.axis])
     box = [slice(0, n) for n in grid.shape]
     box[view.axis] = slice(index, index + 1)
@@ -198,7 +198,7 @@ def frame(axis: Axes, view: View, point: np.ndarray, box: np.ndarray, what: str 
 
 def isodose_handles(comparison: Comparison) -> list[Line2D]:
     """Legend entries of the isodoses that occur, and of both line styles."""
-    top = max(float(comparison.plan_dose.dose.max()), float(comparison.mc.mean.max()))
+    top = max(float(comparison.planned_dose.dose.max()), float(comparison.mc.mean.max()))
     doses = [0.01 * level * scale(comparison)[0] for level in LEVELS]
     handles = [
         Line2D([], [], color=shade, linewidth=1.8, label=f"{dose:.1f} Gy ({level} %)")

@@ -53,9 +53,9 @@ SHORTENED = (None, 16, 10, 6)  # groups of a table that may be shortened, tried 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 MARGIN, FOOT = 11 * mm, 9 * mm
 WIDTH = A4[0] - 2 * MARGIN
-LEAST_COLUMN = 9 * mm
+MIN_COLUMN = 9 * mm
 FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
-LEAST_SCALE = 0.72  # of a figure that does not fit on the page otherwise
+MIN_SCALE = 0.72  # of a figure that does not fit on the page otherwise
 LONGEST_WORD = 26 * mm  # what is longer, such as a digest, may be broken
 PADDING = 1.0 * mm
 # borders of what has a status: told apart by width as well as by colour
@@ -82,14 +82,14 @@ def write_pdf(report: Report, path: str | Path) -> None:
 
 def render(report: Report) -> bytes:
     """The report as PDF: tables that may be shortened only as much as `PAGES` ask for."""
-    for most in SHORTENED:
-        printed, pages = _print(report, most)
+    for max_groups in SHORTENED:
+        printed, pages = _print(report, max_groups)
         if pages <= PAGES:
             break
     return printed
 
 
-def _print(report: Report, most: int | None) -> tuple[bytes, int]:
+def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
     """The PDF, and its number of pages."""
     _load_fonts()
     file = io.BytesIO()
@@ -112,7 +112,7 @@ def _print(report: Report, most: int | None) -> tuple[bytes, int]:
     def canvas(*arguments, **options) -> _Numbered:
         return _Numbered(*arguments, foot=report.subject, counted=counted, **options)
 
-    document.build(_story(report, most), canvasmaker=canvas)
+    document.build(_story(report, max_groups), canvasmaker=canvas)
     return file.getvalue(), counted[0]
 
 
@@ -169,7 +169,7 @@ CELL, NUMBER = _style(5.9), _style(5.9, alignment=TA_RIGHT)
 TOP, TOP_NUMBER = _style(5.9, BOLD), _style(5.9, BOLD, alignment=TA_RIGHT)
 
 
-def _story(report: Report, most: int | None) -> list[Flowable]:
+def _story(report: Report, max_groups: int | None) -> list[Flowable]:
     """Everything from the title to the signature."""
     story: list[Flowable] = [
         Paragraph(escape(report.title), TITLE),
@@ -179,30 +179,30 @@ def _story(report: Report, most: int | None) -> list[Flowable]:
         Spacer(0, 1.5 * mm),
     ]
     for block in report.opening:
-        story += _flow(block, most)
+        story += _flow(block, max_groups)
     for section in report.sections:
-        story += _section(section, most)
+        story += _section(section, max_groups)
     return [*story, _signature()]
 
 
-def _section(section: Section, most: int | None) -> list[Flowable]:
+def _section(section: Section, max_groups: int | None) -> list[Flowable]:
     heading = Paragraph(escape(section.title), SECTION)
-    told = [flowable for block in section.blocks for flowable in _flow(block, most)]
-    if told and isinstance(told[0], _Figure):
-        return [KeepTogether([heading, told[0]]), *told[1:]]
-    return [CondPageBreak(28 * mm), heading, *told]
+    body = [flowable for block in section.blocks for flowable in _flow(block, max_groups)]
+    if body and isinstance(body[0], _Figure):
+        return [KeepTogether([heading, body[0]]), *body[1:]]
+    return [CondPageBreak(28 * mm), heading, *body]
 
 
 def _banner(report: Report) -> Flowable:
     """The verdict in a frame."""
     colour, _ = MARKS[report.status]
-    told = [
+    body = [
         Paragraph(escape(report.word), WORD),
         Paragraph(escape(report.headline), BODY),
         Paragraph(escape(report.note), SMALL),
     ]
     return Grid(
-        [["", told]],
+        [["", body]],
         colWidths=[4 * mm, WIDTH - 4 * mm],
         style=[("BOX", (0, 0), (-1, -1), 0.7, LINE), ("BACKGROUND", (0, 0), (0, 0), colour)],
     )
@@ -223,43 +223,43 @@ def _signature() -> Flowable:
 
 
 @singledispatch
-def _flow(block: Block, most: int | None) -> list[Flowable]:
-    """What is printed of a block; `most` groups of a table that may be shortened."""
+def _flow(block: Block, max_groups: int | None) -> list[Flowable]:
+    """What is printed of a block; `max_groups` of a table that may be shortened."""
     raise TypeError(f"{type(block).__name__} cannot be printed")
 
 
 @_flow.register
-def _(block: Text, most: int | None) -> list[Flowable]:
+def _(block: Text, max_groups: int | None) -> list[Flowable]:
     return [Paragraph(escape(block.text), SMALL if block.small else BODY)]
 
 
 @_flow.register
-def _(block: Heading, most: int | None) -> list[Flowable]:
+def _(block: Heading, max_groups: int | None) -> list[Flowable]:
     return [CondPageBreak(14 * mm), Paragraph(escape(block.text), HEADING)]
 
 
 @_flow.register
-def _(block: Points, most: int | None) -> list[Flowable]:
+def _(block: Points, max_groups: int | None) -> list[Flowable]:
     style = _style(6.5, leftIndent=4 * mm, bulletIndent=0, bulletFontName=FONT, bulletFontSize=6.5)
     marks = (f"{number}." if block.numbered else "-" for number in range(1, len(block.items) + 1))
     return [Paragraph(escape(item), style, mark) for item, mark in zip(block.items, marks, strict=True)]
 
 
 @_flow.register
-def _(block: Alarm, most: int | None) -> list[Flowable]:
-    told = [Paragraph(escape(text), STRONG) for text in (block.text, *(f"- {item}" for item in block.items))]
+def _(block: Alarm, max_groups: int | None) -> list[Flowable]:
+    body = [Paragraph(escape(text), STRONG) for text in (block.text, *(f"- {item}" for item in block.items))]
     colour, width = MARKS["fail"]
-    framed = Grid([[told]], colWidths=[WIDTH], style=[("BOX", (0, 0), (-1, -1), 0.5 * width, colour)])
+    framed = Grid([[body]], colWidths=[WIDTH], style=[("BOX", (0, 0), (-1, -1), 0.5 * width, colour)])
     return [framed, Spacer(0, 1.5 * mm)]
 
 
 @_flow.register
-def _(block: Code, most: int | None) -> list[Flowable]:
+def _(block: Code, max_groups: int | None) -> list[Flowable]:
     return [Paragraph("<br/>".join(map(escape, block.lines)), CELL)]
 
 
 @_flow.register
-def _(block: Drawing, most: int | None) -> list[Flowable]:
+def _(block: Drawing, max_groups: int | None) -> list[Flowable]:
     return [_Figure(block)]
 
 
@@ -277,8 +277,8 @@ class _Figure(Flowable):
         across, up = self._image.getSize()
         _, self._below = self._caption.wrap(width, height)
         whole = width * up / across
-        room = height - self._below - FIGURE_GAP
-        self._scale = room / whole if LEAST_SCALE * whole <= room < whole else 1.0
+        available = height - self._below - FIGURE_GAP
+        self._scale = available / whole if MIN_SCALE * whole <= available < whole else 1.0
         self._size = width, self._scale * whole
         return width, self._size[1] + self._below + FIGURE_GAP
 
@@ -291,7 +291,7 @@ class _Figure(Flowable):
 
 
 @_flow.register
-def _(block: Facts, most: int | None) -> list[Flowable]:
+def _(block: Facts, max_groups: int | None) -> list[Flowable]:
     """In two columns, read down the first and then the second."""
     half = -(-len(block.pairs) // 2)
     columns = block.pairs[:half], block.pairs[half:]
@@ -308,8 +308,8 @@ def _(block: Facts, most: int | None) -> list[Flowable]:
 
 
 @_flow.register
-def _(block: Table, most: int | None) -> list[Flowable]:
-    groups = block.groups[:most] if block.shorten else block.groups
+def _(block: Table, max_groups: int | None) -> list[Flowable]:
+    groups = block.groups[:max_groups] if block.shorten else block.groups
     style = [*_compact(), ("LINEBELOW", (0, 0), (-1, 0), 0.6, LINE)]
     lines: list[list[Flowable]] = [
         [
@@ -376,15 +376,15 @@ def _widths(block: Table) -> list[float]:
     def wide(text: str) -> float:
         return pdfmetrics.stringWidth(text, BOLD, CELL.fontSize) + 2 * PADDING + 1
 
-    whole = [max(LEAST_COLUMN, *map(wide, texts)) for texts in columns]
-    least = []
+    whole = [max(MIN_COLUMN, *map(wide, texts)) for texts in columns]
+    narrowest = []
     for number, texts in enumerate(columns):
         # numbers stay on one line, other texts are broken between words
         parts = texts[1:] if block.is_number(number) else [word for text in texts for word in text.split()]
-        least.append(max(LEAST_COLUMN, *(min(wide(part), LONGEST_WORD) for part in (*parts, ""))))
+        narrowest.append(max(MIN_COLUMN, *(min(wide(part), LONGEST_WORD) for part in (*parts, ""))))
     if sum(whole) <= WIDTH:
         return [width + (WIDTH - sum(whole)) / len(whole) for width in whole]
-    if sum(least) >= WIDTH:
-        return [width * WIDTH / sum(least) for width in least]
-    part = (WIDTH - sum(least)) / (sum(whole) - sum(least))
-    return [low + part * (high - low) for low, high in zip(least, whole, strict=True)]
+    if sum(narrowest) >= WIDTH:
+        return [width * WIDTH / sum(narrowest) for width in narrowest]
+    part = (WIDTH - sum(narrowest)) / (sum(whole) - sum(narrowest))
+    return [low + part * (high - low) for low, high in zip(narrowest, whole, strict=True)]

@@ -51,12 +51,12 @@ def plan_report(comparison: Comparison) -> Report:
 
 def _opening(comparison: Comparison) -> Iterator[Block]:
     if flips := tables.flips(comparison):
-        told = tuple(
+        flip_lines = tuple(
             f"{flip.label}: plan {dose(flip.plan)}, Monte Carlo {with_sigma(flip.mc, flip.sigma)} {flip.unit}"
             f"{f' ({flip.note})' * bool(flip.note)}"
             for flip in flips
         )
-        yield Alarm("Clinical limits that the plan keeps and Monte Carlo breaks:", told)
+        yield Alarm("Clinical limits that the plan keeps and Monte Carlo breaks:", flip_lines)
     if alarm := facts.latent_alarm(comparison):
         yield Alarm(alarm)
     if count := len(comparison.warnings):

@@ -124,7 +124,7 @@ def check_lines(found: WhatIf) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and lines of the table of setups that were computed again."""
     lines = [
         (
-            told(check.error),
+            describe(check.error),
             check.structure,
             f"{check.metric} [{check.unit}]",
             "-" if check.computed is None else with_sigma(check.computed, check.sigma),
@@ -136,7 +136,7 @@ def check_lines(found: WhatIf) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("Setup", "Structure", "Metric", "Monte Carlo", "Curve", "Fixed in the room"), lines
 
 
-def told(error: SetupError) -> str:
+def describe(error: SetupError) -> str:
     """A setup error in words."""
     parts = [
         f"{axis} {value:+g} {AXES[axis]}" for axis, value in zip(AXES, error.values, strict=True) if value

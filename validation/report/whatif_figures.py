@@ -65,11 +65,11 @@ def _panel(axes: Axes, curves: list[Curve], found: WhatIf) -> None:
     low, high = axes.get_ylim()
     for limit in limits:
         low, high = min(low, limit.value), max(high, limit.value)
-    room = 0.06 * (high - low)
-    axes.set_ylim(low - room, high + room)
+    margin = 0.06 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
     for limit in limits:
         axes.axhline(limit.value, color="0.25", lw=0.8, ls=(0, (1, 1)))
-        ends = (limit.value, high + room) if limit.relation == "<=" else (low - room, limit.value)
+        ends = (limit.value, high + margin) if limit.relation == "<=" else (low - margin, limit.value)
         axes.axhspan(*ends, color="0.93", lw=0, zorder=0)
     axes.axvline(0.0, color="0.8", lw=0.6, zorder=0)
     axes.grid(color="0.92", lw=0.5)

@@ -1,6 +1,6 @@
 """RTDOSE files in and out: the door to pydicom for doses."""
 
-from validation.rtdose.read import PlanDose, course_dose, read_rtdose, sum_beam_doses
+from validation.rtdose.read import PlannedDose, course_dose, read_rtdose, sum_beam_doses
 from validation.rtdose.write import OfPlan, write_rtdose
 
-__all__ = ["OfPlan", "PlanDose", "course_dose", "read_rtdose", "sum_beam_doses", "write_rtdose"]
+__all__ = ["OfPlan", "PlannedDose", "course_dose", "read_rtdose", "sum_beam_doses", "write_rtdose"]

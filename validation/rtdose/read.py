@@ -31,7 +31,7 @@ SUMMATIONS = ("PLAN", "FRACTION", "BEAM", "MULTI_PLAN", "PLAN_OVERVIEW")
 
 
 @dataclass(frozen=True, eq=False)
-class PlanDose:
+class PlannedDose:
     """A dose as a planning system exported it.
 
     Parameters
@@ -66,7 +66,7 @@ class PlanDose:
     scaling: float
 
 
-def read_rtdose(path: str | PathLike, planar: bool = False) -> PlanDose:
+def read_rtdose(path: str | PathLike, planar: bool = False) -> PlannedDose:
     """Read an RTDOSE file; refuse what is not a physical dose in Gy on a uniform grid.
 
     Any axis-aligned orientation, frame offsets of either form (relative, or DICOM's option b with absolute
@@ -90,7 +90,7 @@ def read_rtdose(path: str | PathLike, planar: bool = False) -> PlanDose:
     grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path, planar)
     plan_uid, fraction_group, beam = _referenced_plan(data, path)
     structure_sets = items(data, "ReferencedStructureSetSequence", path) or [Dataset()]
-    return PlanDose(
+    return PlannedDose(
         path,
         grid,
         dose,
@@ -229,7 +229,7 @@ def _referenced_plan(data: Dataset, path: Path) -> tuple[str, int | None, int | 
     return uid, None if group is None else int(group), beam
 
 
-def course_dose(dose: PlanDose, fractions: int) -> PlanDose:
+def course_dose(dose: PlannedDose, fractions: int) -> PlannedDose:
     """`dose` of the whole course of `fractions`: a FRACTION dose is multiplied, others are course doses."""
     if dose.summation == "FRACTION":
         return replace(dose, dose=dose.dose * fractions, summation="PLAN", scaling=dose.scaling * fractions)
@@ -238,7 +238,7 @@ def course_dose(dose: PlanDose, fractions: int) -> PlanDose:
     return dose
 
 
-def sum_beam_doses(doses: list[PlanDose], beams: list[int]) -> PlanDose:
+def sum_beam_doses(doses: list[PlannedDose], beams: list[int]) -> PlannedDose:
     """Sum BEAM doses to the plan's; each of the plan's `beams` exactly once, all on one grid."""
     for dose in doses:
         if dose.summation != "BEAM" or dose.beam is None:

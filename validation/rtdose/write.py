@@ -21,7 +21,7 @@ from pydicom.uid import (
 from phantoms.dicom import read_dataset
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from validation.rtdose.read import PlanDose
+from validation.rtdose.read import PlannedDose
 
 STEPS = 2**32 - 100  # stored value of the maximum; the scaling's ten digits move it by up to 3
 
@@ -39,7 +39,7 @@ def write_rtdose(
     path: str | PathLike,
     dose: np.ndarray,
     grid: Grid,
-    template: PlanDose | OfPlan | None = None,
+    template: PlannedDose | OfPlan | None = None,
     description: str = "Monte Carlo dose",
     version: str = "",
 ) -> str:
@@ -51,7 +51,7 @@ def write_rtdose(
     dose : (nz, ny, nx) array
         [Gy], finite; negative values have no place in the file and are refused.
     grid : Grid
-    template : PlanDose or OfPlan, optional
+    template : PlannedDose or OfPlan, optional
         The planning system's dose, or the plan: its patient, study, frame of reference, plan and structure
         set are kept. Without it the file is anonymous, in a study and frame of reference of its own.
     description, version : str
@@ -81,7 +81,7 @@ def write_rtdose(
     return str(data.SOPInstanceUID)
 
 
-def _header(path: Path, template: PlanDose | OfPlan | None, description: str, version: str) -> FileDataset:
+def _header(path: Path, template: PlannedDose | OfPlan | None, description: str, version: str) -> FileDataset:
     """Everything but the grid and the pixels."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTDoseStorage

@@ -103,10 +103,10 @@ def what_if(
     on_stage("depths along the beams")
     outline = structures.external(phantom.audit.get("body", {}).get("roi"))
     depth = DepthChange(plan, phantom, tissues, ends, effective_attenuation(dose, phantom, outline, plan))
-    room = DoseInRoom(dose, plan, tissues, _reach(tissues, plan, ends))
+    fixed_dose = DoseInRoom(dose, plan, tissues, _reach(tissues, plan, ends))
 
     def metrics(read: _Read, error: SetupError, changed: bool = True) -> list[float | None]:
-        values = room.at(read.tissue, error)
+        values = fixed_dose.at(read.tissue, error)
         if changed:
             values = values * depth.factor(read.tissue, error)
         return _metrics(read, values, prescription)
@@ -229,14 +229,14 @@ def _kept(
     if spare[STEPS] < 0.0:
         return None
     ends = []
-    for way in (-1, 1):
+    for step in (-1, 1):
         k = STEPS
-        while 0 < k < 2 * STEPS and spare[k + way] >= 0.0:
-            k += way
+        while 0 < k < 2 * STEPS and spare[k + step] >= 0.0:
+            k += step
         edge = errors[k]
         if 0 < k < 2 * STEPS:
-            part = spare[k] / (spare[k] - spare[k + way])
-            edge += part * (errors[k + way] - errors[k])
+            part = spare[k] / (spare[k] - spare[k + step])
+            edge += part * (errors[k + step] - errors[k])
         ends.append(float(edge))
     return ends[0], ends[1]
 
@@ -254,7 +254,7 @@ def _summaries(
     found = []
     for k, metric in enumerate(read.metrics):
         values, limits = [row[k] for row in drawn], read.limits[metric]
-        told = known[metric].value is not None
+        known_value = known[metric].value is not None
         kept = (
             np.all([_spare(np.array(values), limit) >= 0.0 for limit in limits], axis=0) if limits else None
         )
@@ -266,8 +266,8 @@ def _summaries(
                 known[metric].value,
                 known[metric].sigma,
                 limits,
-                tuple(float(p) for p in np.percentile(values, PERCENTILES)) if told else (None,) * 3,
-                None if kept is None or not told else 100.0 * float(np.mean(kept)),
+                tuple(float(p) for p in np.percentile(values, PERCENTILES)) if known_value else (None,) * 3,
+                None if kept is None or not known_value else 100.0 * float(np.mean(kept)),
             )
         )
     return found
@@ -287,9 +287,18 @@ def _checked(
         known = _known(read, computed, prescription)
         values, fixed = metrics(read, error), metrics(read, error, False)
         for k, metric in enumerate(read.metrics):
-            told = known[metric]
+            known_value = known[metric]
             found.append(
-                Check(error, read.tissue.name, metric, told.unit, told.value, told.sigma, values[k], fixed[k])
+                Check(
+                    error,
+                    read.tissue.name,
+                    metric,
+                    known_value.unit,
+                    known_value.value,
+                    known_value.sigma,
+                    values[k],
+                    fixed[k],
+                )
             )
     return found
 

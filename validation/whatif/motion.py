@@ -67,8 +67,8 @@ def direction(axis: str, patient_position: str) -> str:
         return _WORDS[k][int(table[k, column] > 0)]
 
     if axis in TRANSLATIONS:
-        way = {"lateral": "table X", "longitudinal": "towards the gantry", "vertical": "up"}[axis]
-        return f"patient moved {word(TRANSLATIONS.index(axis))} ({way})"
+        towards = {"lateral": "table X", "longitudinal": "towards the gantry", "vertical": "up"}[axis]
+        return f"patient moved {word(TRANSLATIONS.index(axis))} ({towards})"
     # a right-handed turn about the first axis takes the second towards the third
     first, second = {"pitch": (1, 2), "roll": (2, 0), "yaw": (0, 1)}[axis]
     return f"what is {word(first)} turns {word(second)}"

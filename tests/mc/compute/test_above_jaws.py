@@ -11,7 +11,7 @@ from mc.backends.cpu import Between, cuts_of
 from mc.config import Physics
 from mc.machine.collimators import Collimators, Ends, Leaves
 from mc.plan.delivery import fixed
-from mc.plan.field import rectangle, refuse_unfit
+from mc.plan.field import check_field, rectangle
 from mc.plan.plan import Beam, ControlPoint
 from mc.tables import build_tables
 from mc.transport.history import Cuts
@@ -181,7 +181,7 @@ def plan_beam(field, places=None, kind="MLCX", borders=BORDERS):
     ],
 )
 def test_beams_that_fit_a_machine(linac, beam):
-    refuse_unfit(linac, beam)
+    check_field(linac, beam)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_beams_that_fit_a_machine(linac, beam):
 )
 def test_beams_that_do_not_fit_are_refused(linac, beam, message):
     with pytest.raises(InputError, match=message):
-        refuse_unfit(linac, beam)
+        check_field(linac, beam)
 
 
 def test_rectangles():

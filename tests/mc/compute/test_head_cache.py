@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mc.compute import head_cache
-from mc.compute.head_cache import forget_head, head_phase_space, with_head_phase_space, with_heads
+from mc.compute.head_cache import head_phase_space, remove_cached_head, with_head_phase_space, with_heads
 from mc.machine.machine import read_machine
 from mc.source.phase_space import open_phase_space
 from phantoms.errors import InputError
@@ -54,16 +54,16 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
-    quality, told = machine.energies[0], []
-    header = head_phase_space(machine, quality, threads=1, on_stage=told.append)
+    quality, stages = machine.energies[0], []
+    header = head_phase_space(machine, quality, threads=1, on_stage=stages.append)
     space = open_phase_space(header)
     assert space.header.orig_histories == 300 and "HEAD 6 MV FFF" in space.header.title
     assert sorted(path.name for path in header.parent.parent.iterdir()) == [
         header.parent.name
     ]  # nothing partial
     monkeypatch.setattr(head_cache, "simulate_head", lambda *_, **__: pytest.fail("made twice"))
-    assert head_phase_space(machine, quality, on_stage=told.append) == header
-    assert [line.split(",")[0] for line in told] == [
+    assert head_phase_space(machine, quality, on_stage=stages.append) == header
+    assert [line.split(",")[0] for line in stages] == [
         "kernels of heads (compiled once",
         "head of HEAD 6 MV FFF: 300 electrons",
     ]
@@ -99,19 +99,19 @@ def test_another_head_is_made_anew(machine, monkeypatch):
     quality = machine.energies[0]
     made = []
 
-    def pretend(head, sad, stem, electrons, **_):
+    def fake_simulation(head, sad, stem, electrons, **_):
         made.append(head)
         for extension in (".IAEAheader", ".IAEAphsp"):
             stem.with_name(stem.name + extension).write_text("pretended")
         return type("Done", (), {"quality": {"stopped_by": "electrons"}})
 
-    monkeypatch.setattr(head_cache, "simulate_head", pretend)
+    monkeypatch.setattr(head_cache, "simulate_head", fake_simulation)
     paths = {head_phase_space(machine, quality)}
     for change in ({"electron_mev": 6.1}, {"electrons": 301}, {"spot_fwhm_cm": (0.1, 0.1)}):
         paths.add(head_phase_space(machine, replace(quality, head=replace(quality.head, **change))))
     assert len(paths) == len(made) == 4
     forgotten = paths.pop()
-    forget_head(forgotten)
+    remove_cached_head(forgotten)
     left = {header.parent for header in paths}
     assert set(forgotten.parent.parent.iterdir()) == left  # nothing else is gone, nothing half there
 
@@ -121,7 +121,7 @@ def test_only_the_cache_forgets(tmp_path):
     own.parent.mkdir()
     own.write_text("a phase space of the user's")
     with pytest.raises(ValueError, match="not a phase space of the cache"):
-        forget_head(own)
+        remove_cached_head(own)
     assert own.is_file()
 
 

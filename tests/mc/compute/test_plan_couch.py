@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mc.compute.plan_dose import plan_dose
+from mc.compute.plan_dose import compute_plan_dose
 from mc.machine.machine import read_machine
 from mc.plan.couch import place_couch
 from mc.plan.rtplan import read_plan
@@ -95,7 +95,7 @@ def test_the_couch_attenuates_beams_from_behind(tmp_path, linac):
     ):
         structures = outline_of(tmp_path, *more)
         plan = read_plan(write_plan(tmp_path, [Field(180)], edit=edit))
-        found = plan_dose(
+        found = compute_plan_dose(
             plan,
             read_ct(sorted(tmp_path.glob("CT*"))),
             structures,
@@ -104,7 +104,7 @@ def test_the_couch_attenuates_beams_from_behind(tmp_path, linac):
             stop=StopRule(uncertainty=None, histories=60_000),
             threads=1,
         )
-        told = any("without a couch" in warning for warning in found.warnings)
-        assert told == (name == "none") and ("couch" in found.phantom.audit) == (name == "couch")
+        warned = any("without a couch" in warning for warning in found.warnings)
+        assert warned == (name == "none") and ("couch" in found.phantom.audit) == (name == "couch")
         doses[name] = found.dose.mean[:, 2:-6, 8:-8].sum()  # deep behind the surface
     assert 0.88 < doses["couch"] / doses["none"] < 0.97

@@ -69,8 +69,8 @@ def test_rays_pass_through_the_solids_in_turn(geometry):
             distance, face = analytic.boundary(geometry, cell, x, y, z, u, v, w)
             assert math.isfinite(distance) and distance >= 0.0
             for part in (0.01, 0.5, 0.99):
-                way = part * distance
-                expected = solid_at(x + u * way, y + v * way, z + w * way)
+                path = part * distance
+                expected = solid_at(x + u * path, y + v * path, z + w * path)
                 if expected is not None:
                     assert geometry.medium[cell[1]] == expected
             x, y, z = x + u * distance, y + v * distance, z + w * distance
@@ -85,18 +85,18 @@ def test_rays_pass_through_the_solids_in_turn(geometry):
         assert solid_at(x + 1e-6 * u, y + 1e-6 * v, z + 1e-6 * w) in (OUTSIDE, None)
 
 
-def test_clearance_is_never_longer_than_the_way_to_a_surface(geometry):
+def test_clearance_is_never_longer_than_the_distance_to_a_surface(geometry):
     rng = np.random.default_rng(5)
     for (x, y, z), _ in random_rays(200):
         cell = analytic.locate(geometry, x, y, z)
         clear = analytic.clearance(geometry, cell, x, y, z)
-        ways = []
+        distances = []
         for _ in range(60):
             direction = rng.normal(size=3)
             u, v, w = direction / np.linalg.norm(direction)
-            ways.append(analytic.boundary(geometry, cell, x, y, z, u, v, w)[0])
-        assert clear <= min(ways) + 1e-9
-        assert clear >= 0.2 * min(ways) - 1e-9  # and not absurdly short
+            distances.append(analytic.boundary(geometry, cell, x, y, z, u, v, w)[0])
+        assert clear <= min(distances) + 1e-9
+        assert clear >= 0.2 * min(distances) - 1e-9  # and not absurdly short
 
 
 def test_overlapping_solids_are_refused():

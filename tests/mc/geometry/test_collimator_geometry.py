@@ -44,8 +44,8 @@ def rays(n: int, seed: int, spread: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     start = np.column_stack([rng.uniform(-3.0, 3.0, (n, 2)), np.full(n, 27.0)])
     aim = start / 0.27 + np.column_stack([rng.normal(0.0, spread, (n, 2)), np.zeros(n)])
-    way = aim - start
-    return np.hstack([start, way / np.linalg.norm(way, axis=1)[:, None]])
+    distance = aim - start
+    return np.hstack([start, distance / np.linalg.norm(distance, axis=1)[:, None]])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -64,8 +64,8 @@ def test_path_in_solids(name, spread):
             a, b = (block.top_cm - ray[2]) / u[2], (block.bottom_cm - ray[2]) / u[2]
             expected += solid_share(solids, *ray, a, b) * (b - a) * block.density
         end = (collimator.bottom - ray[2]) / u[2]
-        k, way, depth = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, np.inf)
-        assert (k, way) == (-1, end)
+        k, distance, depth = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, np.inf)
+        assert (k, distance) == (-1, end)
         # a face is missed by half a step at most, and a ray meets 16 at most
         assert depth == pytest.approx(expected, abs=8 * W.density * (b - a) / STEPS)
         seen, by = glance(collimator, FIELD, given, *ray)
@@ -81,16 +81,16 @@ def test_path_in_solids(name, spread):
             )
         if expected > 0.0:
             closed += 1
-            half, way, spent = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, 0.5 * depth)
+            half, distance, spent = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, 0.5 * depth)
             assert half >= 0 and spent == 0.5 * depth
-            before = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, way, np.inf)[2]
+            before = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, distance, np.inf)[2]
             assert before == pytest.approx(0.5 * depth)
     assert opened > 0 or spread > 1.0
     assert shut > 0 or cone
     assert closed > 5
 
 
-def test_open_rays_are_told_at_a_glance():
+def test_open_rays_are_found_by_their_bounds():
     """What passes well within the field needs no closer look."""
     for name, (blocks, cone) in CASES.items():
         wide = np.repeat([-5.0, 5.0], 16)

@@ -10,7 +10,7 @@ from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 
-RIM = 2.5
+MARGIN = 2.5
 RNG = np.random.default_rng(4)
 
 
@@ -28,15 +28,15 @@ def phantom():
 
 @pytest.fixture(scope="module")
 def geometry(phantom):
-    return voxels.build_voxels(phantom, RIM)
+    return voxels.build_voxels(phantom, MARGIN)
 
 
-def edges_with_rim(phantom, axis):
+def edges_with_margin(phantom, axis):
     edges = phantom.grid.edges(axis)
-    return np.concatenate([[edges[0] - RIM], edges, [edges[-1] + RIM]])
+    return np.concatenate([[edges[0] - MARGIN], edges, [edges[-1] + MARGIN]])
 
 
-def random_points(phantom, n, beyond=RIM):
+def random_points(phantom, n, beyond=MARGIN):
     low, high = phantom.grid.lower[::-1] - beyond, phantom.grid.upper[::-1] + beyond
     return RNG.uniform(low, high, (n, 3))
 
@@ -54,7 +54,7 @@ def test_cells_and_media(phantom, geometry):
     for x, y, z in random_points(phantom, 500):
         cell = voxels.locate(geometry, x, y, z)
         expected = tuple(
-            np.searchsorted(edges_with_rim(phantom, axis), value, side="right") - 1
+            np.searchsorted(edges_with_margin(phantom, axis), value, side="right") - 1
             for axis, value in ((2, x), (1, y), (0, z))
         )
         assert cell == expected
@@ -67,11 +67,11 @@ def test_cells_and_media(phantom, geometry):
             assert density == np.float32(phantom.materials[0].density) and material == 0 and narrow
 
 
-def test_points_outside_are_clipped_to_the_rim(geometry):
+def test_points_outside_are_clipped_to_the_air_margin(geometry):
     assert voxels.locate(geometry, -1e6, 1e6, -1e6) == (0, geometry.ny + 1, 0)
 
 
-def test_without_rim_gives_back_the_voxels(phantom, geometry):
+def test_without_air_margin_gives_back_the_voxels(phantom, geometry):
     np.testing.assert_array_equal(voxels.without_rim(geometry.density, phantom), phantom.density)
 
 
@@ -82,7 +82,7 @@ def test_boundary_is_the_nearest_face_ahead(phantom, geometry):
         distance, axis = voxels.boundary(geometry, cell, *point, *map(voxels.inverse, direction))
         faces = []
         for a in range(3):
-            edges = edges_with_rim(phantom, 2 - a)
+            edges = edges_with_margin(phantom, 2 - a)
             if direction[a] != 0:
                 face = edges[cell[a] + (direction[a] > 0)]
                 faces.append(((face - point[a]) / direction[a], a))
@@ -98,7 +98,7 @@ def test_clearance_is_the_nearest_face_of_all(phantom, geometry):
         assert voxels.clearance(geometry, cell, *point) == pytest.approx(expected, abs=1e-12)
     for point in random_points(phantom, 500):  # in the rim it may be less, even below 0
         cell = voxels.locate(geometry, *point)
-        faces = [edges_with_rim(phantom, 2 - a)[cell[a] : cell[a] + 2] for a in range(3)]
+        faces = [edges_with_margin(phantom, 2 - a)[cell[a] : cell[a] + 2] for a in range(3)]
         nearest = min(np.abs(faces[a] - point[a]).min() for a in range(3))
         assert voxels.clearance(geometry, cell, *point) <= nearest + 1e-12
 
@@ -124,7 +124,7 @@ def walk(geometry, point, direction):
     raise AssertionError("the ray does not end")
 
 
-def test_rays_pass_every_voxel_on_their_way_and_then_end(phantom, geometry):
+def test_rays_pass_every_voxel_on_their_path_and_then_end(phantom, geometry):
     """Cell by cell against planes cut independently: in through the rim, and gone behind the voxels."""
     low, high = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     points, directions = random_points(phantom, 600), random_directions(600)
@@ -136,13 +136,13 @@ def test_rays_pass_every_voxel_on_their_way_and_then_end(phantom, geometry):
         crossings = [0.0]
         for a in range(3):
             if direction[a] != 0:
-                crossings += list((edges_with_rim(phantom, 2 - a) - point[a]) / direction[a])
+                crossings += list((edges_with_margin(phantom, 2 - a) - point[a]) / direction[a])
         crossings = np.sort([t for t in crossings if t >= 0])
         expected, been_inside = {}, False
         for start, end in pairwise(crossings):
             middle = point + 0.5 * (start + end) * direction
             inside = bool(((middle > low) & (middle < high)).all())
-            if ((middle < low - RIM) | (middle > high + RIM)).any() or (been_inside and not inside):
+            if ((middle < low - MARGIN) | (middle > high + MARGIN)).any() or (been_inside and not inside):
                 break
             been_inside = been_inside or inside
             if end - start > 1e-9:
@@ -157,7 +157,7 @@ def test_rays_pass_every_voxel_on_their_way_and_then_end(phantom, geometry):
 
 
 def test_entry(phantom, geometry):
-    low, high = phantom.grid.lower[::-1] - RIM, phantom.grid.upper[::-1] + RIM
+    low, high = phantom.grid.lower[::-1] - MARGIN, phantom.grid.upper[::-1] + MARGIN
     missed = 0
     for point, direction in zip(random_points(phantom, 3000, 9.0), random_directions(3000), strict=True):
         distance = voxels.entry(geometry, *point, *direction)
@@ -177,7 +177,7 @@ def test_entry(phantom, geometry):
     assert missed > 100
 
 
-def test_narrow_are_gas_and_neighbours_of_density_jumps():
+def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
     """The air around counts: beside it everything denser than 3 times air is narrow."""
     density = np.ones((9, 9, 9))
     density[4, 4, 4] = 3.5

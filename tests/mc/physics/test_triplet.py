@@ -172,13 +172,13 @@ def test_breit_wheeler(beta):
 @pytest.mark.parametrize("energy", [LEAST_TRIPLET, 2.1, 3.0, 6.0, 20.0])
 def test_energy_and_momentum_are_conserved(energy):
     drawn = draw(sample_triplet, energy, FREE, 0, columns=10, n=100_000)
-    recoil, recoil_cos, electron, *electron_way, positron, positron_cos, positron_c, positron_s = drawn
+    recoil, recoil_cos, electron, *electron_direction, positron, positron_cos, positron_c, positron_s = drawn
     assert (drawn[[0, 2, 6]] >= 0).all()
     np.testing.assert_allclose(recoil + electron + positron + 2 * ELECTRON_MASS, energy, rtol=1e-12)
     balance = np.array([[0.0], [0.0], [-energy]])
     for kinetic, (cosine, c, s) in (
         (recoil, (recoil_cos, np.ones_like(recoil), np.zeros_like(recoil))),
-        (electron, electron_way),
+        (electron, electron_direction),
         (positron, (positron_cos, positron_c, positron_s)),
     ):
         momentum = np.sqrt(kinetic * (kinetic + 2 * ELECTRON_MASS))

@@ -102,7 +102,7 @@ def test_mean_opening_is_over_the_monitor_units():
     assert mean_opening(beam(*sliding)) == pytest.approx(8)
 
 
-def test_ways_in_words():
+def test_techniques_in_words():
     arc = beam(point(0, 181, 10, 5, jaws=(-1, 2, -3, 4)), point(1, 539, 10, -5, jaws=(-1, 2, -2, 4)))
     assert angle_range(arc, "gantry") == "181 CW to 179"
     assert angle_range(arc, "collimator") == "10"

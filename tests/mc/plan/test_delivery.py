@@ -131,7 +131,7 @@ def test_what_stands_still_has_one_state():
     assert len(deliver(beam(*tracking), "HFS", shaped=False).cumulative) == 1
 
 
-def test_positions_cover_the_whole_way():
+def test_positions_cover_the_whole_motion():
     delivery = deliver(beam(point(0, 0), point(0.5, 180), point(1, 350)), "HFS")
     found = positions(delivery, np.array([0.0, 0.0, 0.0])) - (1, -2, 3)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), SAD)

@@ -191,7 +191,7 @@ BOUNDARIES = np.arange(-10, 10.1, 0.5)
         (10, "NONE", [(0.4, 10.1), (1, 10.0)], [10, 10.1, 10]),
     ],
 )
-def test_the_gantry_turns_as_it_is_told(tmp_path, start, turns, stops, expected):
+def test_the_gantry_turns_as_stated(tmp_path, start, turns, stops, expected):
     field = Field(start, turns=turns, stops=[Stop(*stop) for stop in stops])
     plan = read_plan(write_plan(tmp_path, [field]))
     assert [point.gantry for point in plan.beams[0].control_points] == pytest.approx(expected, abs=1e-9)
@@ -214,7 +214,7 @@ def test_standing_still_on_an_arc_is_no_whole_turn_and_is_said(tmp_path):
     ],
 )
 @pytest.mark.parametrize("direction", ["CW", "CC"])
-def test_collimator_and_couch_turn_as_they_are_told(tmp_path, keyword, name, growing, direction):
+def test_collimator_and_couch_turn_as_stated(tmp_path, keyword, name, growing, direction):
     def edit(data):
         first, last = data.BeamSequence[0].ControlPointSequence
         data.BeamSequence[0].BeamType = "DYNAMIC"

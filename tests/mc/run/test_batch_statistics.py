@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mc.run.batch_statistics import Spread, batch_order, parts
+from mc.run.batch_statistics import BatchStatistics, batch_order, parts
 
 REPEATED = 40_000
 MEAN = 5.0
@@ -29,7 +29,7 @@ def runs(batches, groups, seed, transport=TRANSPORT, latent=LATENT, draw=exponen
     """A spread over `batches` batches of files cut into `groups`, and the true mean of each file."""
     random = np.random.default_rng(seed)
     histories = MEAN + latent * draw(random, groups, REPEATED)
-    spread = Spread(REPEATED, groups)
+    spread = BatchStatistics(REPEATED, groups)
     for _, group in islice(batch_order(groups), batches):
         spread.add(histories[group] + transport * draw(random, REPEATED))
     return spread, histories.sum(axis=0)
@@ -88,7 +88,7 @@ def test_coverage(batches, two_sigma):
     assert np.mean(error < 2 * np.sqrt(transport)) == pytest.approx(two_sigma, abs=0.005)
 
 
-def test_two_batches_tell_nothing_of_histories():
+def test_two_batches_give_no_latent_variance():
     spread, _ = runs(3, 16, 6)
     transport, latent = spread.variances()
     assert latent is None
@@ -96,7 +96,7 @@ def test_two_batches_tell_nothing_of_histories():
 
 
 def test_mean_is_of_one_pass():
-    spread = Spread(1, 2)
+    spread = BatchStatistics(1, 2)
     for value in (1.0, 2.0, 3.0, 4.0):
         spread.add(np.array([value]))
     assert spread.at_end_of_round and spread.mean()[0] == 5.0
@@ -107,7 +107,7 @@ def test_part_by_part_is_the_same_to_the_last_bit(batches, monkeypatch):
     """Parts that do not divide the voxels; and the sums used up give what they gave before."""
     monkeypatch.setattr("mc.run.batch_statistics.PART", 37)
     random = np.random.default_rng(9)
-    whole, cut = Spread(100, 16), Spread(100, 16)
+    whole, cut = BatchStatistics(100, 16), BatchStatistics(100, 16)
     for _ in range(batches):
         batch = random.exponential(size=100)
         whole.add(batch)
@@ -117,5 +117,5 @@ def test_part_by_part_is_the_same_to_the_last_bit(batches, monkeypatch):
     for name, array in whole.arrays.items():
         assert np.array_equal(array, cut.arrays[name])
     told = [whole.mean(), *whole.variances()]
-    for found, expected in zip(cut.use_up(), told, strict=True):
+    for found, expected in zip(cut.consume(), told, strict=True):
         assert found is None if expected is None else np.array_equal(found, expected)

@@ -43,9 +43,9 @@ def space(tmp_path_factory):
 
 @pytest.fixture
 def rule(tmp_path):
-    told = []
-    rule = CheckpointRule(tmp_path / "checkpoint.h5", tell=told.append)
-    object.__setattr__(rule, "told", told)
+    messages = []
+    rule = CheckpointRule(tmp_path / "checkpoint.h5", on_message=messages.append)
+    object.__setattr__(rule, "messages", messages)
     return rule
 
 
@@ -53,8 +53,8 @@ def rule(tmp_path):
 def small_batches(monkeypatch):
     """Passes cut into fewer groups, to spare calls, and these into more pieces."""
     monkeypatch.setattr(batch, "GROUPS", 4)
-    monkeypatch.setattr(batch, "SMALLEST_PIECE", 16)
-    monkeypatch.setattr(batch, "PIECES", 32)
+    monkeypatch.setattr(batch, "MIN_UNIT_PARTICLES", 16)
+    monkeypatch.setattr(batch, "UNITS_PER_BATCH", 32)
 
 
 def run(space, rule=None, *, seed=1, weight=1.0, water=True, phantom=PHANTOM, physics=None, passes=3):
@@ -88,8 +88,8 @@ def fingerprint(result):
 def uninterrupted(space):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch, "GROUPS", 4)
-        patch.setattr(batch, "SMALLEST_PIECE", 16)
-        patch.setattr(batch, "PIECES", 32)
+        patch.setattr(batch, "MIN_UNIT_PARTICLES", 16)
+        patch.setattr(batch, "UNITS_PER_BATCH", 32)
         return fingerprint(run(space))
 
 
@@ -117,7 +117,7 @@ def test_suspended_and_resumed_gives_the_same_bits(space, rule, uninterrupted, m
         done = file["batch/done"][:]
         assert 0 < done.sum() < len(done)
     result = run(space, rule)
-    assert result.quality["resumed"] == 1 and "going on from" in rule.told[-1]
+    assert result.quality["resumed"] == 1 and "going on from" in rule.messages[-1]
     assert fingerprint(result) == uninterrupted
     rule.remove()
     assert not list(rule.path.parent.iterdir())
@@ -142,11 +142,13 @@ def test_the_checkpoint_of_the_clock(space, rule, uninterrupted, monkeypatch):
     often = CheckpointRule(rule.path, every=0.0)
     monkeypatch.setattr("mc.run.checkpoint.LARGEST_SHARE", 1e9)
 
-    def dies(*_):
+    def fails(*_):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("mc.run.simulate._reason_to_stop", lambda progress, *_: progress.batches > 5 and dies())
+        patch.setattr(
+            "mc.run.simulate._reason_to_stop", lambda progress, *_: progress.batches > 5 and fails()
+        )
         with pytest.raises(MemoryError):
             run(space, often)
     result = run(space, rule)
@@ -242,9 +244,9 @@ def checkpoint(path, values, **options):
 
 
 def test_a_full_disk_leaves_the_former_one(tmp_path, full_disk):
-    path, told = tmp_path / "checkpoint.h5", []
+    path, messages = tmp_path / "checkpoint.h5", []
     values = np.arange(100_000.0)
-    kept = checkpoint(path, values, tell=told.append)
+    kept = checkpoint(path, values, on_message=messages.append)
     kept.save({"batches": 1}, must=True)
     before = path.read_bytes()
     values[:] = 0
@@ -252,6 +254,6 @@ def test_a_full_disk_leaves_the_former_one(tmp_path, full_disk):
         kept.save({"batches": 2}, must=False)
         with pytest.raises(InputError, match=r"cannot be written.*unchanged"):
             kept.save({"batches": 2}, must=True)
-    assert "the run goes on" in told[-1] and path.read_bytes() == before
+    assert "the run goes on" in messages[-1] and path.read_bytes() == before
     assert [file.name for file in Path(tmp_path).iterdir()] == ["checkpoint.h5"]
     assert checkpoint(path, values).load() == {"batches": 1} and values[-1] == 99_999

@@ -129,7 +129,7 @@ def test_a_fault_on_one_rank_ends_all_in_one_line():
     assert "Traceback" not in done.stderr
 
 
-def test_a_fault_on_all_ranks_is_told_once():
+def test_a_fault_on_all_ranks_is_reported_once():
     done = mpiexec(2, "with abort_on_error(w):\n    raise InputError('plan.dcm', 'is broken')\n")
     assert done.returncode != 0
     assert done.stderr.count("plan.dcm: is broken") == 1

@@ -38,9 +38,8 @@ KILLS = int(os.environ.get("MCVERIFY_KILLS", "4"))
 HISTORIES = "300000"  # a second or two of one processor: signals must find the transport under way
 SUSPENDED, DONE = 75, (0, 1)
 OFTEN = "0.2s"  # between checkpoints
-PATIENCE = (
-    600.0  # with a run on a busy machine, where ranks that wait take the processor from those that work [s]
-)
+# with a run on a busy machine, where ranks that wait take the processor from those that work [s]
+TIMEOUT = 600.0
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +65,7 @@ class Run:
     def end(self) -> str:
         """Wait for the end; what was said on stderr."""
         try:
-            _, said = self.process.communicate(timeout=PATIENCE)
+            _, said = self.process.communicate(timeout=TIMEOUT)
         finally:  # a run that hangs must not write into the next one's folder
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -197,22 +196,22 @@ def test_kill_9_of_any_rank_at_any_moment(folder, serial):
     resumed = too_late = 0
     for trial in range(KILLS):
         ranks = rng.choice((1, 2))
-        victim = Run(folder, ranks, rng.choice((1, 2)))
+        killed = Run(folder, ranks, rng.choice((1, 2)))
         # most of a run is imports; two thirds of the kills are aimed at transport and writing
         if rng.random() < 0.67:
-            victim.wait_for_checkpoint()
+            killed.wait_for_checkpoint()
             time.sleep(rng.uniform(0.0, 1.5))
         else:
             time.sleep(rng.uniform(0.0, 4.0))
-        alive = victim.ranks
+        alive = killed.ranks
         if alive:
             os.kill(rng.choice(alive), signal.SIGKILL)
-        victim.end()
+        killed.end()
         deadline = time.monotonic() + 10.0
-        while victim.ranks and time.monotonic() < deadline:
+        while killed.ranks and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert not victim.ranks, "a rank was left behind"
-        too_late += victim.code in DONE
+        assert not killed.ranks, "a rank was left behind"
+        too_late += killed.code in DONE
         after = Run(folder, rng.choice((1, 2)))
         said = after.end()
         assert after.code in DONE, f"trial {trial}: {said}"

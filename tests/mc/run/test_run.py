@@ -118,6 +118,6 @@ def test_voxels_not_scored_stay_empty(tmp_path):
 
 
 def test_beam_that_misses_is_refused(tmp_path):
-    astray = PlacedBeam(1, phase_space(tmp_path), fixed(np.eye(3), np.array([50.0, 0.0, 0.0])), 1.0)
+    missing_beam = PlacedBeam(1, phase_space(tmp_path), fixed(np.eye(3), np.array([50.0, 0.0, 0.0])), 1.0)
     with pytest.raises(InputError, match="no dose in the patient"):
-        dose_of(astray)
+        dose_of(missing_beam)

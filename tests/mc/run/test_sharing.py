@@ -16,7 +16,7 @@ sharing, times = Sharing(w), []
 ran = np.zeros(200, np.int64)
 def run(piece):
     ran[piece] += 1
-    time.sleep(PIECE * (SLOW if w.rank == 1 else 1))
+    time.sleep(UNIT_PARTICLES * (SLOW if w.rank == 1 else 1))
 for batch in range(3):
     done, started = np.zeros(200, np.int64), time.monotonic()
     while not done.all():
@@ -30,13 +30,13 @@ if w.rank == 0: print(total.min(), total.max(), times[-1])
 @pytest.mark.parametrize("slow", [1, 4])
 def test_a_slow_rank_holds_nobody_up(slow):
     """Three ranks that sleep, one of them `slow` times as long: the time is that of their speeds together."""
-    piece = 0.005
-    done = mpiexec(3, WORK.replace("PIECE", str(piece)).replace("SLOW", str(slow)))
+    unit = 0.005
+    done = mpiexec(3, WORK.replace("UNIT_PARTICLES", str(unit)).replace("SLOW", str(slow)))
     assert done.returncode == 0, done.stderr
     fewest, most, seconds = done.stdout.split()
     assert fewest == most == "3"  # three batches
-    ideal = 200 * piece / (2 + 1 / slow)
-    assert ideal <= float(seconds) < 1.35 * ideal + slow * piece  # in equal parts it would take slow / 3
+    ideal = 200 * unit / (2 + 1 / slow)
+    assert ideal <= float(seconds) < 1.35 * ideal + slow * unit  # in equal parts it would take slow / 3
 
 
 def test_a_rank_that_stalls_in_a_batch_is_relieved():
@@ -52,7 +52,7 @@ def test_a_rank_that_stalls_in_a_batch_is_relieved():
     assert float(seconds) < 1.5  # 6.7 s if it had to do its third
 
 
-def test_serial_rounds_end_when_told():
+def test_serial_rounds_end_on_request():
     done, order = np.zeros(10, np.int64), []
     shared = Sharing(SerialWorld())
     shared.round(np.ones(10, np.int64), done, order.append, lambda: len(order) == 4)

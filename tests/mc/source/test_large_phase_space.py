@@ -76,7 +76,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     blocks = max(8, round(GIGABYTES * 1e9 / (29 * BLOCK)))
     peak(tmp_path / "first", 1)  # may compile, which takes memory of its own
     small, large = peak(tmp_path / "small", 1), peak(tmp_path / "large", blocks)
-    told = [f"{found['peak'] / 1e6:.0f} MB" for found in (small, large)]
-    print(f"{29 * BLOCK * blocks / 1e9:.2f} GB: {told[1]}, a small file {told[0]}")
+    sizes = [f"{found['peak'] / 1e6:.0f} MB" for found in (small, large)]
+    print(f"{29 * BLOCK * blocks / 1e9:.2f} GB: {sizes[1]}, a small file {sizes[0]}")
     assert large["balance"] == pytest.approx(1.0, abs=1e-6)
     assert large["peak"] - small["peak"] < 60e6  # of which 8 bytes for each history would make 110

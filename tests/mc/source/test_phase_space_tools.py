@@ -77,7 +77,7 @@ def test_merging_adds_up(tmp_path):
         merge([parts[0], other], tmp_path / "d")
 
 
-def test_what_opened_a_history_hands_its_flag_on(tmp_path):
+def test_what_opened_a_history_passes_its_flag_on(tmp_path):
     space = write(tmp_path / "a")
     p, history = space.read(0, len(space)), history_of(space)
     kept = thin_out(space, tmp_path / "b", lambda q: (q.kind == 1) & (q.energy > 4.0), "fast photons")

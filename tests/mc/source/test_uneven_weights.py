@@ -9,7 +9,7 @@ from mc.backends.cpu import cuts_of
 from mc.config import Physics
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
-from mc.source.weights import least_weight
+from mc.source.weights import roulette_weight
 from mc.tables import build_tables
 from mc.transport.scoring import EMITTED, PARTICLES
 from phantoms.recipes import water_tank
@@ -33,8 +33,8 @@ def uneven(folder, heavy_from=2.0, light=1.0, heavy=5.0):
 
 
 def test_even_weights_play_no_roulette(tmp_path):
-    assert least_weight(uneven(tmp_path, heavy=1.0)) == 0.0
-    assert least_weight(uneven(tmp_path, heavy=1.9)) == 0.0
+    assert roulette_weight(uneven(tmp_path, heavy=1.0)) == 0.0
+    assert roulette_weight(uneven(tmp_path, heavy=1.9)) == 0.0
 
 
 @pytest.mark.parametrize("rotate", [False, True])
@@ -43,9 +43,9 @@ def test_weight_of_an_opening(tmp_path, rotate):
     space = uneven(tmp_path)
     light = np.pi * 4.0 / 100.0
     expected = (light + 25.0 * (1.0 - light)) / (light + 5.0 * (1.0 - light))
-    assert least_weight(space, (-5.0, 5.0, -5.0, 5.0), 100.0, rotate) == pytest.approx(expected, rel=0.02)
-    assert least_weight(space, (-1.0, 1.0, -1.0, 1.0), 100.0, rotate) == 0.0  # all are light here
-    assert least_weight(space, (0.0, 0.0, 0.0, 0.0), 100.0, rotate) == 0.0  # nothing is open
+    assert roulette_weight(space, (-5.0, 5.0, -5.0, 5.0), 100.0, rotate) == pytest.approx(expected, rel=0.02)
+    assert roulette_weight(space, (-1.0, 1.0, -1.0, 1.0), 100.0, rotate) == 0.0  # all are light here
+    assert roulette_weight(space, (0.0, 0.0, 0.0, 0.0), 100.0, rotate) == 0.0  # nothing is open
 
 
 def test_opening_off_the_axis_is_where_iec_has_it(tmp_path):
@@ -60,8 +60,8 @@ def test_opening_off_the_axis_is_where_iec_has_it(tmp_path):
         ones > 0,
     )  # fmt: skip
     space = write_phase_space(tmp_path / "half", particles, N)
-    assert least_weight(space, (-5.0, 5.0, -5.0, 0.0), 100.0) == 0.0
-    assert least_weight(space, (-5.0, 5.0, 0.0, 5.0), 100.0) == pytest.approx(26.0 / 6.0, rel=0.02)
+    assert roulette_weight(space, (-5.0, 5.0, -5.0, 0.0), 100.0) == 0.0
+    assert roulette_weight(space, (-5.0, 5.0, 0.0, 5.0), 100.0) == pytest.approx(26.0 / 6.0, rel=0.02)
 
 
 def test_roulette_keeps_the_mean_and_saves_particles():

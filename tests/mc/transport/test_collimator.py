@@ -38,8 +38,8 @@ def through(particles, collimator, tables, *, starts=None, field=FIELD, leaves=N
 
 def beam(kind: int, energy: float, aim: tuple[float, float], n: int) -> np.ndarray:
     """`n` particles from the target through z = 27 towards a point of the isocentre plane (X_b, Y_b)."""
-    way = np.array([aim[0], -aim[1], 100.0])
-    return np.tile(np.r_[kind, energy, 0.27 * way, way / np.linalg.norm(way), 1.0], (n, 1))
+    path = np.array([aim[0], -aim[1], 100.0])
+    return np.tile(np.r_[kind, energy, 0.27 * path, path / np.linalg.norm(path), 1.0], (n, 1))
 
 
 def test_open_field_is_free(tables):
@@ -48,11 +48,11 @@ def test_open_field_is_free(tables):
     sent = beam(PHOTON, 2.0, (3.9, -4.9), 200_000)
     out, _ = through(sent, collimator, tables)
     same = out[(out[:, 0] == PHOTON) & (out[:, 1] == 2.0)]
-    way = (44.5 - 27.0) / sent[0, 7]
-    lost = len(sent) * (1.0 - math.exp(-0.04447 * 0.0012048 * way))
+    path = (44.5 - 27.0) / sent[0, 7]
+    lost = len(sent) * (1.0 - math.exp(-0.04447 * 0.0012048 * path))
     assert len(sent) - len(same) == pytest.approx(lost, abs=4 * math.sqrt(lost))  # false alarm 6e-5
     assert np.ptp(same, axis=0).max() == 0.0
-    assert same[0, 2:5] == pytest.approx(sent[0, 2:5] + way * sent[0, 5:8]) and same[0, 8] == 1.0
+    assert same[0, 2:5] == pytest.approx(sent[0, 2:5] + path * sent[0, 5:8]) and same[0, 8] == 1.0
     assert 10 < np.count_nonzero(out[:, 0] == ELECTRON)  # set free in the air
 
 
@@ -74,8 +74,8 @@ def test_attenuation(tables, energy, coefficient):
     n = 100_000
     out, _ = through(beam(PHOTON, energy, (8.0, 0.0), n), collimator, tables)
     passed = np.count_nonzero((out[:, 1] == energy) & (np.ptp(out[:, 5:8] - out[0, 5:8], axis=1) == 0.0)) / n
-    way = 1.0 / beam(PHOTON, energy, (8.0, 0.0), 1)[0, 7]
-    expected = math.exp(-0.9 * way - 0.0012 * 0.08 * 17.5)
+    path = 1.0 / beam(PHOTON, energy, (8.0, 0.0), 1)[0, 7]
+    expected = math.exp(-0.9 * path - 0.0012 * 0.08 * 17.5)
     assert passed == pytest.approx(expected, rel=0.004 + 4 / math.sqrt(0.4 * n))
 
 
@@ -110,9 +110,9 @@ def test_cone(tables, bore, more):
     assert len(passed) / len(sent) == pytest.approx(within.mean() + more, abs=0.004)
 
 
-@pytest.mark.parametrize(("cone", "told"), ((None, "none is named"), (0.6, "no cone of diameter 0.6 cm")))
-def test_a_cone_that_is_not_there(cone, told):
-    with pytest.raises(InputError, match=told):
+@pytest.mark.parametrize(("cone", "message"), ((None, "none is named"), (0.6, "no cone of diameter 0.6 cm")))
+def test_a_cone_that_is_not_there(cone, message):
+    with pytest.raises(InputError, match=message):
         built(Cones(40.0, 50.0, TUNGSTEN, 18.0, (0.5, 1.0), "focused"), cone=cone)
 
 

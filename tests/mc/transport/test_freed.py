@@ -17,7 +17,7 @@ from mc.geometry.within import BEYOND, NOWHERE, Placed, boundary, clearance, sol
 from mc.machine.collimators import Cones, Ends
 from mc.numerics.jit import njit
 from mc.plan.delivery import fixed
-from mc.run.batch import between_of
+from mc.run.batch import collimation_of
 from mc.tables import build_tables
 from mc.transport.history import Cuts
 from mc.transport.particle import ELECTRON, PHOTON
@@ -45,10 +45,10 @@ CUTS = Cuts(PHYSICS.electron_cut, PHYSICS.photon_cut)
 
 
 @njit
-def stays(solids, k, x, y, z, u, v, w, way):
+def stays(solids, k, x, y, z, u, v, w, distance):
     """Whether all of a way but its ends lies in the solid `k`, by points."""
     for step in range(1, 2000):
-        t = way * step / 2000
+        t = distance * step / 2000
         if region(solids, x + u * t, y + v * t, z + w * t) != k:
             return False
     return True
@@ -63,7 +63,7 @@ def placed_and_solids(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_way_out_of_a_solid(name):
+def test_distance_out_of_a_solid(name):
     """From points all over, in all directions: all of the way is in the solid, and what follows is told."""
     placed, solids = placed_and_solids(name)
     rng = np.random.default_rng(3)
@@ -71,22 +71,24 @@ def test_way_out_of_a_solid(name):
     points = np.column_stack([rng.uniform(-4.0, 4.0, (4000, 2)), rng.uniform(top, bottom, 4000)])
     edges = np.r_[placed.collimator.bands[1:-1], bottom]  # a good part just above where a tongue may end
     points[:2000, 2] = rng.choice(edges, 2000) - 0.02 * rng.random(2000)
-    ways = rng.normal(size=(4000, 3))
+    directions = rng.normal(size=(4000, 3))
     inside = changed = 0
-    for point, way in zip(points, ways / np.linalg.norm(ways, axis=1)[:, None], strict=True):
+    for point, direction in zip(
+        points, directions / np.linalg.norm(directions, axis=1)[:, None], strict=True
+    ):
         k = solid_at(placed, *point)
         assert k == max(NOWHERE, region(solids, *point))
         if k == NOWHERE:
             continue
         inside += 1
-        out = way_out(placed, k, *point, *way)
+        out = way_out(placed, k, *point, *direction)
         if out > 100.0:  # along a solid without end
             continue
-        assert stays(solids, k, *point, *way, out)
-        there, face = boundary(placed, (k,), *point, *way)
-        assert clearance(placed, (k,), *point) <= there or face == k or way[2] < 0.0
+        assert stays(solids, k, *point, *direction, out)
+        there, face = boundary(placed, (k,), *point, *direction)
+        assert clearance(placed, (k,), *point) <= there or face == k or direction[2] < 0.0
         assert there == out + BEYOND
-        assert face == max(NOWHERE, region(solids, *(point + there * way)))
+        assert face == max(NOWHERE, region(solids, *(point + there * direction)))
         changed += face != k
     assert inside > 300 and changed > 0.3 * inside
 
@@ -98,12 +100,14 @@ def test_rays_upwards(name):
     rng = np.random.default_rng(4)
     met = 0
     for _ in range(300):
-        way = np.append(rng.normal(0.0, 0.3, 2), 1.0)
-        way /= np.linalg.norm(way)
+        direction = np.append(rng.normal(0.0, 0.3, 2), 1.0)
+        direction /= np.linalg.norm(direction)
         start = np.append(rng.uniform(-3.0, 3.0, 2), 27.0)
-        length = (placed.collimator.bottom + 1.0 - 27.0) / way[2]
-        down = march(*placed, PHOTON_TABLE, 0, 0.0, *start, *way, length, math.inf)
-        up = march(*placed, PHOTON_TABLE, 0, 0.0, *(start + length * way), *-way, length, math.inf)
+        length = (placed.collimator.bottom + 1.0 - 27.0) / direction[2]
+        down = march(*placed, PHOTON_TABLE, 0, 0.0, *start, *direction, length, math.inf)
+        up = march(
+            *placed, PHOTON_TABLE, 0, 0.0, *(start + length * direction), *-direction, length, math.inf
+        )
         assert up[2] == pytest.approx(down[2], abs=1e-6)
         met += down[2] > 0.0
     assert met > 100
@@ -148,7 +152,7 @@ def test_machine_file_asks(asked):
     machine = SimpleNamespace(
         collimators=replace(parts(leaves(ROUND)), electrons=asked), sad_cm=SAD, path=Path("test.toml")
     )
-    assert between_of.__wrapped__(machine, PHYSICS).electrons is (asked or None)
+    assert collimation_of.__wrapped__(machine, PHYSICS).electrons is (asked or None)
 
 
 def test_electrons_reach_the_patient():
@@ -162,10 +166,10 @@ def test_electrons_reach_the_patient():
     sent[:, 2] = np.random.default_rng(1).uniform(-1.5, 1.5, n)
     still = fixed(np.eye(3), np.array([0.0, 0.0, -60.0]), FIELD, np.r_[np.full(16, 0.0), np.full(16, 5.0)])
     depth = {}
-    for way in (None, True):
-        between = Between(collimator, solids, way)
+    for follow in (None, True):
+        between = Between(collimator, solids, follow)
         run = run_particles(phantom, tables, CUTS, sent, delivery=still, between=between)
-        depth[way] = run.voxels.sum(axis=(1, 2))
+        depth[follow] = run.voxels.sum(axis=(1, 2))
     assert depth[True][0] > 1.02 * depth[None][0]
     assert depth[True][10:].sum() == pytest.approx(depth[None][10:].sum(), rel=0.02)
 
@@ -177,8 +181,8 @@ def test_an_electron_that_meets_a_solid_is_followed():
     given = np.r_[np.zeros(16), np.full(16, 6.0)]
     collimator = built(leaves(ROUND))
     found = {}
-    for way in (None, True):
-        rows, _ = collimated(sent, np.arange(2001), collimator, FIELD, given, tables, CUTS, electrons=way)
-        found[way] = np.count_nonzero(rows[:, 0] == ELECTRON), np.count_nonzero(rows[:, 0] == PHOTON)
+    for follow in (None, True):
+        rows, _ = collimated(sent, np.arange(2001), collimator, FIELD, given, tables, CUTS, electrons=follow)
+        found[follow] = np.count_nonzero(rows[:, 0] == ELECTRON), np.count_nonzero(rows[:, 0] == PHOTON)
     assert found[None] == (0, 0)
     assert found[True][0] > 100 and found[True][1] > 100

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mc.compute import head as module
-from mc.compute.head import HeadTransport, lay_out, simulate_head
+from mc.compute.head import HeadTransport, head_geometry, simulate_head
 from mc.machine.head_model import Core, Head, Part
 from mc.source.phase_space import open_phase_space
 from mc.transport.head import NEW
@@ -89,8 +89,8 @@ def test_splitting_is_unbiased(split):
     scores = []
     for found, number in ((rows, 4000), (plain, electrons)):
         kind, energy, x, y, u, v, w, weight, _ = found.T
-        way = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
-        radius = np.hypot(x + way * u, y + way * v)
+        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        radius = np.hypot(x + distance * u, y + distance * v)
         aimed = (kind == 0) & (radius < 25.0)
         bands = [aimed & (radius >= low) & (radius < high) for low, high in ((0, 8), (8, 16), (16, 25))]
         values = [weight * (kind == 0) * aimed, weight * energy * aimed, *(weight * band for band in bands)]
@@ -112,8 +112,8 @@ def test_a_core_changes_the_density_of_particles_alone(split, tmp_path):
     scores, density = [], []
     for rows, electrons in ((plain, 4000), (cored, 4096)):
         kind, energy, x, y, u, v, w, weight, _ = rows.T
-        way = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
-        radius = np.hypot(x + way * u, y + way * v)
+        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        radius = np.hypot(x + distance * u, y + distance * v)
         photon, inner, outer = kind == 0, radius < 8.0, (radius >= 8.0) & (radius < 16.0)
         values = [weight * photon * inner, weight * energy * photon * inner, weight * photon * outer,
                   weight * energy * photon * outer, weight * ~photon]  # fmt: skip
@@ -138,16 +138,19 @@ def test_weights_and_places(split):
     assert np.all(rows[:, 7] == np.float32(0.01))  # full photons are past the field and not recorded
     assert np.all(rows[:, 6] > 0)
     photons = rows[rows[:, 0] == 0]
-    way = (100.0 - 10.0) / photons[:, 6]
-    assert np.hypot(photons[:, 2] + way * photons[:, 4], photons[:, 3] + way * photons[:, 5]).max() < 25.001
+    distance = (100.0 - 10.0) / photons[:, 6]
+    assert (
+        np.hypot(photons[:, 2] + distance * photons[:, 4], photons[:, 3] + distance * photons[:, 5]).max()
+        < 25.001
+    )
     assert np.count_nonzero(rows[:, 0] == 1) > 100  # contaminating electrons
     assert photons[:, 1].max() < 6.0 and photons[:, 1].min() > 0.05
 
 
-def test_the_file_does_not_depend_on_threads_or_room(tmp_path, monkeypatch):
+def test_the_file_does_not_depend_on_threads_or_buffer_size(tmp_path, monkeypatch):
     one = simulate_head(HEAD, 100.0, tmp_path / "one", 1500, threads=1)
-    monkeypatch.setattr(module, "ROOM", 2000)  # records are handed over many times
-    monkeypatch.setattr(module, "MOST_RECORDS", 40)
+    monkeypatch.setattr(module, "UNIT_RECORDS", 2000)  # records are handed over many times
+    monkeypatch.setattr(module, "MAX_RECORDS", 40)
     two = simulate_head(HEAD, 100.0, tmp_path / "two", 1500, threads=2)
     assert one.phase_space.data_path.read_bytes() == two.phase_space.data_path.read_bytes()
     header = one.phase_space.header
@@ -171,9 +174,9 @@ def test_an_interruption_keeps_what_is_done(tmp_path):
 def test_overlapping_parts_and_unknown_materials_are_refused():
     ring = Part("ring", "copper", None, (2.0, 4.0), (0.0, 0.0), (1.0, 1.0))
     with pytest.raises(InputError, match="ring and collimator overlap"):
-        lay_out(replace(HEAD, parts=(*HEAD.parts, ring)))
+        head_geometry(replace(HEAD, parts=(*HEAD.parts, ring)))
     with pytest.raises(InputError, match="no material 'unobtainium'"):
-        lay_out(replace(HEAD, parts=(*HEAD.parts, replace(ring, material="unobtainium"))))
+        head_geometry(replace(HEAD, parts=(*HEAD.parts, replace(ring, material="unobtainium"))))
 
 
 def test_command(tmp_path, capsys):
@@ -186,7 +189,7 @@ def test_command(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         (("z_cm = [0.0, 0.1]", "z_cm = [0.1, 0.0]"), "ascending"),
         (("spot_radius_cm = 0.05", "spot_fwhm_cm = [0.1]"), "list of 2 numbers"),
@@ -197,8 +200,8 @@ def test_command(tmp_path, capsys):
         (("contaminants_from_z_cm = 4.0", "contaminants_from_z_cm = 40.0"), "between 0 and the plane"),
     ],
 )
-def test_impossible_heads_are_refused(tmp_path, capsys, change, told):
+def test_impossible_heads_are_refused(tmp_path, capsys, change, message):
     machine = tmp_path / "linac.toml"
     machine.write_text(MACHINE.replace(*change))
     assert main(["head", str(machine), "--electrons", "10", "--out", str(tmp_path / "x")]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -66,9 +66,9 @@ def extreme_phantom(n=4, side=0.5):
     return Phantom(Grid((n,) * 3, (side,) * 3, (0.5 * side,) * 3), density, material, MATERIALS)
 
 
-def follow(phantom, tables, cuts, particles, rim=0.0, water=True):
+def follow(phantom, tables, cuts, particles, air_margin=0.0, water=True):
     """Transport particles (n, 9) in double precision; tally, counters. Unlike `engine` it asserts nothing."""
-    geometry = build_voxels(phantom, rim)
+    geometry = build_voxels(phantom, air_margin)
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((4, N_COUNTERS), np.int64)
     cpu.run_phase_space(
@@ -79,7 +79,7 @@ def follow(phantom, tables, cuts, particles, rim=0.0, water=True):
     return merge(tally, geometry.density.size), rows.sum(axis=0)
 
 
-def assert_sound(tally, counters, n):
+def assert_valid(tally, counters, n):
     """All arrived, none was lost, the energy balances, no voxel holds what cannot be."""
     assert counters[LOST] == counters[OVERFLOWS] == 0
     assert counters[PARTICLES] == n
@@ -121,8 +121,8 @@ def test_rays_through_edges_and_corners(tables, kind, energy, cuts):
     particles = pencil(kind, energy, (0, 0, 0), (0, 0, 1), 12 * len(at))
     particles[:, 2:5] = np.repeat(at, 12, axis=0)
     particles[:, 5:8] = along[rng.permuted(np.resize(np.arange(len(along)), len(particles)))]
-    tally, counters = follow(extreme_phantom(), tables, cuts, particles, rim=1.0)
-    assert_sound(tally, counters, len(particles))
+    tally, counters = follow(extreme_phantom(), tables, cuts, particles, air_margin=1.0)
+    assert_valid(tally, counters, len(particles))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,8 +132,8 @@ def test_rays_from_outside_that_graze(tables, kind):
     particles = pencil(kind, 1.0, (0, 0, 0), (0, 0, 1), len(at) * len(along))
     particles[:, 5:8] = np.tile(along, (len(at), 1))
     particles[:, 2:5] = np.repeat(at, len(along), axis=0) - 3.0 * particles[:, 5:8]
-    tally, counters = follow(extreme_phantom(), tables, CUTS, particles, rim=0.5)
-    assert_sound(tally, counters, len(particles))
+    tally, counters = follow(extreme_phantom(), tables, CUTS, particles, air_margin=0.5)
+    assert_valid(tally, counters, len(particles))
     assert 0 < counters[MISSED] < counters[EMITTED]
 
 
@@ -169,8 +169,8 @@ def test_energies_at_thresholds_and_ends(kind, physics):
     particles = pencil(kind, 1.0, (0.5, 0.75, 1.0), (1, 1, 1), 10 * len(THRESHOLDS))
     particles[:, 1] = np.repeat(THRESHOLDS, 10)
     particles[:, 5:8] = np.resize(directions(), (len(particles), 3))
-    tally, counters = follow(extreme_phantom(), tables, cuts, particles, rim=0.5)
-    assert_sound(tally, counters, len(particles))
+    tally, counters = follow(extreme_phantom(), tables, cuts, particles, air_margin=0.5)
+    assert_valid(tally, counters, len(particles))
 
 
 @pytest.mark.parametrize("density", [1e-6, 25.0])
@@ -182,7 +182,7 @@ def test_smallest_and_largest_voxels(tables, side, density):
         particles = pencil(kind, 2.0, (1.5 * side,) * 3, (0, 0, 1), 90)
         particles[:, 5:8] = np.resize(directions(), (90, 3))
         tally, counters = follow(phantom, tables, CUTS, particles)
-        assert_sound(tally, counters, len(particles))
+        assert_valid(tally, counters, len(particles))
 
 
 # --- what is no number --------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_source_particles_that_are_no_numbers_are_counted_and_never_scored(table
     others = follow(phantom, tables, CUTS, good)[0]
     assert (tally.medium >= 0).all() and 0 < tally.medium.sum() < others.medium.sum()
     counters[LOST] = 0
-    assert_sound(tally, counters, 20)
+    assert_valid(tally, counters, 20)
 
 
 def test_source_particles_that_cannot_be_are_counted(tables):

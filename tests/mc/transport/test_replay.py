@@ -74,7 +74,7 @@ def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
         assert abs(a.mean() - b.mean()) < 5 * error, (names[place], a.mean() / b.mean() - 1, error / b.mean())
 
 
-def test_an_electron_goes_on_amid_its_step():
+def test_an_electron_resumes_in_mid_step():
     """A hinge of no strength, then one so far that none comes: the electron flies straight to its end."""
     phantom = water_tank((3.0, 24.0, 24.0), (0.05, 8.0, 8.0))
     physics = Physics(electron_cut=31.0, photon_cut=31.0)  # all losses are continuous
@@ -97,8 +97,8 @@ def test_an_electron_goes_on_amid_its_step():
     straight, scattered = depth_dose((1e-12, 1e-13, 1e9)), depth_dose((0.0, 0.0, 0.0))
     centres, ranges = phantom.grid.centres(0) - 0.5, tables.range_k1[1, 0, :, 0]
     energies = np.linspace(0.1, 4.0, 2000)
-    way = np.interp(4.0, energy_nodes(), ranges) - np.interp(energies, energy_nodes(), ranges)
-    expected = np.trapezoid(way, energies) + 0.1 * way[0]  # of the rest, where it stops
+    path = np.interp(4.0, energy_nodes(), ranges) - np.interp(energies, energy_nodes(), ranges)
+    expected = np.trapezoid(path, energies) + 0.1 * path[0]  # of the rest, where it stops
     assert np.sum(straight * centres) == pytest.approx(expected, rel=2e-3)
     assert np.sum(scattered * centres) < 0.9 * expected
 
@@ -124,7 +124,7 @@ def test_a_flight_fills_no_stack():
 
 
 @pytest.mark.parametrize("name", ["hard", "gs_quantiles", "gs_widths", "slowing", "brems"])
-def test_broken_tables_are_told(name):
+def test_broken_tables_are_reported(name):
     """NaN in a table that a recorded track reads: the run ends, and scores only what can be."""
     phantom = layered(["water"], 0.4)
     geometry, tables = build_voxels(phantom), build_tables(phantom.materials, Physics())

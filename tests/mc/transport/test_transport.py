@@ -40,7 +40,7 @@ LIBRARY = load_materials()
 NAMES = ("air", "water", "lung_icru44", "cortical_bone_icru44", "titanium")
 MATERIALS = tuple(LIBRARY[name] for name in NAMES)
 RANGES = octave_nodes(RANGE_MIN_EXP, RANGE_MAX_EXP, RANGE_PER_OCTAVE)
-RIM = 0.01  # of air, the least that every grid has [cm]
+AIR_MARGIN = 0.01  # of air, the least that every grid has [cm]
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +139,15 @@ def tables_of(phantom, physics=PLAN):
     return build_tables(phantom.materials, physics)
 
 
-def test_photon_that_starts_outside_comes_through_the_rim(tables):
+def test_photon_that_starts_outside_comes_through_the_air_margin(tables):
     """Air of 30 cm before the grid attenuates, too: 0.7 % of the photons."""
-    phantom, energy, rim = patchwork(), 0.05, 30.0
+    phantom, energy, air_margin = patchwork(), 0.05, 30.0
     x, y = 0.45 * phantom.grid.upper[2], 0.45 * phantom.grid.upper[1]
-    particles = pencil(PHOTON, energy, (x, y, -rim - 5), (0, 0, 1), 1_000_000)
+    particles = pencil(PHOTON, energy, (x, y, -air_margin - 5), (0, 0, 1), 1_000_000)
     cuts = first_collisions(energy, 8)
-    result = run_particles(phantom, tables, cuts, particles, rim=rim)
-    expected = 1 - math.exp(-rim * MATERIALS[0].density * attenuation(tables, energy)[0])
-    share = result.rim / result.energy(EMITTED)
+    result = run_particles(phantom, tables, cuts, particles, air_margin=air_margin)
+    expected = 1 - math.exp(-air_margin * MATERIALS[0].density * attenuation(tables, energy)[0])
+    share = result.air_margin / result.energy(EMITTED)
     assert share == pytest.approx(expected, abs=4 * math.sqrt(expected / 1e6))
 
 
@@ -164,14 +164,14 @@ def test_photon_that_starts_outside_comes_through_the_rim(tables):
 def test_energy_balance(tables, kind, energy, cuts):
     phantom = patchwork()
     beam = Beam(kind, *spectrum([energy, energy], [1]), 0.0, 4.9, 0.0, 4.5, -3.0, 50.0)
-    result = run_beam(phantom, tables, cuts, beam, 1000, rim=3.0)
+    result = run_beam(phantom, tables, cuts, beam, 1000, air_margin=3.0)
     rest = 2 * ELECTRON_MASS if kind == POSITRON else 0.0
     assert result.energy(EMITTED) == pytest.approx(1000 * (energy + rest), rel=0.05)  # a few miss
     rounding = (
         (cuts.split + 1) * QUANTUM / 2 / energy
     )  # of all parts of a particle that stop at once, and of the whole
     assert abs(result.imbalance) < 1e-9 + rounding
-    assert result.voxels.sum() + result.rim > 0.01 * result.energy(EMITTED)
+    assert result.voxels.sum() + result.air_margin > 0.01 * result.energy(EMITTED)
 
 
 def test_slow_positron_leaves_its_two_photons():
@@ -375,7 +375,7 @@ def test_half_the_size_at_twice_the_density_is_the_same(kind):
     for scale, at in ((1.0, phantom), (0.5, air)):
         field = [scale * side for side in (0.0, 4.9, 0.0, 4.5)]
         beam = Beam(kind, *spectrum([6.0, 6.0], [1]), *field, -2.0 * scale, 50.0 * scale)
-        results.append(run_beam(at, tables, PLAN_CUTS, beam, 2000, rim=4.0 * scale))
+        results.append(run_beam(at, tables, PLAN_CUTS, beam, 2000, air_margin=4.0 * scale))
     gas = phantom.density < 0.2  # voxels of gas at one scale but not at the other would step differently
     assert not ((phantom.density >= 0.05) & gas).any()
     np.testing.assert_array_equal(results[0].tally, results[1].tally)

@@ -56,10 +56,10 @@ def refused(capsys, argv) -> str:
     said = capsys.readouterr()
     assert code == 2, said.err
     assert "Traceback" not in said.err + said.out
-    told = [line for line in said.err.splitlines() if line.startswith("mcverify: ")]
-    assert len(told) == 1 and said.err.splitlines()[-1] == told[0], said.err
-    assert "internal error" not in told[0], told[0]
-    return told[0]
+    errors = [line for line in said.err.splitlines() if line.startswith("mcverify: ")]
+    assert len(errors) == 1 and said.err.splitlines()[-1] == errors[0], said.err
+    assert "internal error" not in errors[0], errors[0]
+    return errors[0]
 
 
 def plan(bench: Bench, *options) -> list:
@@ -389,26 +389,26 @@ def test_kernels_that_cannot_be_kept(bench, capsys, monkeypatch):
 
 
 def test_out_of_memory(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.plan_dose", raising(MemoryError()))
+    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(MemoryError()))
     assert "memory" in refused(capsys, plan(bench))
 
 
 def test_system_error_names_the_file(bench, capsys, monkeypatch):
     monkeypatch.setattr(
-        "validation.cli.plan.plan_dose", raising(OSError(28, "No space left on device", "big.tmp"))
+        "validation.cli.plan.compute_plan_dose", raising(OSError(28, "No space left on device", "big.tmp"))
     )
     assert "big.tmp: no space left" in refused(capsys, plan(bench))
 
 
 def test_interrupt_outside_the_transport(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.plan_dose", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(KeyboardInterrupt()))
     assert refused(capsys, plan(bench)) == "mcverify: interrupted"
     assert not bench.out.exists()
 
 
 def test_termination_outside_the_transport(bench, capsys, monkeypatch):
     monkeypatch.setattr(
-        "validation.cli.plan.plan_dose", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+        "validation.cli.plan.compute_plan_dose", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
     )
     before = signal.getsignal(signal.SIGTERM)
     assert main([str(word) for word in plan(bench)]) == 75
@@ -418,7 +418,7 @@ def test_termination_outside_the_transport(bench, capsys, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback_in_a_file(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.plan_dose", raising(ZeroDivisionError("by\nzero")))
+    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(ZeroDivisionError("by\nzero")))
     assert main([str(word) for word in plan(bench)]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("mcverify: internal error: ZeroDivisionError: by zero; please report it")

@@ -80,7 +80,7 @@ def identifying(data) -> None:
 WORDS = ("zyzzogeton", "quillwort", "mrn-48151623", "19471108", "acc-77812", "old-90125", "widdershins")
 
 
-def test_nothing_that_is_written_tells_who_the_patient_is(bench, capsys, monkeypatch):
+def test_nothing_that_is_written_reveals_the_patient(bench, capsys, monkeypatch):
     exported = Path("Zyzzogeton_Quillwort")
     shutil.move("case", exported)
     for path in exported.rglob("*.dcm"):
@@ -98,12 +98,12 @@ def test_nothing_that_is_written_tells_who_the_patient_is(bench, capsys, monkeyp
     pages = [printed[number].get_textpage().get_text_bounded() for number in range(len(printed))]
     page = re.sub(r"base64,[^\"]+", "", (out / "report.html").read_text())
     provenance = json.dumps(Dose.load(out / "dose.h5").provenance)
-    told = [out.name, kept, *pages, str(printed.get_metadata_dict()), page, provenance]
-    told.append((out / "result.json").read_text())
+    texts = [out.name, kept, *pages, str(printed.get_metadata_dict()), page, provenance]
+    texts.append((out / "result.json").read_text())
     assert (
         "RP.[patient].[patient].dcm names no structure set" in page
     )  # the warning is there, the name is not
-    for text in told:
+    for text in texts:
         assert not [word for word in WORDS if word in text.lower()]
     assert pseudonym("MRN-48151623") in page and pseudonym("MRN-48151623") in pages[0]
     assert main(["report", str(out), "--name"]) in (0, 1)
@@ -231,13 +231,13 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
 
 
 @pytest.mark.parametrize(
-    ("room", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm", "inputs.h5"})]
+    ("free_bytes", "left"), [(5_000, set()), (400_000, {"dose.h5", "RTDOSE.dcm", "inputs.h5"})]
 )
-def test_full_disk(bench, capsys, full_disk, room, left):
+def test_full_disk(bench, capsys, full_disk, free_bytes, left):
     main(plan())  # the kernels are kept before the disk fills up
     shutil.rmtree("out")
     capsys.readouterr()
-    with full_disk(room):
+    with full_disk(free_bytes):
         assert main(plan()) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     name = "report.html" if left else "dose.h5"

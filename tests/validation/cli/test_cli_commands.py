@@ -74,7 +74,7 @@ def test_gamma_of_a_dose_file_within_a_structure(bench, capsys):
     assert record["voxels"] == 6 * 5 * np.count_nonzero(np.abs(GRID.centres(0)) < 0.6)
 
 
-def test_inspect_knows_everything(bench, capsys):
+def test_inspect_shows_every_kind_of_file(bench, capsys):
     assert main(plan()) in (0, 1)
     for path, says in {
         "case": "RTPLAN TEST",
@@ -95,7 +95,7 @@ def test_inspect_knows_everything(bench, capsys):
 
 
 @pytest.mark.parametrize(("stated", "said"), [(0.0123, "1.23 %"), (None, "unknown")])
-def test_inspect_tells_the_latent_sigma_of_the_run(tmp_path, capsys, stated, said):
+def test_inspect_shows_the_latent_sigma_of_the_run(tmp_path, capsys, stated, said):
     """Not that of the map, which is cut at 0 voxel by voxel."""
     grid = Grid((2, 2, 2), (0.2, 0.2, 0.2), (0.0, 0.0, 0.0))
     one = np.ones(grid.shape)
@@ -105,7 +105,7 @@ def test_inspect_tells_the_latent_sigma_of_the_run(tmp_path, capsys, stated, sai
     assert re.search(rf"latent sigma\W+{said}", shown) and "latent_uncertainty" not in shown
 
 
-def test_inspect_tells_volumes(tmp_path, capsys):
+def test_inspect_shows_volumes(tmp_path, capsys):
     ball = [circle(1.0, z, (3.0, -1.0)) for z in GRID.centres(0)[3:9]]
     box = [rectangle((1.2, 4.8), (-2.9, 0.9), z) for z in GRID.centres(0)]
     write_case(tmp_path, structures=[Structure("BODY", box, "EXTERNAL"), Structure("Rod [left]", ball)])

@@ -75,7 +75,7 @@ def test_second_start_is_quick(bench):
 
 
 @pytest.mark.slow
-def test_two_ranks_speak_with_one_voice(bench):
+def test_two_ranks_report_as_one(bench):
     """That their dose is that of one rank is told by `test_ranks`."""
     done = run(*plan("--histories", "6000"), launcher=mpiexec(2))
     assert done.returncode in (0, 1), done.stderr
@@ -109,7 +109,7 @@ def test_killed_rank_ends_the_run(bench):
 
 
 @pytest.mark.slow
-def test_bad_input_on_two_ranks_is_told_once(bench):
+def test_bad_input_on_two_ranks_is_reported_once(bench):
     Path("case/RTDOSE.dcm").unlink()
     done = run(*plan(), launcher=mpiexec(2))
     assert done.returncode == 2 and "Traceback" not in done.stderr

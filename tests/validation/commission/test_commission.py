@@ -39,7 +39,7 @@ def test_scans_sorted_by_field(linac, tmp_path):
     assert place_beam(machine, fields[1]).delivery.origin[2] == -100.0
 
 
-def test_beam_that_no_file_tells(linac, tmp_path):
+def test_beam_that_no_file_states(linac, tmp_path):
     """The fluence mode is taken from the machine where it has one beam of that energy, and said."""
     lines = ["$STOM", "%BMTY PHO", "%TYPE OPD", "%AXIS Z", "%PNTS 6", "%FLSZ 50*50", "%SSD 900"]
     lines += [f"<0 0 {z} {100 - z}>" for z in range(0, 60, 10)] + ["$ENOM", "$ENOF"]

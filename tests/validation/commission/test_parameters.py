@@ -122,18 +122,18 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
         return [ComputedField(served, (curve,), None, 0.2, {})]
 
     monkeypatch.setattr("validation.commission.run.compute_fields", computed)
-    monkeypatch.setattr("validation.commission.run.forget_head", forgotten.append)
-    told = []
+    monkeypatch.setattr("validation.commission.run.remove_cached_head", forgotten.append)
+    stages = []
     effort = Effort(search_electrons=300, search_uncertainty=0.03)
     tuning, again, tuned = tune_source(
-        machine, fields, ("energy",), load_criteria(), Physics(), effort, Listener(told.append)
+        machine, fields, ("energy",), load_criteria(), Physics(), effort, Listener(stages.append)
     )
     assert tuning.best[0] == pytest.approx(6.2, abs=4 * tuning.sigma[0]) and tuning.sigma[0] < 0.05
     assert tuned[0].quality.head == replace(HEAD, electron_mev=round(tuning.best[0], 4))
     assert again.energies[0] == tuned[0].quality and tuning.determined(0)
     assert sorted(asked) == [(300, 0.03), (900, 0.03 / 3**0.5)]  # of the search, and of its last round
     assert forgotten == made and len(set(made)) == len(made)  # each when the next was there
-    assert told[0] == "tuning, run 1 (energy 6): "
+    assert stages[0] == "tuning, run 1 (energy 6): "
 
 
 def test_head_for_the_fields(linac, tmp_path):

@@ -13,7 +13,7 @@ from validation.commission.cost import GROUPS, products, residuals
 from validation.commission.criteria import load_criteria
 from validation.commission.design import design
 from validation.commission.fields import Field
-from validation.commission.noise import GOOD_TO, Noise, shrinkage
+from validation.commission.noise import PRECISION, Noise, shrinkage
 from validation.commission.response import Response
 from validation.commission.tune import Parameter, tune
 from validation.scans import read_scans
@@ -60,13 +60,13 @@ def test_cost_is_free_of_noise():
     assert np.mean(plain) > 4 * 0.01
 
 
-def test_noise_of_some_points_does_not_drown_the_others():
+def test_noise_of_some_points_does_not_hide_the_others():
     """Points with noise of many tolerances count less; those without, and runs without noise, as before."""
     random, one = np.random.default_rng(6), np.ones(POINTS)
     sets = np.ones((9, GROUPS, POINTS)) / np.sqrt(POINTS)
     np.testing.assert_allclose(Noise(sets, 1 / 9).weighed(one), 1.0, rtol=1e-12)
     loud = np.arange(POINTS) < 20
-    spread = 9 * GOOD_TO * np.sqrt(GROUPS / POINTS)  # 9 units in a run, 3 in a fit to 9 of them
+    spread = 9 * PRECISION * np.sqrt(GROUPS / POINTS)  # 9 units in a run, 3 in a fit to 9 of them
     sets[:, :, loud] += spread * random.standard_normal((9, GROUPS, 20))
     found = Noise(sets, 1 / 9).weighed(one)
     np.testing.assert_allclose(found[~loud], 1.0, rtol=1e-12)
@@ -76,7 +76,7 @@ def test_noise_of_some_points_does_not_drown_the_others():
 def test_noise_that_points_have_in_common_is_taken_out():
     """Where noise moves all points alike, what moves them so counts less; what tells them apart does not."""
     random = np.random.default_rng(8)
-    unit = GOOD_TO * np.sqrt(GROUPS / POINTS)
+    unit = PRECISION * np.sqrt(GROUPS / POINTS)
     alone = 0.3 * unit * random.standard_normal((13, GROUPS, POINTS))
     together = 3.0 * unit * random.standard_normal((13, GROUPS, 1))
     noise = Noise(alone + together, 1.0)

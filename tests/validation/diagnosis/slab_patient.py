@@ -118,15 +118,15 @@ def dose(treatment: Plan, truth: Truth, grid: Grid = GRID) -> np.ndarray:
             middle = replace(first, gantry=0.5 * (first.gantry + last.gantry))
             rotation, source = beam_to_patient(beam, "HFS", middle)
             source = source + truth.shift
-            way = points - source
-            local = way @ rotation
+            path = points - source
+            local = path @ rotation
             u, v = (SAD * local[:, k] / local[:, 2] for k in (0, 1))
             field = 1.0
             for value, half in ((u, 3.0), (v, 2.5)):
                 field = field * 0.5 * (erf((value + half) / 0.45) - erf((value - half) / 0.45))
             field = field * (1.0 + truth.profile * (u**2 + v**2) / 25.0) + 0.003  # scatter
             seen = field > 0.005
-            steps = STEP * way[seen] / np.linalg.norm(way[seen], axis=1, keepdims=True)
+            steps = STEP * path[seen] / np.linalg.norm(path[seen], axis=1, keepdims=True)
             depth = np.zeros(len(steps))
             for k in range(int(LONGEST / STEP)):  # from the point back towards the source
                 depth += STEP * density_at(points[seen] - (k + 0.5) * steps, truth)

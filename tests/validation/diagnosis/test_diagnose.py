@@ -34,7 +34,7 @@ def planned(name: str) -> np.ndarray:
 def found(planned_dose, mc=None, **more):
     given = {
         "plan": plan(),
-        "plan_dose": planned_dose,
+        "planned_dose": planned_dose,
         "grid": GRID,
         "mc": monte_carlo(planned("none")) if mc is None else mc,
         "phantom": phantom(),

@@ -28,11 +28,11 @@ def test_line_integrals_are_those_of_the_boxes():
     random = np.random.default_rng(5)
     points = random.uniform(-1.5, 1.5, (40, 3))
     for stay in stays:
-        way = points - stay.source
+        path = points - stay.source
         step = 0.01
-        length = np.linalg.norm(way, axis=1, keepdims=True)
+        length = np.linalg.norm(path, axis=1, keepdims=True)
         known = sum(
-            step * density_at(points - (k + 0.5) * step * way / length, Truth())
+            step * density_at(points - (k + 0.5) * step * path / length, Truth())
             for k in range(int(16 / step))
         )
         found = ray_integrals(stay, GRID, [phantom().density], points)[0]

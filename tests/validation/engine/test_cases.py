@@ -68,7 +68,7 @@ def test_noise_alone_passes(along):
     assert checks["curves, averaged along"].sigma < 0.4
 
 
-def test_a_shift_of_one_percent_fails_in_every_way():
+def test_a_shift_of_one_percent_fails_every_check():
     checks = judged(lambda dose: dose + 0.012 * (dose > 0.05))
     assert failed(checks) == list(checks)  # shifts, means, curves, gamma
 
@@ -80,12 +80,12 @@ def test_a_shift_within_the_limits_passes():
 def test_a_shift_of_a_part_of_the_voxels_is_found():
     """1.5 % in a fifth of the depth: the mean hardly moves."""
 
-    def dented(dose):
+    def reduced(dose):
         dose = dose.copy()
         dose[10:20] *= 1.02
         return dose
 
-    checks = judged(dented)
+    checks = judged(reduced)
     assert "systematic shift, above Dmax/2" in failed(checks)
     assert checks["systematic shift, above Dmax/2"].value == pytest.approx(1.6, abs=0.4)
 

@@ -166,7 +166,7 @@ def test_fano_layers_get_what_their_electrons_have(tiny):
     assert ratios.std() < 0.02
 
 
-def test_fano_groups_tell_the_layers_beside_a_jump():
+def test_fano_groups_separate_the_layers_beside_a_jump():
     table = load_case(CASES / "fano_water_gaps").table()
     physics, phantom = read_physics(table), read_phantom(table.table("phantom"))
     groups = FanoSource(phantom, 1.0, physics, None).groups
@@ -223,7 +223,7 @@ def test_a_cylinder_lies_along_y():
     assert phantom.materials[phantom.material[50, 4, 5]].name == "bone"
 
 
-def test_mistakes_in_a_case_are_told(tiny, tmp_path):
+def test_mistakes_in_a_case_are_reported(tiny, tmp_path):
     def load(text):
         tiny.path.write_text(text)
         return load_case(tiny.folder)
@@ -232,14 +232,14 @@ def test_mistakes_in_a_case_are_told(tiny, tmp_path):
         load(TINY.replace("kind =", "kinds ="))
     with pytest.raises(InputError, match=r"case\.toml"):
         load("kind = ")
-    for old, new, told in (
+    for old, new, message in (
         ('"water"', '"wine"', "wine"),
         ("bottom = 4.0", "bottom = 3.0", "must reach"),
         ("field =", "feld =", "'feld' meant"),
         ("photon_split", "photon_splits", "photon_split"),
     ):
         case = with_broken(load, old, new)
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             table = case.table()
             read_phantom(table.table("phantom"))
             read_beam(table.table("beam"))

@@ -11,7 +11,7 @@ from validation.engine.coverage import Repeats, Study, run, stated_over_true
 from validation.engine.synthetic_head import Head, write_head
 from validation.engine.verdict import Options
 
-HEAD = Head(histories=4000, recorded=0.4, most=20, half_field=2.0, spread=0.5)
+HEAD = Head(histories=4000, recorded=0.4, max_particles=20, half_field=2.0, spread=0.5)
 
 
 def test_histories_are_correlated_bunches(tmp_path):

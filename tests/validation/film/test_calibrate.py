@@ -89,9 +89,9 @@ def test_pieces_scanned_at_several_lateral_positions(tmp_path):
     for number, place in enumerate((-100.0, -50.0, 0.0, 50.0, 100.0)):
         dose, film = np.zeros((340, 400)), np.zeros((340, 400), bool)
         for k, value in enumerate(DOSES):
-            piece = (np.abs(x - place) < 18.0) & (np.abs(y + 98.0 - 28.0 * k) < 12.0)
-            film |= piece
-            dose[piece] = value
+            region = (np.abs(x - place) < 18.0) & (np.abs(y + 98.0 - 28.0 * k) < 12.0)
+            film |= region
+            dose[region] = value
         write_tiff(tmp_path / f"{number}.tif", scanner.scan(dose, film, number), scanner.dpi)
         entries += [f'[[films]]\nscans = ["{number}.tif"]\ndose_gy = {value}\n' for value in DOSES]
     (tmp_path / "films.toml").write_text("".join(entries))

@@ -270,14 +270,14 @@ def test_gamma_in_the_plane_against_closed_forms(case, calibration):
         (["--plane", "nowhere.dcm"], "cannot be read"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(case, calibrated, tmp_path, capsys, options, message):
+def test_impossible_input_is_refused_in_one_line(case, calibrated, tmp_path, capsys, options, message):
     arguments = ["film", str(case.folder / "film2.tif"), "--calibration", str(calibrated)]
     arguments += ["--plane", str(case.folder / "RD.dcm"), "--out", str(tmp_path / "out")]
     if "--cut" not in options:
         arguments += ["--cut", "coronal=0mm"]
     assert main([*arguments, *options]) == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message in told and "Traceback" not in told
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in line and "Traceback" not in line
 
 
 def test_a_folder_of_another_result_is_kept(case, calibrated, tmp_path, capsys):

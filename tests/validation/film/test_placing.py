@@ -100,7 +100,7 @@ def test_marks_give_back_the_placement():
     assert np.isnan(found.sigma_mm[0])  # just determined: nothing is known of the error
 
 
-def test_residuals_of_marks_tell_their_sigma():
+def test_residuals_of_marks_give_their_sigma():
     scan, corner = _scan(np.full((400, 500, 3), 0.5)), (60.0, 50.0)
     truth, rng = Placement((2.7, -1.4), 1.3), np.random.default_rng(6)
     places = [(-40, -30), (45, -28), (0, 35), (40, 33), (-42, 30)]
@@ -209,7 +209,7 @@ def test_a_film_larger_than_the_plane():
     assert found.placement.centre_mm == pytest.approx((2.7, -1.9), abs=0.1)
 
 
-def test_a_mirrored_film_is_told_and_an_even_one_refused():
+def test_a_mirrored_film_is_reported_and_an_even_one_refused():
     found = register(
         _film(Placement((2.7, -1.9), 1.3, mirror=True), 0.05), _plane(), Placement((0.0, 0.0), 0.0)
     )

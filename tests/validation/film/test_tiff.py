@@ -48,7 +48,7 @@ def test_lzw_of_noise_and_of_one_value(tmp_path):
         assert (read_tiff(path).pixels[..., 0] == values).all()
 
 
-def test_an_impossible_lzw_code_is_told():
+def test_an_impossible_lzw_code_is_reported():
     bits = f"{256:09b}{65:09b}{300:09b}"
     data = np.frombuffer(int(bits.ljust(32, "0"), 2).to_bytes(4, "big"), np.uint8)
     _, count = decode_lzw(data, 10)

@@ -254,8 +254,8 @@ def test_sigma_is_the_spread_over_repeated_doses(name, tolerance, divisions):
     cells = SubVoxels(grid, (0, 0, 0), (divisions,) * 3, coverage, 1.0)
     noisy = [truth + sigma * random.standard_normal(truth.shape) for _ in range(400)]
     spread = np.std([Dvh(cells, dose).metric(name).value for dose in noisy])
-    told = np.mean([Dvh(cells, dose, sigma).metric(name).sigma for dose in noisy[:10]])
-    assert told == pytest.approx(spread, rel=tolerance)
+    stated = np.mean([Dvh(cells, dose, sigma).metric(name).sigma for dose in noisy[:10]])
+    assert stated == pytest.approx(spread, rel=tolerance)
 
 
 def test_sigma_of_the_curve_is_that_of_its_volumes():
@@ -264,8 +264,8 @@ def test_sigma_of_the_curve_is_that_of_its_volumes():
     cells = SubVoxels.of_fraction(np.ones(dose.shape), Grid(dose.shape, (0.1, 0.1, 0.1), (0, 0, 0)))
     dvh = Dvh(cells, dose, 0.02 * dose)
     names = ["V19Gy", "V20Gy", "V22Gy"]
-    told = [dvh.metric(name).sigma for name in names]
-    np.testing.assert_allclose(dvh.curve_sigma(np.array([19, 20, 22])), told)
+    stated = [dvh.metric(name).sigma for name in names]
+    np.testing.assert_allclose(dvh.curve_sigma(np.array([19, 20, 22])), stated)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_sphere_holds_its_volume_and_at_least_a_voxel():
 def test_a_fraction_dose_is_refused():
     given = case()
     with pytest.raises(InputError, match="FRACTION"):
-        compare(**given | {"plan_dose": replace(given["plan_dose"], summation="FRACTION")})
+        compare(**given | {"planned_dose": replace(given["planned_dose"], summation="FRACTION")})
 
 
 def test_a_body_outside_the_dose_grid_is_refused():
@@ -161,10 +161,10 @@ def test_a_body_outside_the_dose_grid_is_refused():
         compare(**case(rois=(roi(1, "BODY", "EXTERNAL", (30.0, 32.0), (0.0, 1.0)), PTV, CORD)))
 
 
-def test_stages_are_told():
-    told = []
-    compare(**case(on_stage=told.append))
-    assert told == ["structures", "gamma, DVH and limits", "diagnosis", "statistics"]
+def test_stages_are_reported():
+    stages = []
+    compare(**case(on_stage=stages.append))
+    assert stages == ["structures", "gamma, DVH and limits", "diagnosis", "statistics"]
 
 
 def test_json_is_strict_and_comes_back(equal):

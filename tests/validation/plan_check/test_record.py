@@ -63,7 +63,7 @@ def test_other_limits_judge_the_same_dose(stored):
     assert str(found.verdict.gamma[0].map.criterion) == "2 %/1 mm global, 5 % threshold"
 
 
-def test_it_tells_nobody(stored):
+def test_record_is_anonymous(stored):
     folder, record, dose = stored
     with h5py.File(folder / "inputs.h5") as file:
         text = file["text"][...].tobytes().decode()
@@ -92,19 +92,19 @@ def test_the_ct_is_kept_about_the_dose():
     given = case()
     dose = np.zeros(GRID.shape)
     dose[7:9, 11:13, 11:13] = 16.0
-    record, _ = kept(plan_dose=replace(given["plan_dose"], dose=dose))
+    record, _ = kept(planned_dose=replace(given["planned_dose"], dose=dose))
     whole, part = given["ct"].grid, record.ct.grid
     assert part.shape == (16, 24, 24)  # 3 cm about the dose is all of this small CT
     assert whole.matches(part)
     record, _ = kept(
-        plan_dose=replace(given["plan_dose"], dose=dose),
+        planned_dose=replace(given["planned_dose"], dose=dose),
         ct=replace(given["ct"], grid=replace(GRID, spacing=(2.0,) * 3, origin=(-15.0, -23.0, -23.0))),
     )
     assert max(record.ct.grid.shape) <= 5 and (record.ct.grid.lower <= -3.0).all()
     assert (record.ct.grid.upper >= 3.0).all()
 
 
-def test_dose_to_water_is_told_apart():
+def test_dose_to_water_is_distinguished():
     record, dose = kept(TO_WATER)
     with pytest.raises(InputError, match="holds no dose to water"):
         record.compare(dose, load_profile("spine"))

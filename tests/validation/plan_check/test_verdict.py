@@ -35,7 +35,7 @@ CORD = box("SpinalCord", "ORGAN", slice(0, 20), slice(13, 15), slice(8, 12))
 IN_PTV, IN_CORD = np.s_[4:11, 4:11, 4:11], np.s_[:, 12:16, 7:13]
 
 
-def plan_dose(cord=17.5):
+def planned_dose(cord=17.5):
     dose = np.full(GRID.shape, 14.0)
     dose[IN_PTV] = 16.0
     dose[IN_CORD] = 12.0
@@ -71,7 +71,7 @@ def status(verdict, part):
 
 
 def test_equal_doses_pass():
-    plan = plan_dose()
+    plan = planned_dose()
     verdict = run(plan, plan)
     assert verdict.status == "pass" and verdict.passed
     assert {t.status for t in verdict.tests} <= {"pass", "shown"}
@@ -85,7 +85,7 @@ def test_equal_doses_pass():
     "scale, expected", [(1.015, "pass"), (0.975, "warn"), (1.035, "fail"), (0.965, "fail")]
 )
 def test_target_mean_by_tolerance_and_action(scale, expected):
-    plan = plan_dose()
+    plan = planned_dose()
     mc = scaled(plan, IN_PTV, scale)
     verdict = run(plan, mc)
     assert status(verdict, "PTV_L1 Dmean") == expected
@@ -95,7 +95,7 @@ def test_target_mean_by_tolerance_and_action(scale, expected):
 
 def test_cord_difference_is_relative_to_the_prescription():
     """0.4 Gy of 16 Gy is 2.5 %, though 4 % of the cord's own 10 Gy."""
-    plan = plan_dose(cord=10.0)
+    plan = planned_dose(cord=10.0)
     plan[IN_CORD] = 10.0
     mc = scaled(plan, IN_CORD, add=0.4)
     (test,) = [t for t in run(plan, mc).tests if "D0.03cc" in t.name and "MC - plan" in t.name]
@@ -113,7 +113,7 @@ def test_cord_difference_is_relative_to_the_prescription():
     ],
 )
 def test_constraints_fail_only_by_a_flip(plan_cord, mc_cord, sigma, expected, note):
-    verdict = run(plan_dose(plan_cord), plan_dose(mc_cord), sigma)
+    verdict = run(planned_dose(plan_cord), planned_dose(mc_cord), sigma)
     (test,) = [t for t in verdict.tests if "D0.35cc <= 18 Gy" in t.name]
     assert test.status == expected and note in test.note
     if expected != "fail":
@@ -123,9 +123,9 @@ def test_constraints_fail_only_by_a_flip(plan_cord, mc_cord, sigma, expected, no
 def test_limits_are_rows_and_those_of_margins_are_of_the_grown_structure():
     """The cord, 4 x 8 mm through the whole grid, grown by 2 mm across: 8 x 12 mm less its corners."""
     more = Constraint("cord", "D0.35cc", 3, 18.0, "<=", (2.0, 2.0, 0.0), "hand")
-    plan = plan_dose(17.9)
+    plan = planned_dose(17.9)
     verdict = run(
-        plan, plan_dose(18.2), 0.01, profile=replace(PROFILE, constraints=(*PROFILE.constraints, more))
+        plan, planned_dose(18.2), 0.01, profile=replace(PROFILE, constraints=(*PROFILE.constraints, more))
     )
     rows = verdict.constraints
     assert rows[0].flip and rows[0].structure == "SpinalCord" and rows[0].matched_by == "spinalcord*"
@@ -137,18 +137,18 @@ def test_limits_are_rows_and_those_of_margins_are_of_the_grown_structure():
     assert verdict.to_dict()["constraints"][0]["outcome"] == "flip"
 
 
-def test_a_plan_of_other_fractions_is_told():
-    (test,) = [t for t in run(plan_dose(), plan_dose(), fractions=7).tests if t.name == "dose limits"]
+def test_a_plan_of_other_fractions_is_reported():
+    (test,) = [t for t in run(planned_dose(), planned_dose(), fractions=7).tests if t.name == "dose limits"]
     assert test.status == "warn" and "is 7" in test.note
 
 
 def test_a_profile_may_make_a_flip_a_warning():
-    verdict = run(plan_dose(17.9), plan_dose(18.2), 0.01, profile=replace(PROFILE, flip="warn"))
+    verdict = run(planned_dose(17.9), planned_dose(18.2), 0.01, profile=replace(PROFILE, flip="warn"))
     assert status(verdict, "D0.35cc <= 18 Gy") == "warn"
 
 
 def test_gamma_fails_below_the_action_rate():
-    plan = plan_dose()
+    plan = planned_dose()
     mc = plan.copy()
     mc[:, :4] *= 0.9  # 20 % of the voxels, of which the last layer is within 2 mm of the rest
     verdict = run(plan, mc)
@@ -159,7 +159,7 @@ def test_gamma_fails_below_the_action_rate():
 
 
 def test_what_cannot_be_judged_is_a_warning_not_a_pass():
-    plan = plan_dose()
+    plan = planned_dose()
     verdict = run(plan, plan, structures=[PTV], prescription=None)
     (cord,) = [t for t in verdict.tests if t.name.startswith("cord")]
     assert cord.value is None and cord.status == "warn" and "no structure is a cord" in cord.note
@@ -174,7 +174,7 @@ def test_what_cannot_be_judged_is_a_warning_not_a_pass():
 
 
 def test_noise_and_coarse_voxels_are_warned_of():
-    plan = plan_dose()
+    plan = planned_dose()
     assert status(run(plan, plan, sigma=0.5), "transport sigma") == "warn"
     assert status(run(plan, plan), "longest voxel") == "pass"
     coarse = Grid(GRID.shape, (0.3, 0.2, 0.2), GRID.origin)
@@ -199,7 +199,7 @@ def test_targets_by_type_then_by_name(name, kind, expected):
 
 
 def test_doses_on_two_grids_are_each_read_on_their_own():
-    plan = plan_dose()
+    plan = planned_dose()
     fine = Grid((40, 40, 40), (0.1, 0.1, 0.1), (-1.95, -1.95, -1.95))
 
     def split(values):
@@ -216,7 +216,7 @@ def test_doses_on_two_grids_are_each_read_on_their_own():
 
 
 def test_the_verdict_is_json():
-    plan = plan_dose()
+    plan = planned_dose()
     empty = box("Far", "ORGAN", slice(0, 1), slice(0, 1), slice(0, 1))
     text = json.dumps(run(plan, plan, structures=[PTV, CORD, empty]).to_dict(), allow_nan=False)
     found = json.loads(text)

@@ -116,13 +116,13 @@ def words_of(document) -> str:
     return re.sub(r"\s+", " ", " ".join(pages))
 
 
-def test_pdf_tells_the_same_on_four_pages(printed, page):
+def test_pdf_says_the_same_on_four_pages(printed, page):
     document = pypdfium2.PdfDocument(printed)
     assert 2 <= len(document) <= 4
-    text, told = words_of(document), checked(page).text
+    text, shown = words_of(document), checked(page).text
     for part in ("FAIL", "Verdict", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
                  "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
-        assert part in text and part in told, part
+        assert part in text and part in shown, part
     assert f"page {len(document)} of {len(document)}" in text
     assert len(printed.read_bytes()) < 5_000_000
     assert document.get_metadata_dict(skip_empty=True)["Author"] == "mcverify"
@@ -173,14 +173,14 @@ def test_failures_come_before_warnings_before_passes(page):
     assert words == sorted(words, key=order.index) and set(words) >= {"fail", "pass", "shown"}
 
 
-def test_a_flip_comes_first_and_loud(no_figures):
+def test_a_flip_comes_first_as_an_alarm(no_figures):
     # 12.3 Gy to 1.2 cc of cord in three fractions: kept by the plan, broken by a Monte Carlo 8 % hotter
     given = case(noise=0.001)
-    cold = given["plan_dose"].dose.copy()
+    cold = given["planned_dose"].dose.copy()
     cord = (slice(None), slice(16, 20), slice(9, 15))
     cold[cord] = 11.9
     mc = replace(given["mc_dose"], mean=np.where(cold == 11.9, 12.9, cold))
-    found = compare(**given | {"plan_dose": replace(given["plan_dose"], dose=cold), "mc_dose": mc})
+    found = compare(**given | {"planned_dose": replace(given["planned_dose"], dose=cold), "mc_dose": mc})
     page = render(found)
     first = page[page.index("Dose limit</th>") :].split("<tr>")[1]
     assert '<td class="status fail">FLIP' in first and "SpinalCord" in first and "D1.2cc" in first
@@ -191,7 +191,7 @@ def test_a_flip_comes_first_and_loud(no_figures):
 @pytest.mark.parametrize(
     "latent, alarm", [(0.004, ""), (0.02, "exceeds the target of 1.00 %"), (float("nan"), "unknown")]
 )
-def test_latent_sigma_beyond_the_target_is_shouted(latent, alarm, no_figures):
+def test_latent_sigma_beyond_the_target_raises_an_alarm(latent, alarm, no_figures):
     given = case()
     found = compare(**given | {"quality": given["quality"] | {"latent_uncertainty": latent}})
     alarms = re.findall(r'<div class="alarm">(.*?)</div>', render(found), re.DOTALL)

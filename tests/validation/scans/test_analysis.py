@@ -35,8 +35,8 @@ def test_field_size_and_penumbra():
 
 
 def test_flatness_and_symmetry():
-    horned = field(X, width=0.05) * (1.0 + 0.002 * X**2 + 0.001 * X)
-    figures = profile_figures(X, horned, True)
+    with_horns = field(X, width=0.05) * (1.0 + 0.002 * X**2 + 0.001 * X)
+    figures = profile_figures(X, with_horns, True)
     at = 0.8 * 0.5 * figures["field_cm"]  # samples end within 1 mm of it
     top, least = 1.0 + 0.002 * at**2 + 0.001 * at, 1.0 - 0.001 / 8 / 1
     assert figures["flatness_percent"] == pytest.approx(100 * (top - least) / (top + least), abs=0.1)

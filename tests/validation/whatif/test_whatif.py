@@ -60,14 +60,14 @@ def written_dose(treatment: Plan) -> Dose:
     total = np.zeros(GRID.shape)
     for beam in treatment.beams:
         rotation, source = beam_to_patient(beam, treatment.patient_position)
-        way = points - source
-        u, v, s = np.moveaxis(way @ rotation, -1, 0)
+        path = points - source
+        u, v, s = np.moveaxis(path @ rotation, -1, 0)
         u, v = 100 * u / s, 100 * v / s
         # where the ray enters the cube of half side 5.4: the last of the three slabs it reaches
         with np.errstate(divide="ignore", invalid="ignore"):
-            entry = np.minimum((-5.4 - source) / way, (5.4 - source) / way)
+            entry = np.minimum((-5.4 - source) / path, (5.4 - source) / path)
         inside = 1.0 - np.nanmax(np.where(np.isfinite(entry), entry, 0.0), axis=-1)
-        depth = np.maximum(inside, 0.0) * np.linalg.norm(way, axis=-1)
+        depth = np.maximum(inside, 0.0) * np.linalg.norm(path, axis=-1)
         field = 1 / (1 + np.exp((abs(u) - 2.0) / 0.2)) / (1 + np.exp((abs(v) - 2.0) / 0.2))
         total += 8.0 * field * (100 / s) ** 2 * np.exp(-MU * depth)
     return Dose(GRID, total, 0.001 * total, 0.0, {"quantity": "dose to medium, whole course"})
