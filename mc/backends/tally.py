@@ -55,6 +55,10 @@ if config.DISABLE_JIT:
         array[index] += value
         return before
 
+    def adder():
+        """`atomic_add` as a value."""
+        return atomic_add
+
 else:
 
     @intrinsic
@@ -73,11 +77,25 @@ else:
         return _atomic_add(array, index, value)
 
 
+    @intrinsic
+    def adder(typingctx):
+        """`atomic_add` as a value, for `mc.transport.scoring.Tally`.
+
+        It carries no data, its type says all. Taken as a global it would be an address, and numba caches no
+        kernel that holds one.
+        """
+
+        def codegen(context, builder, signature, args):
+            return context.get_dummy_value()
+
+        return types.Dispatcher(atomic_add)(), codegen
+
+
 @njit(_nrt=True)
 def part_of(tallies, cells, worker):
     """The copy of a tally that a thread adds to, views."""
     first = worker * cells % tallies.medium.shape[0]
     medium = tallies.medium[first : first + cells]
     if tallies.water.ndim == 1:
-        return Tally(medium, tallies.water[first : first + cells], tallies.cut_ratio, atomic_add)
-    return Tally(medium, tallies.water, tallies.cut_ratio, atomic_add)
+        return Tally(medium, tallies.water[first : first + cells], tallies.cut_ratio, adder())
+    return Tally(medium, tallies.water, tallies.cut_ratio, adder())

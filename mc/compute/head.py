@@ -32,11 +32,11 @@ from mc.transport.directional import HeadCuts
 from mc.transport.head import (
     N_HEAD_COUNTERS,
     NEW,
+    OUTSIDE_FIELD,
+    OUTSIDE_FIELD_ENERGY,
     RECORD_COLUMNS,
     RECORDS,
     WEIGHT,
-    WIDE,
-    WIDE_ENERGY,
     Source,
 )
 from mc.transport.particle import PHOTON
@@ -112,7 +112,7 @@ class HeadTransport:
         self.materials, self.geometry = head_geometry(head)
         self.tables = head_tables(self.materials, physics)
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
-        gate = self.geometry.gate
+        splitting_plane = self.geometry.splitting_plane
         self.cuts = HeadCuts(
             electron=physics.electron_cut,
             photon=physics.photon_cut,
@@ -121,10 +121,12 @@ class HeadTransport:
             share=1.0 / head.splitting,
             radius=head.splitting_radius_cm,
             field=isocentre_cm,
-            gate=math.inf if gate < 0 else float(self.geometry.planes[gate]),
-            plane=float(self.geometry.planes[-1]),
+            splitting_plane=(
+                math.inf if splitting_plane < 0 else float(self.geometry.planes[splitting_plane])
+            ),
+            scoring_plane=float(self.geometry.planes[-1]),
             symmetric=head.symmetric,
-            wide=keep_outside_field,
+            keep_outside_field=keep_outside_field,
         )
         self._source = _source(head)
         self._headroom = MAX_RECORDS * head.splitting + UNIT_RECORDS // 4
@@ -151,7 +153,7 @@ class HeadTransport:
     def particles(self, records: np.ndarray) -> Particles:
         """Records as particles of a phase space."""
         kind, energy, x, y, u, v, w, weight = records[:, :NEW].astype(np.float64).T
-        height = np.full(len(records), self.cuts.plane)
+        height = np.full(len(records), self.cuts.scoring_plane)
         new = records[:, NEW] > 0
         return Particles(kind.astype(np.int8) + 1, energy, x, y, height, u, v, w, weight, new)
 
@@ -190,7 +192,7 @@ class Stratum:
         kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
         cuts = self.transport.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
-            path = (cuts.field - cuts.plane) / w
+            path = (cuts.field - cuts.scoring_plane) / w
             distance = np.where(w > 0.0, np.hypot(x + path * u, y + path * v), np.inf)
         inside = (distance >= self.min_cm) & (distance < self.max_cm)
         kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
@@ -266,7 +268,7 @@ def simulate_head(
     parts = strata(head, isocentre_cm, physics, seed=seed, keep_outside_field=keep_outside_field)
     transport = parts[0].transport
     started, cpu_started = time.monotonic(), time.process_time()
-    constants = {"z": transport.cuts.plane}
+    constants = {"z": transport.cuts.scoring_plane}
     if not keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
         constants["weight"] = float(np.float32(transport.cuts.share))
     done, progress = 0, HeadProgress()
@@ -364,8 +366,8 @@ def _quality(parts: Sequence[Stratum], electrons: int, particles: int, cpu: floa
         "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(first.counters[WIDE]) / past,
-        "wide_mev_per_electron": int(first.counters[WIDE_ENERGY]) * QUANTUM / past,
+        "wide_photons_per_electron": int(first.counters[OUTSIDE_FIELD]) / past,
+        "wide_mev_per_electron": int(first.counters[OUTSIDE_FIELD_ENERGY]) * QUANTUM / past,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }
@@ -375,7 +377,7 @@ def _header_text(
     head: Head, transport: HeadTransport, physics: Physics, title: str, quality: dict
 ) -> dict[str, str]:
     """Blocks of the IAEA header that say how the phase space came about."""
-    past = "kept" if transport.cuts.wide else "left out"
+    past = "kept" if transport.cuts.keep_outside_field else "left out"
     core = ""
     if head.core is not None:
         core = (

@@ -22,7 +22,7 @@ import numpy as np
 from mc.backends import cpu
 from mc.config import Physics
 from mc.dose import Dose
-from mc.geometry.voxels import without_rim
+from mc.geometry.voxels import without_margin
 from mc.numerics.constants import MEV_PER_G_TO_GY
 from mc.numerics.jit import source_hash
 from mc.run import parallel
@@ -125,12 +125,12 @@ class _RunStatistics:
             if scored is not None:
                 to_gray[~scored[k].ravel()] = 0.0
             part = slice(k * layer, (k + 1) * layer)
-            batch = without_rim(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
+            batch = without_margin(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
             self.medium.add_part(part, batch)
             if whole is not None:
                 whole[k] = batch.reshape(density.shape)
             if self.water is not None:
-                batch = without_rim(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
+                batch = without_margin(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
                 self.water.add_part(part, batch)
         for stats in (self.medium, self.water):
             if stats is not None:

@@ -27,7 +27,7 @@ from mc.run.batch_statistics import REPEATS, BatchStatistics
 from mc.run.interrupt import INTERRUPTED
 from mc.run.simulate import Progress, StopRule, simulate
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.phantom import Phantom
 from validation.engine import figures
