@@ -164,7 +164,7 @@ def compute_field(
     uncertainty : float
         Relative transport sigma of the curves at which to stop (`CurveBatches.relative_sigma`).
     max_time : float, optional
-        [s]; the first round, which tells the sigmas, is completed all the same.
+        [s]; the first round, which gives the sigmas, is always completed.
     voxel_cm : float, optional
         Side of the voxels; chosen by the field's width if not given.
 

@@ -1,4 +1,4 @@
-"""Which runs tell how curves answer to several parameters at once."""
+"""Design of runs that shows the response of curves to several parameters at once."""
 
 from __future__ import annotations
 

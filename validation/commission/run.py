@@ -170,7 +170,7 @@ def _field(judged: JudgedField) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told how far it is: `stage` what begins, `progress` after every batch."""
+    """Progress callbacks: `stage` at the beginning of each stage, `progress` after every batch."""
 
     stage: Callable[[str], None] = lambda _: None
     progress: Callable[[Progress], None] = lambda _: None

@@ -84,12 +84,12 @@ def diagnose(
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
     voxels = choose_voxels(doses, patient, stays, mean_energy(plan))
     if voxels is None or len(voxels.points) < MIN_VOXELS or voxels.blocks.max() + 1 < MIN_BLOCKS:
-        return Diagnosis(note="too few voxels with dose below the build-up to tell errors apart")
+        return Diagnosis(note="too few voxels with dose below the build-up to distinguish errors")
     by_test = {limit.test: limit for limit in limits}
     regions = _regions(structures, phantom, patient)
     joint = JointFit(doses, voxels)
     if not joint.holds:
-        return Diagnosis(note="the doses are too unlike, or Monte Carlo's too noisy, to tell errors apart")
+        return Diagnosis(note="the doses differ too much, or the noise is too large, to distinguish errors")
     couch, passing = _couch(voxels, stays, plan, patient)
     candidates = [
         couch,
@@ -194,7 +194,7 @@ def _region_candidates(
 def _select(
     joint: JointFit, candidates: Sequence[Candidate], limits: Mapping[str, DiagnosisLimit]
 ) -> dict[int, Effect | None]:
-    """Add to the fit what the doses show; effects of all others, None where they cannot be told."""
+    """Add to the fit what the doses show; effects of all others, None where they cannot be determined."""
     while True:
         outside, best, most = {}, None, MIN_GAIN
         for candidate in candidates:

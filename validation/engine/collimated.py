@@ -74,7 +74,7 @@ def collimated(
     starts : (histories + 1,) int64
         First particle of each history.
     electrons : True or None
-        Whether electrons that are set free in the solids are followed.
+        Whether electrons that photons produce in the solids are followed.
     """
     capacity = CAPACITY * len(particles) + 100
     result, history = np.empty((capacity, OUT_COLUMNS)), np.empty(capacity, np.int64)

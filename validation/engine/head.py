@@ -101,7 +101,7 @@ class _Stages:
         self._started = time.monotonic()
 
     def next(self) -> Callable[[Progress], None]:
-        """What to tell the progress of the next stage."""
+        """Callback for the progress of the next stage."""
         self._begun += 1
 
         def show(inner: Progress) -> None:

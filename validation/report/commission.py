@@ -134,7 +134,7 @@ def _verdict(found: Commissioning) -> Iterator[Block]:
 def _tuning(found: Commissioning, tuning: Tuning) -> Iterator[Block]:
     yield Text(
         "Cost: mean square of the difference in units of its tolerance (dose criterion and slope times "
-        "distance), freed of the bias of noise; 1 is an rms gamma of 1. Curves are taken as quadratic in "
+        "distance), without the bias of noise; 1 is an rms gamma of 1. Curves are taken as quadratic in "
         "each parameter between the runs, bent as far as noise lets it be seen. Sigma: transport and "
         "phase space, by leaving out one group of histories after the other. Output factors take no part.",
         small=True,

@@ -135,7 +135,7 @@ def latent_alarm(comparison: Comparison) -> str:
     if latent is None or not math.isfinite(latent):
         return (
             "The latent sigma is unknown: what the finite number of histories in the phase space leaves in "
-            "the dose cannot be told from so few passes."
+            "the dose cannot be determined from so few passes."
         )
     if latent <= target:
         return ""

@@ -45,7 +45,7 @@ def test_beam_that_no_file_states(linac, tmp_path):
     lines += [f"<0 0 {z} {100 - z}>" for z in range(0, 60, 10)] + ["$ENOM", "$ENOF"]
     (tmp_path / "a.asc").write_text("\n".join(lines))
     machine = read_machine(linac)
-    with pytest.raises(InputError, match="tells no energy"):
+    with pytest.raises(InputError, match="states no energy"):
         sort_by_field(machine, read_folder(tmp_path))
     (tmp_path / "scans.toml").write_text("nominal_mv = 6.0\n")
     fields, warnings = sort_by_field(machine, read_folder(tmp_path))
