@@ -116,7 +116,7 @@ class BatchStatistics:
         uses = 2 * paired
         uses[over] += odd
         square = self.square_of_pairs[part] - (self.sum[part] - self._first[part]) ** 2 / pairs
-        # Pairs of one group share their histories: only differences between groups tell of these.
+        # Pairs of one group share their histories: only differences between groups show these.
         of_histories = (square - 2 * (pairs - 1) * of_batch) / (4 * (pairs - np.sum(paired**2) / pairs))
         return transport, of_histories * (to_pass * np.sum(uses**2))
 

@@ -48,7 +48,7 @@ class CheckpointRule:
     restart : bool
         Begin anew, whatever lies at `path`.
     on_message : callable
-        Told, on rank 0, when a run goes on from a checkpoint, and when one could not be written.
+        Called, on rank 0, when a run goes on from a checkpoint, and when one could not be written.
     """
 
     path: Path
@@ -117,7 +117,7 @@ class Checkpoint:
         """Write arrays and numbers; call on all ranks.
 
         Where it cannot be written the former checkpoint stays. That is an InputError if the run `must` have
-        it, otherwise the user is told.
+        it, otherwise the user is warned.
         """
         if self._world.rank > 0:
             return

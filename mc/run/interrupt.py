@@ -1,4 +1,4 @@
-"""Signals during a run: Ctrl-C ends it with what is done, SIGTERM and SIGUSR1 ask it to make way."""
+"""Signals during a run: Ctrl-C ends it with what is done, SIGTERM and SIGUSR1 suspend it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SUSPEND_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before 
 
 
 class Suspended(KeyboardInterrupt):
-    """The run was told to make way by SIGTERM or SIGUSR1; the same command goes on where it was.
+    """The run was suspended by SIGTERM or SIGUSR1; the same command continues it.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Suspended(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Signals during a run: the piece of work in hand is finished and what is done is kept.
+    """Signals during a run: the current work unit is finished and what is done is kept.
 
     `requested` is "" at first, `INTERRUPTED` after Ctrl-C and `SUSPENDED` after SIGTERM or SIGUSR1. A second
     Ctrl-C stops at once. The others may come more than once, from a scheduler and from the MPI launcher, and

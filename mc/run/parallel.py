@@ -1,6 +1,6 @@
-"""MPI: the only door to mpi4py. Serial runs get a communicator of one rank and never import it.
+"""MPI: the sole importer of mpi4py. Serial runs get a communicator of one rank and never import it.
 
-Ranks are told apart by what their launcher puts into the environment. One rank that fails takes all down:
+Ranks are found by what their launcher puts into the environment. One rank that fails takes all down:
 `abort_on_error` for an exception; a rank that is killed is noticed by the MPI launcher (mpiexec, srun),
 which then ends the others.
 """
@@ -22,10 +22,10 @@ from phantoms.errors import InputError
 
 # Number of ranks: Open MPI; MPICH and Intel MPI; srun (of the job step, not of the batch script around it)
 SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-RANK_VARIABLE = "PMIX_RANK"  # other PMIx launchers tell the rank alone
+RANK_VARIABLE = "PMIX_RANK"  # other PMIx launchers state the rank alone
 SPIN, NAP = 0.001, 0.0005  # a rank that waits looks without a pause, and later on in such steps [s]
 RELAY = 0.2  # for the launcher to pass on the last words of ranks that it is about to end [s]
-GRACE = 1.0  # rank 0 may speak first for this long, so that a fault of all ranks is told once [s]
+GRACE = 1.0  # rank 0 may speak first for this long, so that a fault of all ranks is reported once [s]
 
 
 class World(Protocol):
@@ -155,7 +155,7 @@ def abort_on_error(ranks: World) -> Iterator[None]:
     """Let an exception on any rank end all of them with exit code 2, or that of `Suspended`, and one line.
 
     Alone, the exception goes on to the caller. On several ranks the others would wait for this one for
-    ever, so it is told here, and all are ended.
+    ever, so it is reported here, and all are ended.
     """
     try:
         yield

@@ -48,7 +48,7 @@ class Comparison:
     patient : str
         Pseudonym (`phantoms.identity.pseudonym`).
     name : str
-        Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
+        The patient's name, where the report is to state it; else empty. It is not part of `to_dict`.
     plan, planned_dose, ct, phantom, profile
         As they were compared; `planned_dose` is of the whole course.
     mc : Dose
@@ -111,7 +111,7 @@ class Comparison:
         return str(self.mc.provenance.get("quantity", "not stated"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but volumes, ready for strict JSON: None for what could not be told."""
+        """Everything but volumes, ready for strict JSON: None for what is unknown."""
         plan, grid = self.plan, self.planned_dose.grid
         return plain(
             {
@@ -220,9 +220,9 @@ def compare(
     patient : str
         Pseudonym; that of the plan's Patient ID if not given.
     name : str
-        Who the patient is, where the report is to tell.
+        The patient's name, where the report is to state it.
     on_stage : callable
-        Told in a few words what comes next.
+        Called with a few words on the next stage.
     """
     if planned_dose.summation not in ("PLAN", "BEAM"):
         raise InputError(planned_dose.path, f"is a {planned_dose.summation} dose, not of the whole course")
@@ -245,7 +245,7 @@ def compare(
         if share < WHOLE
     ]
     prescription = _prescription(plan, notes)
-    # profiles need not name organs; then the default profile's names tell which structure is the cord
+    # profiles need not name organs; then the default profile's names show which structure is the cord
     organs = profile.organs or load_profile(DEFAULT).organs
 
     on_stage("gamma, DVH and limits")
@@ -379,7 +379,7 @@ def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
-    """Each warning once, without the folders of the case, whose names may tell who the patient is."""
+    """Each warning once, without the folders of the case, whose names may identify the patient."""
     return tuple(dict.fromkeys(without_folders(text, folders) for text in warnings))
 
 

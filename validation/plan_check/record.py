@@ -1,6 +1,6 @@
 """What a comparison was made from, kept beside its dose, so that it can be made again with other limits.
 
-docs/formats.md describes the file. It tells the patient's pseudonym and not who it is, and holds what a
+docs/formats.md describes the file. It holds the patient's pseudonym instead of the name, and what a
 comparison looks at: contours, the plan, its dose, the CT about the dose, and the phantom as coarse as
 `validation.diagnosis` takes it.
 """
@@ -90,7 +90,7 @@ class Record:
         plan, structures, planned_dose, ct, phantom, quantity, warnings, points
             As they were read and computed; `planned_dose` of the whole course.
         identity : Identity, optional
-            Of the patient; what tells it is taken out of every text.
+            Of the patient; it is removed from every text.
         """
         identity = identity or Identity()
         folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
@@ -145,9 +145,9 @@ class Record:
             As the run left it, with dose to water beside it where that is compared.
         profile : Profile
         name : str
-            Who the patient is, for a report that is to tell.
+            The patient's name, for a report that states it.
         on_stage : callable
-            Told in a few words what comes next.
+            Called with a few words on the next stage.
         """
         judged = dose.to_water if self.quantity == TO_WATER else dose
         if judged is None:

@@ -175,7 +175,7 @@ class Verdict:
         return self.status != "fail"
 
     def to_dict(self) -> dict:
-        """Everything but the maps, ready for JSON: None for what could not be told."""
+        """Everything but the maps, ready for JSON: None for what is unknown."""
         profile = self.profile
         return {
             "status": self.status,
