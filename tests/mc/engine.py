@@ -86,8 +86,8 @@ def run_particles(
 ) -> Result:
     """Transport particles (n, 9): kind, energy, x, y, z, u, v, w, weight.
 
-    Each is a history, unless `starts` tells where histories begin, and where the last one ends. Aimed by
-    `rotation` and `origin`, or by a `delivery`; `between` are the collimators on their way.
+    Each is a history, unless `starts` says where histories begin, and where the last one ends. Aimed by
+    `rotation` and `origin`, or by a `delivery`; `between` are the collimators in their path.
     """
     geometry = build_voxels(phantom, air_margin)
     tally = cpu.empty_tally(geometry, tables, cuts, water)

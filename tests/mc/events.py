@@ -37,8 +37,8 @@ def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[n
 
     Returns
     -------
-    particles : (n, MOST, 2) float64
-        Kind and energy [MeV] of what is set free; 0 where there is none.
+    particles : (n, MAX_PARTICLES, 2) float64
+        Kind and energy [MeV] of what is emitted; 0 where there is none.
     deposit : (n,) float64
         On the spot [MeV].
     """

@@ -60,7 +60,7 @@ DOWN = np.eye(3), np.array([0.0, 0.0, -SAD])
 
 
 def test_jaws_and_leaves_shape_the_field(between, tables):
-    """Each side where it is told to be, in IEC coordinates; little comes through elsewhere."""
+    """Each side at its stated position, in IEC coordinates; little comes through elsewhere."""
     bank1, bank2 = np.full(10, -4.0), np.full(10, 4.0)
     bank1[7], bank2[7] = 1.0, 2.0  # of Y from 2 to 3 cm
     still = fixed(*DOWN, (-3.0, 3.5, -4.5, 3.0), np.concatenate([bank1, bank2]))
