@@ -26,8 +26,8 @@ from mc.source.beams import Beam, sample_beam
 from mc.tables import Tables, build_tables
 from mc.transport.collimation import collimate
 from mc.transport.context import Context, Cuts
-from mc.transport.entry import enter, is_sound, normalised, read_particle, to_patient, turned
-from mc.transport.particle import PHOTON, particle_at, with_weight
+from mc.transport.entry import enter, is_sound, normalised, read_particle, to_patient
+from mc.transport.particle import PHOTON, particle_at, turned, with_weight
 from mc.transport.scoring import HISTORIES, LOST, N_COUNTERS, water_ratio
 from mc.transport.shower import make_shower
 from phantoms.recipes import water_tank
@@ -211,7 +211,9 @@ def set_threads(threads: int | None) -> int:
     return numba.get_num_threads()
 
 
-def warm_up(simple_beams: bool = False, water: bool = False, collimations: Sequence[Collimation] = (Collimation(),)) -> None:
+def warm_up(
+    simple_beams: bool = False, water: bool = False, collimations: Sequence[Collimation] = (Collimation(),)
+) -> None:
     """Compile `run_phase_space`, or load it from the cache, by transporting nothing in a little water.
 
     What is handed over has the types of a real run, since each other combination of types would be compiled
@@ -231,11 +233,13 @@ def warm_up(simple_beams: bool = False, water: bool = False, collimations: Seque
     cuts = cuts_of(physics)
     tallies, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
     use = PhaseSpaceUse(0, 0, 0, 1, 0.0, np.ones(2), False, 1.0, 0.0)
-    particles, starts, delivery = np.empty((0, 9), np.float32), np.zeros(1, np.int64), fixed(np.eye(3), np.zeros(3))
+    particles, starts, delivery = (
+        np.empty((0, 9), np.float32),
+        np.zeros(1, np.int64),
+        fixed(np.eye(3), np.zeros(3)),
+    )
     for collimation in collimations:
-        run_phase_space(
-            particles, starts, use, delivery, *collimation, geometry, tables, cuts, tallies, rows
-        )
+        run_phase_space(particles, starts, use, delivery, *collimation, geometry, tables, cuts, tallies, rows)
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)
         run_beam(beam, 0, 0, 0, 1, geometry, tables, cuts, tallies, rows)

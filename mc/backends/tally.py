@@ -76,7 +76,6 @@ else:
         """Add to one element of a shared int64 array, undisturbed by other threads; see above."""
         return _atomic_add(array, index, value)
 
-
     @intrinsic
     def adder(typingctx):
         """`atomic_add` as a value, for `mc.transport.scoring.Tally`.

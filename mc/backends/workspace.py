@@ -41,7 +41,7 @@ def new_tracks():
 
 @njit(_nrt=True)
 def new_passage(collimator, jaws, leaves, tables, cuts, counters):
-    """What particles pass a collimator with, at positions that may be overwritten; None without collimator."""
+    """What particles pass a collimator with, at positions that may be overwritten; None without it."""
     if collimator is None:
         return None
     placed = Placed(collimator, jaws, leaves)
@@ -57,9 +57,7 @@ def new_solids(electrons, passage):
     if electrons is None:
         return None
     layers = passage.placed.collimator.shape.size
-    tally = Tally(
-        np.zeros(layers, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32), adder()
-    )
+    tally = Tally(np.zeros(layers, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32), adder())
     counters = np.zeros(N_COUNTERS, np.int64)
     cuts = cuts_in_solids(passage.cuts)
     return Context(passage.placed, passage.tables, cuts, tally, new_stack(SOLIDS_ROWS), None, counters)

@@ -80,7 +80,12 @@ class Analytic(NamedTuple):
 
 
 def build_analytic(
-    solids: Sequence[Solid], top: float, bottom: float, radius: float, fill: Solid, splitting_plane: float | None = None
+    solids: Sequence[Solid],
+    top: float,
+    bottom: float,
+    radius: float,
+    fill: Solid,
+    splitting_plane: float | None = None,
 ) -> Analytic:
     """Cut solids into slabs and rings, what is left between them filled.
 
@@ -238,7 +243,7 @@ def inverse(cosine):
 
 @njit
 def _to_outer(a, b, c):
-    """Distance to the surface about a region, where rho^2 - r^2 = a s^2 + 2 b s + c rises through 0, or inf."""
+    """Distance to the outer surface, where rho^2 - r^2 = a s^2 + 2 b s + c rises through 0; or inf."""
     square = b * b - a * c
     if square < 0.0:
         return 0.0 if a > 0.0 else math.inf

@@ -38,7 +38,9 @@ def range_of(slowing, starts, material, charge, energy):
     i = int(starts[material, charge, node])
     residual = (energy - slowing[material, charge, i, ENERGY_A]) / slowing[material, charge, i, ENERGY_B]
     reached = interval_of_range(residual)
-    if reached > i:  # the interval of energies, the finer grid, holds a node of the range, and it is past that
+    if (
+        reached > i
+    ):  # the interval of energies, the finer grid, holds a node of the range, and it is past that
         i = reached
         residual = (energy - slowing[material, charge, i, ENERGY_A]) / slowing[material, charge, i, ENERGY_B]
     return i, residual

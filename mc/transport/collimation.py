@@ -126,7 +126,9 @@ def _through(passage, photon, air, left, survived, rng):
             if k >= 0:
                 material = placed.collimator.material[k]
                 if not survived:
-                    probability = survival(placed, k, photon, attenuation_in(placed.collimator, k, tables.photon, i, f))
+                    probability = survival(
+                        placed, k, photon, attenuation_in(placed.collimator, k, tables.photon, i, f)
+                    )
                     a, rng = uniform(rng)
                     if a >= probability:
                         break
@@ -157,8 +159,8 @@ def collimate(passage, particle, solids, rng):
         Above the collimators in phase-space coordinates: origin at the target, z along the beam, x = X_b and
         y = -Y_b of IEC 61217.
     solids : Context or None
-        To follow secondary electrons of the solids with (`mc.transport.collimator_electrons`); none: they stay
-        there.
+        To follow secondary electrons of the solids with (`mc.transport.collimator_electrons`); without it
+        they stay there.
     rng : (uint64, uint64)
     """
     passage.emerged.depth[0] = 0

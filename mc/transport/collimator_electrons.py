@@ -25,7 +25,7 @@ from mc.transport.scoring import LOST, OVERFLOWS
 
 @njit
 def cuts_in_solids(cuts):
-    """The cut-offs in the solids: no splitting, and what cannot leave its solid stops, whatever its energy."""
+    """Cut-offs in the solids: no splitting, and what cannot leave its solid stops, whatever its energy."""
     return Cuts(cuts.electron, cuts.photon, 1, 1, math.inf)
 
 
@@ -49,7 +49,7 @@ def follow(passage, ctx, particle, air, left, survived, rng):
     ----------
     passage : Passage
     ctx : Context
-        Over `mc.geometry.collimator_solids`, with `cuts_in_solids`; its stack, tally and counters are its own.
+        Over `mc.geometry.collimator_solids`, with `cuts_in_solids`; stack, tally and counters are its own.
     particle : Particle
         In device coordinates.
     air, left : float
@@ -76,7 +76,9 @@ def follow(passage, ctx, particle, air, left, survived, rng):
                 if k >= 0:
                     material = placed.collimator.material[k]
                     if not (first and survived):
-                        probability = survival(placed, k, particle, attenuation_in(placed.collimator, k, tables.photon, i, f))
+                        probability = survival(
+                            placed, k, particle, attenuation_in(placed.collimator, k, tables.photon, i, f)
+                        )
                         a, rng = uniform(rng)
                         if a >= probability:
                             first = False

@@ -57,13 +57,6 @@ def read_particle(particles, p, mirror, target_z):
 
 
 @njit
-def turned(particle, c, s):
-    """The particle turned about the z axis by an angle of cosine `c` and sine `s`."""
-    kind, energy, x, y, z, u, v, w, weight = particle
-    return Particle(kind, energy, c * x - s * y, s * x + c * y, z, c * u - s * v, s * u + c * v, w, weight)
-
-
-@njit
 def normalised(particle):
     """The particle with a direction of length 1."""
     u, v, w = particle.u, particle.v, particle.w

@@ -54,7 +54,9 @@ from mc.transport.particle import (
     pop,
     push,
     tally_energy,
+    turned,
     with_direction,
+    with_weight,
 )
 from mc.transport.photon import interact
 from mc.transport.scoring import EMITTED, ESCAPED, FLIGHTS, HISTORIES, LOST, N_COUNTERS, OVERFLOWS
@@ -216,9 +218,7 @@ def transport_photon(ctx, photon, rng):
             break
         left -= distance * attenuation
         photon = moved(photon, distance)
-        cell, inside = analytic.cross(
-            geo, cell, analytic.region_behind(face), photon.u, photon.v, photon.w
-        )
+        cell, inside = analytic.cross(geo, cell, analytic.region_behind(face), photon.u, photon.v, photon.w)
         if not inside:
             return on_exit(ctx, photon, rng)
     photon = moved(photon, left / attenuation)
@@ -243,16 +243,11 @@ def transport_photon(ctx, photon, rng):
 @njit_device
 def split_charged(ctx, particle, rng):
     """Put N split copies of a fat charged particle on the stack. Returns the rng."""
-    kind, energy, x, y, z, u, v, w, weight = particle
     for _ in range(ctx.cuts.number):
         c, s = 1.0, 0.0
         if ctx.cuts.symmetric:
             c, s, rng = azimuth(rng)
-        copy = Particle(
-            kind, energy, c * x - s * y, s * x + c * y, z, c * u - s * v, s * u + c * v, w,
-            weight * ctx.cuts.share,
-        )  # fmt: skip
-        push(ctx, copy, 0)
+        push(ctx, with_weight(turned(particle, c, s), particle.weight * ctx.cuts.share), 0)
     return rng
 
 

@@ -71,20 +71,15 @@ class Stack(NamedTuple):
 @njit
 def moved(particle, distance):
     """The particle, `distance` [cm] farther along its direction."""
-    return Particle(
-        particle.kind, particle.energy,
-        particle.x + particle.u * distance,
-        particle.y + particle.v * distance,
-        particle.z + particle.w * distance,
-        particle.u, particle.v, particle.w, particle.weight,
-    )  # fmt: skip
+    kind, energy, x, y, z, u, v, w, weight = particle
+    return Particle(kind, energy, x + u * distance, y + v * distance, z + w * distance, u, v, w, weight)
 
 
 @njit
 def with_energy(particle, energy):
     """The particle at another energy [MeV]."""
-    _, _, x, y, z, u, v, w, weight = particle
-    return Particle(particle.kind, energy, x, y, z, u, v, w, weight)
+    kind, _, x, y, z, u, v, w, weight = particle
+    return Particle(kind, energy, x, y, z, u, v, w, weight)
 
 
 @njit
@@ -102,6 +97,13 @@ def with_weight(particle, weight):
 
 
 @njit
+def turned(particle, c, s):
+    """The particle turned about the z axis by an angle of cosine `c` and sine `s`."""
+    kind, energy, x, y, z, u, v, w, weight = particle
+    return Particle(kind, energy, c * x - s * y, s * x + c * y, z, c * u - s * v, s * u + c * v, w, weight)
+
+
+@njit
 def secondary(parent, kind, energy, u, v, w):
     """A particle born where `parent` is, of the same weight."""
     return Particle(kind, energy, parent.x, parent.y, parent.z, u, v, w, parent.weight)
@@ -110,7 +112,7 @@ def secondary(parent, kind, energy, u, v, w):
 @njit
 def is_finite(particle):
     """Whether energy, place, direction and weight are finite numbers."""
-    kind, energy, x, y, z, u, v, w, weight = particle
+    _, energy, x, y, z, u, v, w, weight = particle
     return math.isfinite(energy + weight + x + y + z + u + v + w)
 
 
@@ -135,9 +137,7 @@ def put(stack, particle):
 def particle_at(stack, k):
     """The particle in row `k` of a stack."""
     row = stack.rows[k]
-    return Particle(
-        int(row[KIND]), row[ENERGY], row[X], row[Y], row[Z], row[U], row[V], row[W], row[WEIGHT]
-    )
+    return Particle(int(row[KIND]), row[ENERGY], row[X], row[Y], row[Z], row[U], row[V], row[W], row[WEIGHT])
 
 
 @njit

@@ -31,7 +31,6 @@ from mc.transport.particle import (
     moved,
     secondary,
     tally_energy,
-    with_energy,
     with_weight,
 )
 from mc.transport.region import make_region
@@ -84,22 +83,22 @@ def interact(ctx, photon, material, voxel, choice, rng):
     return emit_charged(ctx, secondary(photon, ELECTRON, energy, a, b, d), voxel, rng)
 
 
+@njit
+def _sum_of_angles(c, s, emission):
+    """Cosine and sine of the sum of an azimuth (c, s) and that of an emission."""
+    return c * emission.cos_phi - s * emission.sin_phi, s * emission.cos_phi + c * emission.sin_phi
+
+
 @njit_device
 def make_triplet(ctx, photon, c, s, material, voxel, rng):
-    """Emit recoil, electron and positron of a triplet; (c, s) is the azimuth of the recoil. Returns the rng."""
+    """Emit recoil, electron and positron of a triplet; (c, s): azimuth of the recoil. Returns the rng."""
     u, v, w = photon.u, photon.v, photon.w
     recoil, electron, positron, rng = sample_triplet(photon.energy, ctx.tables.incoherent, material, rng)
     a, b, d = rotate(u, v, w, recoil.cos_theta, c, s)
     rng = emit_charged(ctx, secondary(photon, ELECTRON, recoil.energy, a, b, d), voxel, rng)
-    a, b, d = rotate(
-        u, v, w, electron.cos_theta,
-        c * electron.cos_phi - s * electron.sin_phi, s * electron.cos_phi + c * electron.sin_phi,
-    )  # fmt: skip
+    a, b, d = rotate(u, v, w, electron.cos_theta, *_sum_of_angles(c, s, electron))
     rng = emit_charged(ctx, secondary(photon, ELECTRON, electron.energy, a, b, d), voxel, rng)
-    a, b, d = rotate(
-        u, v, w, positron.cos_theta,
-        c * positron.cos_phi - s * positron.sin_phi, s * positron.cos_phi + c * positron.sin_phi,
-    )  # fmt: skip
+    a, b, d = rotate(u, v, w, positron.cos_theta, *_sum_of_angles(c, s, positron))
     return emit_charged(ctx, secondary(photon, POSITRON, positron.energy, a, b, d), voxel, rng)
 
 

@@ -136,7 +136,9 @@ def make_replay(geometry: ModuleType):
                 begins, after_hinge = True, after_hinge + to_hinge
             elif event == HARD:
                 to_hard = -1.0
-                collision, changed, emitted, rng = sample_hard(electron, material, majorant, tables, cuts, rng)
+                collision, changed, emitted, rng = sample_hard(
+                    electron, material, majorant, tables, cuts, rng
+                )
                 if collision == NOTHING:
                     continue
                 row[COLLISION], row[SECONDARY] = collision, emitted.energy
@@ -189,7 +191,15 @@ def make_replay(geometry: ModuleType):
             deposit = lose(ctx, deposit, before.material, electron.energy, row[END])
             if row[COLLISION] == KNOCK_ON:
                 knocked = Particle(
-                    ELECTRON, row[SECONDARY], electron.x, electron.y, electron.z, row[A], row[B], row[C], weight
+                    ELECTRON,
+                    row[SECONDARY],
+                    electron.x,
+                    electron.y,
+                    electron.z,
+                    row[A],
+                    row[B],
+                    row[C],
+                    weight,
                 )
                 push(ctx, knocked, region.voxel)
             elif row[COLLISION] == BREMSSTRAHLUNG:
