@@ -50,7 +50,7 @@ def rule(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    """Passes divided into fewer groups, to spare calls, and these into more work units."""
+    """Passes cut into fewer groups, to spare calls, and these into more work units."""
     monkeypatch.setattr(batch, "GROUPS", 4)
     monkeypatch.setattr(batch, "MIN_UNIT_PARTICLES", 16)
     monkeypatch.setattr(batch, "UNITS_PER_BATCH", 32)
