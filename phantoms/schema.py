@@ -1,4 +1,4 @@
-"""Strict reading of a TOML table: every entry asked for by name and type, none left over."""
+"""Strict reading of a TOML table: every entry is requested by name and type, and none may be left over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REQUIRED = object()
 
 
 class Table:
-    """A TOML table that must hold what is asked of it and nothing else.
+    """A TOML table that must hold the requested entries and no others.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Table:
         return [Table(self.path, item, f"{self.where}{key}[{i}].") for i, item in enumerate(value)]
 
     def finish(self) -> None:
-        """Refuse the entries nobody asked for."""
+        """Refuse entries that were not requested."""
         for key in self._entries:
             if key not in self._asked:
                 near = get_close_matches(key, self._asked, 1)

@@ -53,7 +53,7 @@ def test_paths_of_a_machine_are_seen():
 
 
 def test_version_is_one():
-    """The version is stated in mc/__init__.py alone, and the command tells it."""
+    """The version is stated in mc/__init__.py alone, and the command reports it."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", mc.__version__)
     assert "version = attr: mc.__version__" in (ROOT / "setup.cfg").read_text()
     done = subprocess.run(

@@ -21,7 +21,7 @@ from validation.cli.screen import Screen, grid_facts
 if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
-ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is told [cm]
+ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -162,7 +162,7 @@ def show_phase_space(path: Path, screen: Screen) -> PhaseSpace:
 
 
 def _toml(path: Path, screen: Screen) -> None:
-    """A machine, case, CT calibration, profile or table of materials, told apart by their keys."""
+    """A machine, case, CT calibration, profile or table of materials, distinguished by their keys."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -72,5 +72,5 @@ def _kept() -> Iterator[None]:
         raise InputError(
             numba.config.CACHE_DIR,
             f"compiled kernels cannot be kept there: {error.strerror or error}",
-            "make room, or name another folder by the environment variable NUMBA_CACHE_DIR",
+            "free some space, or name another folder by the environment variable NUMBA_CACHE_DIR",
         ) from None

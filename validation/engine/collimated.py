@@ -14,7 +14,8 @@ from mc.numerics.rng import stream
 from mc.plan.delivery import fixed
 from mc.run.batch import PlacedBeam
 from mc.run.batch_statistics import REPEATS
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import Tables
@@ -74,7 +75,7 @@ def collimated(
     starts : (histories + 1,) int64
         First particle of each history.
     electrons : True or None
-        Whether electrons that are set free in the solids are followed.
+        Whether secondary electrons of the collimators are followed.
     """
     capacity = CAPACITY * len(particles) + 100
     result, history = np.empty((capacity, OUT_COLUMNS)), np.empty(capacity, np.int64)
@@ -148,9 +149,8 @@ def tank_dose(
     space = write_phase_space(stem, particles, histories)
     beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -ssd])), 1.0)
     try:
-        return simulate(
-            phantom, [beam], physics, StopRule(None, passes * REPEATS * histories), threads=threads
-        )
+        stop = StopRule(None, passes * REPEATS * histories)
+        return simulate(phantom, [beam], RunOptions(physics, stop, threads=threads))
     finally:
         for suffix in (".IAEAphsp", ".IAEAheader"):
             stem.with_name(stem.name + suffix).unlink()

@@ -1,9 +1,9 @@
 """Full transport through collimators, as the check on `mc.transport.collimation`.
 
 Photons by delta tracking (Woodcock et al., ANL-7050, 1965) with every interaction and every order; electrons
-and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. What is
-solid is told by a test of single points, written for this check alone; where a track leaves a solid is found
-by bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.within` is used. Slow.
+and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. A test of
+single points, written for this check alone, decides what is solid; where a track leaves a solid is found by
+bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.within` is used. Slow.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ STRIP_MARGIN_MM = 2.0
 
 @dataclass(frozen=True)
 class Strip:
-    """A piece of film of known dose that was scanned together with the film.
+    """A strip of film of known dose that was scanned together with the film.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ DEFAULT = "spine"
 _SHIPPED = files("validation") / "data" / "profiles"
 _SYNONYMS = files("validation") / "data" / "synonyms.toml"
 _DIAGNOSIS = files("validation") / "data" / "diagnosis.toml"
-# Kinds of planning-system errors a profile may limit; validation.diagnosis tells what they are.
+# Kinds of planning-system errors a profile may limit; validation.diagnosis describes them.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
 MAX_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
 TARGET = "target"  # in place of an organ: the plan's targets

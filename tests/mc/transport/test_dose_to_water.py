@@ -15,7 +15,8 @@ from mc.dose import Dose
 from mc.plan.delivery import fixed
 from mc.run import batch
 from mc.run.batch import PlacedBeam
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.source.beams import Beam, spectrum
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
@@ -195,7 +196,7 @@ def simulated(folder, phantom, water):
     space = write_phase_space(folder / "field", particles, 1000)
     beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)
     stop = StopRule(uncertainty=None, histories=4000)
-    return simulate(phantom, [beam], PLAN, stop, threads=1, water=water)
+    return simulate(phantom, [beam], RunOptions(PLAN, stop, threads=1, dose_to_water=water))
 
 
 def test_both_doses_of_a_run(tmp_path, monkeypatch):
@@ -205,9 +206,9 @@ def test_both_doses_of_a_run(tmp_path, monkeypatch):
     found = simulated(tmp_path, tank, water=True)
     for name in ("mean", "sigma", "latent"):
         np.testing.assert_array_equal(getattr(found.dose.to_water, name), getattr(found.dose, name))
-    assert found.quality["transport_uncertainty_in_water"] == found.quality["transport_uncertainty"]
+    assert found.report.transport_uncertainty_in_water == found.report.transport_uncertainty
     alone = simulated(tmp_path, tank, water=False)
-    assert alone.dose.to_water is None and "transport_uncertainty_in_water" not in alone.quality
+    assert alone.dose.to_water is None and "transport_uncertainty_in_water" not in alone.report.to_dict()
     np.testing.assert_array_equal(alone.dose.mean, found.dose.mean)
 
     material = np.full(tank.grid.shape, 1)
@@ -216,7 +217,7 @@ def test_both_doses_of_a_run(tmp_path, monkeypatch):
     ratio = found.dose.to_water.mean / found.dose.mean
     assert (np.abs(ratio[1:] - 1.13) < 0.02).all()
     np.testing.assert_allclose(found.dose.to_water.sigma[1:], 1.13 * found.dose.sigma[1:], rtol=0.05)
-    assert found.quality["energy_balance"] == pytest.approx(1.0, abs=1e-8)  # of the medium
+    assert found.report.energy_balance == pytest.approx(1.0, abs=1e-8)  # of the medium
 
 
 def two_doses():

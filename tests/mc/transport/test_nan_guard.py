@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from mc.backends import cpu
-from mc.compute.plan_dose import _faults
 from mc.config import Physics
 from mc.geometry import voxels
 from mc.geometry.voxels import build_voxels
@@ -20,6 +19,7 @@ from mc.numerics.constants import ELECTRON_MASS
 from mc.numerics.rng import stream
 from mc.numerics.sampling import ENERGY_MAX, ENERGY_MIN
 from mc.plan.delivery import fixed
+from mc.run.report import RunReport
 from mc.source.phase_space import open_phase_space, record_dtype
 from mc.tables import build_tables
 from mc.transport.history import make_cascade
@@ -271,8 +271,9 @@ def test_phase_space_with_a_value_that_is_no_number_is_refused(bench, name, valu
         open_phase_space(bench / "machine" / "field5")
 
 
-def quality(**changes):
-    return {"energy_balance": 1.0 + 1e-9, "lost_particles": 0, "stack_overflows": 0} | changes
+def report(**changes):
+    sound = {"energy_balance": 1.0 + 1e-9, "lost_particles": 0, "stack_overflows": 0}
+    return RunReport(**sound | changes)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +290,6 @@ def quality(**changes):
 )
 def test_a_run_that_went_wrong_gets_no_clean_verdict(changes, status):
     """Nor does it go without a warning."""
-    found = [test.status for test in judge_run(quality(**changes))]
+    found = [test.status for test in judge_run(report(**changes))]
     assert len(found) == 3 and sorted(found) == sorted([status, "pass", "pass"])
-    assert bool(_faults(quality(**changes))) == bool(changes)
+    assert bool(report(**changes).faults) == bool(changes)

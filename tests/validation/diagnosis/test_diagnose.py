@@ -9,6 +9,7 @@ import pytest
 
 from mc.dose import Dose
 from tests.validation.diagnosis.slab_patient import GRID, Truth, dose, monte_carlo, phantom, plan, structures
+from tests.validation.spine_phantom import exported
 from validation.diagnosis import diagnose
 from validation.limits.profiles import load_profile
 
@@ -34,9 +35,8 @@ def planned(name: str) -> np.ndarray:
 def found(planned_dose, mc=None, **more):
     given = {
         "plan": plan(),
-        "planned_dose": planned_dose,
-        "grid": GRID,
-        "mc": monte_carlo(planned("none")) if mc is None else mc,
+        "planned_dose": exported(planned_dose, GRID),
+        "dose": monte_carlo(planned("none")) if mc is None else mc,
         "phantom": phantom(),
         "structures": structures(),
         "limits": LIMITS,

@@ -81,7 +81,7 @@ def test_the_lateral_axis_may_lie_along_the_rows_or_columns(tmp_path):
     assert found[1].lateral.coefficients == pytest.approx(found[0].lateral.coefficients, rel=1e-6, abs=1e-9)
 
 
-def test_pieces_scanned_at_several_lateral_positions(tmp_path):
+def test_films_scanned_at_several_lateral_positions(tmp_path):
     """Films too small to lie across the scanner, scanned in five places (Lewis and Chan)."""
     scanner = replace(SCANNER, parabola=0.08)
     x, y = scanner.places()
