@@ -34,11 +34,11 @@ from mc.transport.directional import HeadCuts
 from mc.transport.head import (
     N_HEAD_COUNTERS,
     NEW,
+    OUTSIDE_FIELD,
+    OUTSIDE_FIELD_ENERGY,
     RECORD_COLUMNS,
     RECORDS,
     WEIGHT,
-    WIDE,
-    WIDE_ENERGY,
     Source,
 )
 from mc.transport.particle import PHOTON
@@ -176,7 +176,7 @@ class HeadTransport:
         self.materials, self.geometry = head_geometry(head)
         self.tables = head_tables(self.materials, physics)
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
-        gate = self.geometry.gate
+        splitting_plane = self.geometry.splitting_plane
         self.cuts = HeadCuts(
             electron=physics.electron_cut,
             photon=physics.photon_cut,
@@ -185,10 +185,12 @@ class HeadTransport:
             share=1.0 / head.splitting,
             radius=head.splitting_radius_cm,
             field=isocentre_cm,
-            gate=math.inf if gate < 0 else float(self.geometry.planes[gate]),
-            plane=float(self.geometry.planes[-1]),
+            splitting_plane=(
+                math.inf if splitting_plane < 0 else float(self.geometry.planes[splitting_plane])
+            ),
+            scoring_plane=float(self.geometry.planes[-1]),
             symmetric=head.symmetric,
-            wide=options.keep_outside_field,
+            keep_outside_field=options.keep_outside_field,
         )
         self._source = _source(head)
         self._headroom = MAX_RECORDS * head.splitting + UNIT_RECORDS // 4
@@ -215,7 +217,7 @@ class HeadTransport:
     def particles(self, records: np.ndarray) -> Particles:
         """Records as particles of a phase space."""
         kind, energy, x, y, u, v, w, weight = records[:, :NEW].astype(np.float64).T
-        height = np.full(len(records), self.cuts.plane)
+        height = np.full(len(records), self.cuts.scoring_plane)
         new = records[:, NEW] > 0
         return Particles(kind.astype(np.int8) + 1, energy, x, y, height, u, v, w, weight, new)
 
@@ -255,7 +257,7 @@ class Stratum:
         kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
         cuts = self.transport.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
-            path = (cuts.field - cuts.plane) / w
+            path = (cuts.field - cuts.scoring_plane) / w
             distance = np.where(w > 0.0, np.hypot(x + path * u, y + path * v), np.inf)
         inside = (distance >= self.min_cm) & (distance < self.max_cm)
         kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
@@ -354,7 +356,7 @@ def simulate_head(
 
 def _constants(head: Head, transport: HeadTransport, options: HeadOptions) -> dict[str, float]:
     """Quantities that are the same for all particles of the phase space."""
-    constants = {"z": transport.cuts.plane}
+    constants = {"z": transport.cuts.scoring_plane}
     if not options.keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
         constants["weight"] = float(np.float32(transport.cuts.share))
     return constants
@@ -424,8 +426,8 @@ def _balances(transports: Sequence[HeadTransport]) -> dict[str, Any]:
         "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(outer[WIDE]) / electrons,
-        "wide_mev_per_electron": int(outer[WIDE_ENERGY]) * QUANTUM / electrons,
+        "wide_photons_per_electron": int(outer[OUTSIDE_FIELD]) / electrons,
+        "wide_mev_per_electron": int(outer[OUTSIDE_FIELD_ENERGY]) * QUANTUM / electrons,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }
@@ -436,7 +438,7 @@ def _header_text(
 ) -> dict[str, str]:
     """Blocks of the IAEA header that state how the phase space came about."""
     head = transport.head
-    outside = "kept" if transport.cuts.wide else "left out"
+    outside = "kept" if transport.cuts.keep_outside_field else "left out"
     core = ""
     if head.core is not None:
         core = (

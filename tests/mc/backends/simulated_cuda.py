@@ -1,7 +1,7 @@
 """The kernels of `mc.backends.cuda` in numba-cuda's simulator, compared with the transport on the CPU.
 
 Run as a program by `test_cuda_simulated.py`, with NUMBA_ENABLE_CUDASIM=1 and NUMBA_DISABLE_JIT=1: in the
-simulator functions of numba.cuda are plain Python, which compiled ones cannot call, so all the others are too.
+simulator functions of numba.cuda are plain Python, which compiled ones cannot call, so all the others are so.
 """
 
 from __future__ import annotations

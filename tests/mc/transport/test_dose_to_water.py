@@ -22,7 +22,7 @@ from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON
 from phantoms.errors import InputError
 from phantoms.grid import Grid

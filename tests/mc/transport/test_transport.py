@@ -24,7 +24,7 @@ from mc.physics.energy_loss import energy_of, interval_of_range, range_of
 from mc.source.beams import Beam, spectrum
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON
 from mc.transport.scoring import EMITTED, ESCAPED, QUANTUM, ROULETTE
 from phantoms.grid import Grid
