@@ -18,7 +18,7 @@ PLANE_TOLERANCE = 1e-4  # [cm] a slab reaches this far beyond its borders: round
 class Slab(NamedTuple):
     """A cylinder along z over polygons.
 
-    Parameters
+    Attributes
     ----------
     lower, upper : float
         Its ends [cm].

@@ -36,7 +36,7 @@ AREA_PRECISION = 1e-4
 class Run(NamedTuple):
     """Contours on planes that follow each other without a gap.
 
-    Parameters
+    Attributes
     ----------
     z : (n,) float64
         Ascending [cm].

@@ -47,6 +47,7 @@ TERMS = (
         "_(freed|frees|freeing|set_free)_",
         r"set(s|ting)? (\w+ ){0,4}?free|freed|frees|freeing",
         "emit, produce; secondary electrons",
+        ("mc/transport/freed",),  # in the table of old paths
     ),
     Term(
         "_(fly|flies|flying|flew|flown)_",

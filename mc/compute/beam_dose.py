@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mc.backends import cpu
+from mc.backends.tally import merge
 from mc.dose import Dose
-from mc.geometry.voxels import build_voxels, without_rim
+from mc.geometry.voxels import build_voxels, without_margin
 from mc.numerics.constants import MEV_PER_G_TO_GY
 from mc.provenance import provenance
 from mc.run.options import RunOptions
 from mc.run.progress import Listener, Progress
 from mc.source.beams import Beam
 from mc.tables import build_tables, tables_hash
-from mc.transport.scoring import EMITTED, ESCAPED, LOST, OVERFLOWS, QUANTUM, ROULETTE, merge
+from mc.transport.scoring import EMITTED, ESCAPED, LOST, OVERFLOWS, QUANTUM, ROULETTE
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 
@@ -88,7 +89,7 @@ class BeamTransport:
         )
         medium = merge(tally, self._geometry.density.size).medium
         self.account.add(medium, rows)
-        return without_rim(medium, self.phantom) * self._gray
+        return without_margin(medium, self.phantom) * self._gray
 
 
 def beam_dose(

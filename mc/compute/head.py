@@ -34,11 +34,11 @@ from mc.transport.directional import HeadCuts
 from mc.transport.head import (
     N_HEAD_COUNTERS,
     NEW,
+    OUTSIDE_FIELD,
+    OUTSIDE_FIELD_ENERGY,
     RECORD_COLUMNS,
     RECORDS,
     WEIGHT,
-    WIDE,
-    WIDE_ENERGY,
     Source,
 )
 from mc.transport.particle import PHOTON
@@ -55,6 +55,11 @@ CHUNKS = 16  # of electrons, transported concurrently
 ELECTRONS = 64  # per chunk
 MAX_RECORDS = 8  # records of one electron, in units of the splitting number, for which there must be memory
 UNIT_RECORDS = 32768  # records of a chunk
+# names of entries of `HeadReport` in files, where they are other ones
+IN_FILES = {
+    "outside_photons_per_electron": "wide_photons_per_electron",
+    "outside_mev_per_electron": "wide_mev_per_electron",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class HeadReport:
     splitting_balance : float
         Energy removed by Russian roulette less that added by splitting, over emitted energy: 0 except for
         noise.
-    wide_photons_per_electron, wide_mev_per_electron : float
+    outside_photons_per_electron, outside_mev_per_electron : float
         Number and energy [MeV] of the photons outside the splitting field, per electron.
     lost_particles : int
         Particles terminated because a coordinate, direction or energy was not finite.
@@ -121,8 +126,8 @@ class HeadReport:
     splitting: list[int]
     energy_balance: float
     splitting_balance: float
-    wide_photons_per_electron: float
-    wide_mev_per_electron: float
+    outside_photons_per_electron: float
+    outside_mev_per_electron: float
     lost_particles: int
     stack_overflows: int
     stopped_by: str
@@ -137,8 +142,8 @@ class HeadReport:
         return self.stopped_by == INTERRUPTED
 
     def to_dict(self) -> dict[str, Any]:
-        """The entries by name, those of `software` among them, ready for JSON."""
-        entries = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """The entries by their names in files, those of `software` among them, ready for JSON."""
+        entries = {IN_FILES.get(entry.name, entry.name): getattr(self, entry.name) for entry in fields(self)}
         return entries | dict(entries.pop("software"))
 
 
@@ -192,19 +197,21 @@ class HeadTransport:
         self.materials, self.geometry = head_geometry(head)
         self.tables = head_tables(self.materials, physics)
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
-        gate = self.geometry.gate
+        splitting_plane = self.geometry.splitting_plane
         self.cuts = HeadCuts(
-            electron=physics.electron_cut,
-            photon=physics.photon_cut,
-            save=physics.range_rejection,
+            electron_cut=physics.electron_cut,
+            photon_cut=physics.photon_cut,
+            range_rejection=physics.range_rejection,
             number=head.splitting,
             share=1.0 / head.splitting,
             radius=head.splitting_radius_cm,
             field=isocentre_cm,
-            gate=math.inf if gate < 0 else float(self.geometry.planes[gate]),
-            plane=float(self.geometry.planes[-1]),
+            splitting_plane=(
+                math.inf if splitting_plane < 0 else float(self.geometry.planes[splitting_plane])
+            ),
+            scoring_plane=float(self.geometry.planes[-1]),
             symmetric=head.symmetric,
-            wide=options.keep_outside_field,
+            keep_outside_field=options.keep_outside_field,
         )
         self._source = _source(head)
         self._headroom = MAX_RECORDS * head.splitting + UNIT_RECORDS // 4
@@ -231,7 +238,7 @@ class HeadTransport:
     def particles(self, records: np.ndarray) -> Particles:
         """Records as particles of a phase space."""
         kind, energy, x, y, u, v, w, weight = records[:, :NEW].astype(np.float64).T
-        height = np.full(len(records), self.cuts.plane)
+        height = np.full(len(records), self.cuts.scoring_plane)
         new = records[:, NEW] > 0
         return Particles(kind.astype(np.int8) + 1, energy, x, y, height, u, v, w, weight, new)
 
@@ -271,7 +278,7 @@ class Stratum:
         kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
         cuts = self.transport.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
-            path = (cuts.field - cuts.plane) / w
+            path = (cuts.field - cuts.scoring_plane) / w
             distance = np.where(w > 0.0, np.hypot(x + path * u, y + path * v), np.inf)
         inside = (distance >= self.min_cm) & (distance < self.max_cm)
         kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
@@ -370,7 +377,7 @@ def simulate_head(
 
 def _constants(head: Head, transport: HeadTransport, options: HeadOptions) -> dict[str, float]:
     """Quantities that are the same for all particles of the phase space."""
-    constants = {"z": transport.cuts.plane}
+    constants = {"z": transport.cuts.scoring_plane}
     if not options.keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
         constants["weight"] = float(np.float32(transport.cuts.share))
     return constants
@@ -440,8 +447,8 @@ def _balances(transports: Sequence[HeadTransport]) -> dict[str, Any]:
         "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(outer[WIDE]) / electrons,
-        "wide_mev_per_electron": int(outer[WIDE_ENERGY]) * QUANTUM / electrons,
+        "outside_photons_per_electron": int(outer[OUTSIDE_FIELD]) / electrons,
+        "outside_mev_per_electron": int(outer[OUTSIDE_FIELD_ENERGY]) * QUANTUM / electrons,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }
@@ -452,7 +459,7 @@ def _header_text(
 ) -> dict[str, str]:
     """Blocks of the IAEA header that state how the phase space came about."""
     head = transport.head
-    outside = "kept" if transport.cuts.wide else "left out"
+    outside = "kept" if transport.cuts.keep_outside_field else "left out"
     core = ""
     if head.core is not None:
         core = (

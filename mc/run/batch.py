@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mc.backends import cpu
+from mc.backends.tally import merge
 from mc.config import Physics
 from mc.geometry.voxels import build_voxels
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
@@ -28,7 +29,7 @@ from mc.run.sharing import Sharing
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.source.weights import roulette_weight, typical_weight
 from mc.tables import build_tables
-from mc.transport.scoring import N_COUNTERS, merge
+from mc.transport.scoring import N_COUNTERS
 from phantoms.phantom import Phantom
 
 GROUPS = 16  # groups of a pass: enough for their variance, few enough that adding batches is cheap
@@ -97,11 +98,11 @@ class PlacedBeam:
 
 
 @lru_cache(maxsize=16)
-def collimation_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
+def collimation_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Collimation:
     """A machine's collimators with cross-section tables of their own; the patient's do not depend on them."""
     materials = collimator_materials(machine.collimators)
     followed = True if machine.collimators.electrons else None
-    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
+    return cpu.Collimation(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
 
 
 def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
@@ -155,7 +156,7 @@ class BatchTransport:
         self._geometry = build_voxels(phantom, _air_margin(phantom, beams))
         self._cuts = cpu.cuts_of(physics)
         self._collimation = [
-            collimation_of(beam.through, physics, beam.cone) if beam.through else cpu.Between()
+            collimation_of(beam.through, physics, beam.cone) if beam.through else cpu.Collimation()
             for beam in beams
         ]
         self._scales, self.norm = _scales(beams, self.images)
@@ -218,11 +219,20 @@ class BatchTransport:
             return
         beam = self._beams[b]
         particles, starts = self._records.load(beam.phase_space, first, last)
+        use = cpu.PhaseSpaceUse(
+            first_history=first,
+            beam=beam.number,
+            replica=replica * self.images + image,
+            seed=self._seed,
+            target_z=beam.target_z,
+            mirror=beam.signs(image),
+            rotate=beam.rotate,
+            scale=self._scales[b],
+            min_weight=self._roulette_weights[b],
+        )
         cpu.run_phase_space(
-            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
-            *self._collimation[b], self._scales[b], self._roulette_weights[b],
-            beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
-            self._tallies, self._rows,
+            particles, starts, use, beam.delivery, *self._collimation[b],
+            self._geometry, self._tables, self._cuts, self._tallies, self._rows,
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mc.geometry.voxels import without_rim
+from mc.geometry.voxels import without_margin
 from mc.numerics.constants import MEV_PER_G_TO_GY
 from mc.run.batch import BatchTransport
 from mc.run.batch_statistics import BatchStatistics
@@ -88,12 +88,12 @@ class RunTotals:
             if scored is not None:
                 to_gray[~scored[k].ravel()] = 0.0
             part = slice(k * layer, (k + 1) * layer)
-            batch = without_rim(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
+            batch = without_margin(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
             self.medium.add_part(part, batch)
             if batch_dose is not None:
                 batch_dose[k] = batch.reshape(density.shape)
             if self.water is not None:
-                batch = without_rim(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
+                batch = without_margin(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
                 self.water.add_part(part, batch)
         for stats in self._statistics.values():
             stats.end_batch()

@@ -28,7 +28,7 @@ from mc.run.options import RunOptions, StopRule
 from mc.run.progress import Listener, Progress
 from mc.run.simulate import simulate
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.phantom import Phantom
 from validation.engine import figures

@@ -20,7 +20,7 @@ import numpy as np
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
 from mc.machine.machine import SHIPPED, read_machine
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from validation.engine import figures
 from validation.engine.case import Case, read_physics

@@ -23,7 +23,7 @@ from mc.machine.collimators import Leaves
 from mc.machine.machine import SHIPPED, Machine, read_machine
 from mc.source.beams import spectrum
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.materials import read_toml
 from phantoms.recipes import water_tank

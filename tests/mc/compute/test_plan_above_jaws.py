@@ -70,7 +70,7 @@ def test_a_real_vmat_plan_on_a_phantom(shared, tmp_path):
 
 
 def test_an_arc_with_moving_leaves_from_the_command_line(tmp_path, monkeypatch, capsys):
-    """From the export to the report; the report tells what kind of beam it was."""
+    """From the export to the report; the report states what kind of beam it was."""
     small_case(tmp_path / "case")
     write_plan(tmp_path / "case", [moving_leaves()])
     write_above_machine(tmp_path / "machine")

@@ -72,7 +72,7 @@ def test_points_outside_are_clipped_to_the_air_margin(geometry):
 
 
 def test_without_air_margin_gives_back_the_voxels(phantom, geometry):
-    np.testing.assert_array_equal(voxels.without_rim(geometry.density, phantom), phantom.density)
+    np.testing.assert_array_equal(voxels.without_margin(geometry.density, phantom), phantom.density)
 
 
 def test_boundary_is_the_nearest_face_ahead(phantom, geometry):
@@ -118,8 +118,8 @@ def walk(geometry, point, direction):
         distance, axis = voxels.boundary(geometry, cell, *point, *inverses)
         lengths[cell] = lengths.get(cell, 0.0) + distance
         point = point + distance * direction
-        cell, within = voxels.cross(geometry, cell, axis, *inverses)
-        if not within:
+        cell, inside = voxels.cross(geometry, cell, axis, *inverses)
+        if not inside:
             return lengths
     raise AssertionError("the ray does not end")
 
@@ -184,7 +184,7 @@ def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
     density[2, 2, 6] = 0.05
     density[6, 6, 2] = 2.9  # less than a factor 3
     geometry = voxels.build_voxels(phantom_of(density), 1.0)
-    narrow = voxels.without_rim(geometry.medium >= voxels.NARROW, phantom_of(density))
+    narrow = voxels.without_margin(geometry.medium >= voxels.INTERFACE, phantom_of(density))
     expected = np.ones_like(narrow)
     expected[1:-1, 1:-1, 1:-1] = False
     for place in ((4, 4, 4), (2, 2, 6)):
@@ -195,4 +195,4 @@ def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
                 beside[axis] += step
                 expected[tuple(beside)] = True
     np.testing.assert_array_equal(narrow, expected)
-    assert geometry.narrow_length == 0.2
+    assert geometry.interface_step == 0.2

@@ -35,7 +35,7 @@ def test_head_first_supine_without_rotations(gantry):
     np.testing.assert_allclose(origin, np.array((1, -2, 3)) - 100 * np.array((-s, c, 0)), atol=1e-12)
 
 
-# Derived by hand from the room: (position, gantry, collimator, couch), where the source stands as seen from
+# Derived by hand: (position, gantry, collimator, couch), where the source stands as seen from
 # the isocentre, and where X_b and Y_b point. Facing the gantry, gantry 90 has the source on the right; the
 # collimator turns counterclockwise as seen from the source, the couch counterclockwise as seen from above.
 BY_HAND = [

@@ -50,7 +50,7 @@ def rule(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    """Passes cut into fewer groups, to spare calls, and these into more pieces."""
+    """Passes cut into fewer groups, to spare calls, and these into more work units."""
     monkeypatch.setattr(batch, "GROUPS", 4)
     monkeypatch.setattr(batch, "MIN_UNIT_PARTICLES", 16)
     monkeypatch.setattr(batch, "UNITS_PER_BATCH", 32)
@@ -125,7 +125,7 @@ def test_suspended_and_resumed_gives_the_same_bits(space, rule, uninterrupted, m
 
 
 def test_broken_off_again_and_again(space, rule, uninterrupted, monkeypatch):
-    """A few pieces at a time."""
+    """A few work units at a time."""
     for _ in range(1000):
         with monkeypatch.context() as patch:
             signal_at(patch, 29, signal.SIGUSR1)

@@ -179,7 +179,7 @@ def test_a_signal_to_one_rank_suspends_all(folder, number):
 
 
 def test_ctrl_c_under_mpi(folder):
-    """On a terminal it reaches the launcher, which tells the ranks: a provisional result, a checkpoint."""
+    """On a terminal it reaches the launcher, which signals the ranks: a provisional result, a checkpoint."""
     run = Run(folder, 2, histories="1e9")
     run.wait_for_checkpoint()
     time.sleep(1.0)

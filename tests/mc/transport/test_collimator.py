@@ -13,7 +13,7 @@ from mc.machine.collimators import Cones, Ends
 from mc.machine.machine import SHIPPED, read_machine
 from mc.source.beams import spectrum
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from phantoms.errors import InputError
 from tests.mc.collimation import FIELD, MATERIALS, NO_LEAVES, SAD, TUNGSTEN, built, jaws, leaves
 from validation.engine import leaves as leaf_cases

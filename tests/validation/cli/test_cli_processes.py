@@ -76,7 +76,7 @@ def test_second_start_is_quick(bench):
 
 @pytest.mark.slow
 def test_two_ranks_report_as_one(bench):
-    """That their dose is that of one rank is told by `test_ranks`."""
+    """That their dose is that of one rank is shown by `test_ranks`."""
     done = run(*plan("--histories", "6000"), launcher=mpiexec(2))
     assert done.returncode in (0, 1), done.stderr
     assert done.stdout.count("verdict:") == 1

@@ -162,7 +162,7 @@ def test_a_run_of_a_few_histories_gives_a_note_and_no_findings(share):
     hit = np.random.default_rng(1).random(GRID.shape) < share
     dose = np.where(hit, planned("none") / share, 0.0)
     diagnosis = found(planned("none"), Dose(GRID, dose, 0.5 * dose + 1e-3, 0.0))
-    assert not diagnosis.findings and "too unlike" in diagnosis.note
+    assert not diagnosis.findings and "differ too much" in diagnosis.note
 
 
 def test_sigmas_are_those_of_repeated_noise():

@@ -14,7 +14,7 @@ import pytest
 
 from mc.compute.beam_dose import BeamTransport, beam_dose
 from mc.config import Physics
-from mc.geometry.voxels import GAS_DENSITY, JUMP, NARROW, build_voxels, without_rim
+from mc.geometry.voxels import GAS_DENSITY, INTERFACE, JUMP, build_voxels, without_margin
 from mc.run.options import RunOptions
 from phantoms.errors import InputError
 from validation.cli import main
@@ -182,7 +182,7 @@ def test_steps_are_kept_short_where_the_density_jumps_only():
         if case.kind not in ("reference", "r50", "fano", "interface"):
             continue
         phantom = read_phantom(case.table().table("phantom"))
-        narrow = without_rim(build_voxels(phantom).medium >= NARROW, phantom)
+        narrow = without_margin(build_voxels(phantom).medium >= INTERFACE, phantom)
         axis = tuple(n // 2 for n in phantom.grid.shape[1:])
         density = phantom.density[:, *axis]
         jump = np.abs(np.diff(np.log(density))) > np.log(JUMP)
