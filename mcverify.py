@@ -16,7 +16,7 @@ the command.
 `compare`                      gamma, DVH, dose limits, diagnosis, verdict
 `write_result`, `load_result`  the result folder of `mcverify plan`
 `what_if`                      errors of the patient's setup
-`write_report`                 HTML, PDF and JSON of any result
+`write_report`, `picture`      HTML, PDF and JSON of a result; one picture of it
 `read_dose`, `read_structures` an RTDOSE, dose.h5 or result folder; an RTSTRUCT
 `gamma`, `dvh`                 of bare arrays
 `dvh_table`                    DVHs, metrics and dose limits of all structures
@@ -89,6 +89,7 @@ if TYPE_CHECKING:  # for type checkers and the documentation; `_CONTENTS` is the
     from validation.plan_check.comparison import Comparison as Comparison
     from validation.plan_check.curves import DvhCurves as DvhCurves
     from validation.plan_check.verdict import Verdict as Verdict
+    from validation.report.picture import picture as picture
     from validation.scans import Scan as Scan
     from validation.scans import ScanSet as ScanSet
     from validation.scans import read_measured as read_scan
@@ -150,6 +151,7 @@ _CONTENTS = {  # by the module that defines them; "public=own" where they have a
     "validation.plan_check.comparison": "Comparison",
     "validation.plan_check.curves": "DvhCurves",
     "validation.plan_check.verdict": "Verdict",
+    "validation.report.picture": "picture",
     "validation.scans": "Scan ScanSet read_scan=read_measured",
     "validation.whatif": "SetupError WhatIf",
     "validation.workflow.arrays": "dvh gamma",
@@ -174,7 +176,20 @@ _WHERE = {
     for module, entries in _CONTENTS.items()
     for entry in entries.split()
 }
-__all__ = sorted(_WHERE)
+__all__ = [  # noqa: RUF022
+    "load_case", "load_demo", "load_phantom_plan", "compute_dose", "compare", "write_result", "load_result",
+    "what_if", "write_report", "picture", "read_dose", "read_structures", "gamma", "dvh", "dvh_table",
+    "read_phase_space", "latent_sigma", "merge_phase_spaces", "filter_phase_space", "rotate_phase_space",
+    "read_machine", "simulate_head", "calibrate", "read_scan", "commission", "calibrate_film",
+    "read_film_calibration", "check_film", "validate", "inspect", "warmup",
+    # types of arguments and results
+    "CaseVerdict", "CheckpointRule", "Commissioning", "Comparison", "ComputedDose", "Criterion", "Dose",
+    "Dvh", "DvhCurves", "DvhTable", "Effort", "FilmCalibration", "FilmCheck", "FilmOptions", "GammaMap",
+    "GivenDose", "Grid", "HeadOptions", "HeadReport", "HeadRun", "InputError", "Inspection", "LatentSigma",
+    "Listener", "Machine", "MachineCalibration", "PhantomPlan", "PhaseSpace", "Physics", "PlanCase",
+    "Profile", "Progress", "ROI", "Result", "RunOptions", "RunReport", "Scan", "ScanSet", "Selection",
+    "SetupError", "StopRule", "StructureSet", "Verdict", "WhatIf",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

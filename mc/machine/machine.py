@@ -122,15 +122,29 @@ class BeamQuality:
 
 @dataclass(frozen=True)
 class Machine:
-    """A linac as its machine file describes it."""
+    """A linac as its machine file describes it.
 
-    name: str  # TreatmentMachineName of the plans
+    Parameters
+    ----------
+    name : str
+        TreatmentMachineName of the plans.
+    manufacturer, notes : str
+    sad_cm : float
+    path : Path
+        Of the machine file.
+    energies : tuple of BeamQuality
+    collimators : Collimators or None
+        None: only fields that phase spaces were scored for.
+    couch : Couch or None
+    """
+
+    name: str
     manufacturer: str
     notes: str
     sad_cm: float
     path: Path
     energies: tuple[BeamQuality, ...]
-    collimators: Collimators | None = None  # None: only fields that phase spaces were scored for
+    collimators: Collimators | None = None
     couch: Couch | None = None
 
     @cached_property

@@ -224,8 +224,8 @@ def commission_machine(
             loaded.append(True)
         listener.stage(name)
 
-    listener = replace(listener, stage=stage)
-    return run.commission(machine, measured, criteria, effort, tuned=tuned, listener=listener)
+    loading = replace(listener, stage=stage)
+    return run.commission(machine, measured, criteria, effort, tuned=tuned, listener=loading)
 
 
 def simulate_head(
