@@ -24,13 +24,13 @@ from mc.numerics.columns import (
     node_value,
 )
 from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.annihilation import sample_annihilation
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.elastic import sample_elastic
 from mc.physics.energy_loss import energy_of, interval_of_range, strength_of
 from mc.physics.moller_bhabha import collision_cosines, sample_bhabha, sample_moller
-from mc.numerics.rng import uniform
-from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON, PHOTON, secondary, with_direction, with_energy
 
 HARD, SCATTER, STOP = range(3)  # events
@@ -64,7 +64,7 @@ def begin_step(k1_step, after_hinge, mid_step, rng):
 
 @njit
 def sample_to_hard(energy, charge, tables, rng):
-    """Mass thickness to the next hard collision [g/cm2], real or not, the cross section it is drawn from, rng.
+    """Mass thickness to the next hard collision [g/cm2], real or not, its cross section, and the rng.
 
     The cross section is no less than that of any material at this or any lower energy.
     """
