@@ -174,13 +174,7 @@ def run_beam(beam, histories, first_history, replica, seed, geo, tables, cuts, t
 
 def cuts_of(physics: Physics) -> Cuts:
     """What the kernels need of the transport options."""
-    return Cuts(
-        physics.electron_cut,
-        physics.photon_cut,
-        physics.photon_split,
-        physics.track_repeat,
-        physics.range_rejection,
-    )
+    return Cuts(*(getattr(physics, name) for name in Cuts._fields))
 
 
 def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool = False) -> Tallies:
@@ -192,7 +186,7 @@ def empty_tally(geometry: voxels.Voxels, tables: Tables, cuts: Cuts, water: bool
     copies = numba.get_num_threads() if 8 * cells * (1 + water) <= COPY_LIMIT else 1
     if not water:
         return medium_tally(copies * cells)
-    ratios = [water_ratio(tables.water_ratio, m, cuts.electron) for m in range(len(tables.water_ratio))]
+    ratios = [water_ratio(tables.water_ratio, m, cuts.electron_cut) for m in range(len(tables.water_ratio))]
     material = geometry.medium & (voxels.INTERFACE - 1)
     sums = (np.zeros(copies * cells, np.int64) for _ in range(2))
     return Tallies(*sums, np.array(ratios, np.float32)[material])

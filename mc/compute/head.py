@@ -53,6 +53,11 @@ CHUNKS = 16  # of electrons, transported concurrently
 ELECTRONS = 64  # per chunk
 MAX_RECORDS = 8  # records of one electron, in units of the splitting number, for which there must be memory
 UNIT_RECORDS = 32768  # records of a chunk
+# names of entries of `HeadReport` in files, where they are other ones
+IN_FILES = {
+    "outside_photons_per_electron": "wide_photons_per_electron",
+    "outside_mev_per_electron": "wide_mev_per_electron",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class HeadReport:
     splitting_balance : float
         Energy removed by Russian roulette less that added by splitting, over emitted energy: 0 except for
         noise.
-    wide_photons_per_electron, wide_mev_per_electron : float
+    outside_photons_per_electron, outside_mev_per_electron : float
         Number and energy [MeV] of the photons outside the splitting field, per electron.
     lost_particles : int
         Particles terminated because a coordinate, direction or energy was not finite.
@@ -119,8 +124,8 @@ class HeadReport:
     splitting: list[int]
     energy_balance: float
     splitting_balance: float
-    wide_photons_per_electron: float
-    wide_mev_per_electron: float
+    outside_photons_per_electron: float
+    outside_mev_per_electron: float
     lost_particles: int
     stack_overflows: int
     stopped_by: str
@@ -135,8 +140,8 @@ class HeadReport:
         return self.stopped_by == INTERRUPTED
 
     def to_dict(self) -> dict[str, Any]:
-        """The entries by name, those of `software` among them, ready for JSON."""
-        entries = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """The entries by their names in files, those of `software` among them, ready for JSON."""
+        entries = {IN_FILES.get(entry.name, entry.name): getattr(self, entry.name) for entry in fields(self)}
         return entries | dict(entries.pop("software"))
 
 
@@ -178,9 +183,9 @@ class HeadTransport:
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
         splitting_plane = self.geometry.splitting_plane
         self.cuts = HeadCuts(
-            electron=physics.electron_cut,
-            photon=physics.photon_cut,
-            save=physics.range_rejection,
+            electron_cut=physics.electron_cut,
+            photon_cut=physics.photon_cut,
+            range_rejection=physics.range_rejection,
             number=head.splitting,
             share=1.0 / head.splitting,
             radius=head.splitting_radius_cm,
@@ -426,8 +431,8 @@ def _balances(transports: Sequence[HeadTransport]) -> dict[str, Any]:
         "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(outer[OUTSIDE_FIELD]) / electrons,
-        "wide_mev_per_electron": int(outer[OUTSIDE_FIELD_ENERGY]) * QUANTUM / electrons,
+        "outside_photons_per_electron": int(outer[OUTSIDE_FIELD]) / electrons,
+        "outside_mev_per_electron": int(outer[OUTSIDE_FIELD_ENERGY]) * QUANTUM / electrons,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }

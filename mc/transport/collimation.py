@@ -98,7 +98,7 @@ def _interact(photon, material, i, f, tables, rng):
 def _through_air(passage, particle, rng):
     """Send a charged particle through the openings. Returns the rng."""
     k, particle, rng = drift(passage.placed, passage.tables, particle, rng)
-    if k < 0 and particle.energy > passage.cuts.electron:
+    if k < 0 and particle.energy > passage.cuts.electron_cut:
         emerge(passage.emerged, particle, passage.counters)
     return rng
 
@@ -114,7 +114,7 @@ def _through(passage, photon, air, left, survived, rng):
     emerged, waiting = passage.emerged, passage.waiting
     waiting.depth[0] = 0
     while True:
-        while photon.w > 0.0 and photon.energy > cuts.photon:
+        while photon.w > 0.0 and photon.energy > cuts.photon_cut:
             if emerged.depth[0] + waiting.depth[0] + 2 > emerged.rows.shape[0]:
                 passage.counters[OVERFLOWS] += 1
                 return rng
@@ -136,7 +136,7 @@ def _through(passage, photon, air, left, survived, rng):
             photon, pair, electron, rng = _interact(photon, material, i, f, tables, rng)
             if pair:
                 put(waiting, with_direction(photon, -photon.u, -photon.v, -photon.w))
-            if k < 0 and electron.energy > cuts.electron:
+            if k < 0 and electron.energy > cuts.electron_cut:
                 rng = _through_air(passage, electron, rng)
             survived = False
             air, left, rng = sample_free_flight(rng)

@@ -26,7 +26,7 @@ from mc.transport.scoring import LOST, OVERFLOWS
 @njit
 def cuts_in_solids(cuts):
     """Cut-offs in the solids: no splitting, and what cannot leave its solid stops, whatever its energy."""
-    return Cuts(cuts.electron, cuts.photon, 1, 1, math.inf)
+    return Cuts(cuts.electron_cut, cuts.photon_cut, 1, 1, math.inf)
 
 
 @njit_device
@@ -66,7 +66,7 @@ def follow(passage, ctx, particle, air, left, survived, rng):
         particle = pop(stack)
         emerges = False
         if particle.kind == PHOTON:
-            if particle.w <= 0.0 or particle.energy <= passage.cuts.photon:
+            if particle.w <= 0.0 or particle.energy <= passage.cuts.photon_cut:
                 continue
             if not first:
                 air, left, rng = sample_free_flight(rng)
@@ -94,12 +94,12 @@ def follow(passage, ctx, particle, air, left, survived, rng):
         elif particle.w != 0.0:
             if particle.w > 0.0:
                 k, particle, rng = drift(placed, tables, particle, rng)
-                emerges = k < 0 and particle.energy > passage.cuts.electron
+                emerges = k < 0 and particle.energy > passage.cuts.electron_cut
             else:  # over a gap between leaves, as a rule
                 up = (placed.collimator.measures[0, UPPER] - particle.z) / particle.w
                 k, distance, _ = trace(placed, particle, tables.photon, 0, 0.0, up, 0.0)
                 particle = moved(particle, distance)
-            if k >= 0 and particle.energy > passage.cuts.electron:
+            if k >= 0 and particle.energy > passage.cuts.electron_cut:
                 push(ctx, moved(particle, collimator_solids.PAST_FACE), 0)
         if emerges:
             emerge(passage.emerged, particle, passage.counters)

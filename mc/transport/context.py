@@ -8,13 +8,16 @@ import numpy as np
 
 
 class Cuts(NamedTuple):
-    """Absorption energies of charged particles and photons, kinetic [MeV], and variance reduction."""
+    """Absorption energies of charged particles and photons, kinetic [MeV], and variance reduction.
 
-    electron: float  # ECUT, and the threshold of hard collisions, AE
-    photon: float  # PCUT, and the threshold of hard bremsstrahlung, AP
-    split: int = 1  # interactions of each photon
-    repeat: int = 1  # Compton interactions of a flight in one material that share a track, at most
-    save: float = 0.0  # ESAVE: charged particles below are deposited where they cannot leave the voxel [MeV]
+    Fields have the names of the options they come from (`mc.config.Physics`).
+    """
+
+    electron_cut: float  # ECUT, and the threshold of hard collisions, AE
+    photon_cut: float  # PCUT, and the threshold of hard bremsstrahlung, AP
+    photon_split: int = 1  # interactions of each photon
+    track_repeat: int = 1  # Compton interactions of a flight in one material that share a track, at most
+    range_rejection: float = 0.0  # ESAVE [MeV]: below, charged particles that cannot leave their voxel stop
 
 
 class Context(NamedTuple):

@@ -75,9 +75,9 @@ class HeadCuts(NamedTuple):
         Whether fat photons are scored.
     """
 
-    electron: float
-    photon: float
-    save: float
+    electron_cut: float
+    photon_cut: float
+    range_rejection: float
     number: int
     share: float
     radius: float
@@ -205,7 +205,7 @@ def _tries(share, half, cuts, rng):
 @njit_device
 def _push_if_aimed(ctx, photon, voxel):
     """Put a fat photon on the stack as a split one, if it is above the cut-off and hits the field."""
-    if photon.energy <= ctx.cuts.photon or not is_aimed(photon, ctx.cuts):
+    if photon.energy <= ctx.cuts.photon_cut or not is_aimed(photon, ctx.cuts):
         return
     photon = with_weight(photon, photon.weight * ctx.cuts.share)
     tally_energy(with_weight(photon, -photon.weight), ROULETTE, ctx.counters)
@@ -224,7 +224,7 @@ def direct_bremsstrahlung(ctx, electron, material, voxel, rng):
         cosine, rng = try_dipole(energy, start, width, rng)
         u, v, w, rng = _in_window(electron, cosine, aim, rng)
         if is_aimed(secondary(electron, PHOTON, energy, u, v, w), cuts):
-            photon, _, rng = sample_bremsstrahlung(energy, cuts.photon, ctx.tables.brems, material, rng)
+            photon, _, rng = sample_bremsstrahlung(energy, cuts.photon_cut, ctx.tables.brems, material, rng)
             number, rng = uniform(rng)
             xi = dipole_variable(energy, cosine)
             if number * largest < koch_motz_factor(xi, energy, photon, atomic_number):

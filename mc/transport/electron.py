@@ -13,9 +13,9 @@
 - **Mid-step start.** Everywhere else a particle that is born, or whose step was dropped, starts in the middle
   of a step. Were all to begin one where they are born and at faces, the fluence beside a jump would show it
   (1 % of the dose in a Fano test).
-- **Range rejection** (ESAVE of EGSnrc, against the nearest face as HOWNEAR gives it). Below `cuts.save` a
-  particle whose range ends within its voxel is deposited there; hard bremsstrahlung it might still emit is
-  neglected.
+- **Range rejection** (ESAVE of EGSnrc, against the nearest face as HOWNEAR gives it). Below
+  `cuts.range_rejection` a particle whose range ends within its voxel is deposited there; hard bremsstrahlung
+  it might still emit is neglected.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def make_electron(geometry: ModuleType, jump: float, callbacks: Callbacks = ANAL
         region = region_of(geo, locate(geo, particle.x, particle.y, particle.z))
         i, residual = range_of(slowing, starts, region.material, charge, particle.energy)
         strength = strength_of(slowing, region.material, charge, i, residual)
-        _, stop = range_of(slowing, starts, region.material, charge, cuts.electron)
+        _, stop = range_of(slowing, starts, region.material, charge, cuts.electron_cut)
         inverses = inverse(particle.u), inverse(particle.v), inverse(particle.w)
         deposit = Deposit(0.0, 0.0)
         k1_step, to_hinge, after_hinge = 0.0, 0.0, 0.0
@@ -121,9 +121,9 @@ def make_electron(geometry: ModuleType, jump: float, callbacks: Callbacks = ANAL
         mid_step = begins
         to_hard, majorant = -1.0, 0.0
 
-        while particle.energy > cuts.electron and residual > stop:
+        while particle.energy > cuts.electron_cut and residual > stop:
             if begins:
-                if particle.energy < cuts.save and residual < region.density * clearance(
+                if particle.energy < cuts.range_rejection and residual < region.density * clearance(
                     geo, region.cell, particle.x, particle.y, particle.z
                 ):
                     break  # cannot leave this voxel
@@ -163,7 +163,7 @@ def make_electron(geometry: ModuleType, jump: float, callbacks: Callbacks = ANAL
                 if region.material != before.material:
                     i, residual = range_of(slowing, starts, region.material, charge, particle.energy)
                     strength = strength_of(slowing, region.material, charge, i, residual)
-                    _, stop = range_of(slowing, starts, region.material, charge, cuts.electron)
+                    _, stop = range_of(slowing, starts, region.material, charge, cuts.electron_cut)
                 if (
                     region.density > jump * before.density
                     or before.density > jump * region.density
@@ -194,7 +194,7 @@ def make_electron(geometry: ModuleType, jump: float, callbacks: Callbacks = ANAL
                 particle = changed
                 inverses = inverse(particle.u), inverse(particle.v), inverse(particle.w)
                 i, residual = range_of(
-                    slowing, starts, region.material, charge, max(particle.energy, cuts.electron)
+                    slowing, starts, region.material, charge, max(particle.energy, cuts.electron_cut)
                 )
                 strength = strength_of(slowing, region.material, charge, i, residual)
 

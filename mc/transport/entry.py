@@ -99,6 +99,6 @@ def enter(ctx, particle):
         push(ctx, particle, voxel)
         return
     # charged particles carry the weight of a split photon's electrons
-    part = with_weight(particle, particle.weight / ctx.cuts.split)
-    for _ in range(ctx.cuts.split):
+    part = with_weight(particle, particle.weight / ctx.cuts.photon_split)
+    for _ in range(ctx.cuts.photon_split):
         push(ctx, part, voxel)

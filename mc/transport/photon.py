@@ -139,8 +139,8 @@ def make_photon(geometry: ModuleType):
             slot += 1
         if slot == tracks.uses.shape[0]:
             slot = int(voxel % tracks.uses.shape[0])
-            tracks.uses[slot] = cuts.repeat
-        if slot == slots or tracks.uses[slot] == cuts.repeat:
+            tracks.uses[slot] = cuts.track_repeat
+        if slot == slots or tracks.uses[slot] == cuts.track_repeat:
             energy, u, v, w = photon.energy, photon.u, photon.v, photon.w
             scattered, cosine, electron_cosine, rng = sample_compton(energy, tables.incoherent, material, rng)
             c, s, rng = azimuth(rng)
@@ -149,13 +149,13 @@ def make_photon(geometry: ModuleType):
             event[SCATTERED], event[KNOCKED] = scattered, energy - scattered
             event[PHOTON_U], event[PHOTON_V], event[PHOTON_W] = rotate(u, v, w, cosine, c, s)
             slots = max(slots, slot + 1)
-            if event[KNOCKED] > cuts.electron:
+            if event[KNOCKED] > cuts.electron_cut:
                 a, b, d = rotate(u, v, w, electron_cosine, -c, -s)
                 electron = secondary(photon, ELECTRON, event[KNOCKED], a, b, d)
                 rng = record(ctx, tracks.rows[slot], electron, material, rng)
         tracks.uses[slot] += 1
         event = tracks.events[slot]
-        if event[KNOCKED] > cuts.electron:
+        if event[KNOCKED] > cuts.electron_cut:
             rng = replay(ctx, tracks.rows[slot], photon, region, rng)
         else:
             score(ctx, voxel, event[KNOCKED] * photon.weight)
@@ -169,7 +169,7 @@ def make_photon(geometry: ModuleType):
         geo, cuts, t = ctx.geo, ctx.cuts, ctx.tables.photon
         ctx.counters[FLIGHTS] += 1
         i, f = energy_position(photon.energy)
-        share = 1.0 / cuts.split
+        share = 1.0 / cuts.photon_split
         first, rng = uniform(rng)
         interactions, slots = 0, 0
         left = -math.log1p(-share * first)  # optical depth to the next interaction
@@ -195,7 +195,7 @@ def make_photon(geometry: ModuleType):
                 split = with_weight(moved(photon, path), photon.weight * share)
                 choice, rng = uniform(rng)
                 if (
-                    cuts.repeat > 1
+                    cuts.track_repeat > 1
                     and not region.interface
                     and choice < interval_value(t, material, i, COMPTON, f)
                 ):
@@ -203,7 +203,7 @@ def make_photon(geometry: ModuleType):
                 else:
                     rng = interact(ctx, split, material, region.voxel, choice, rng)
                 interactions += 1
-                if interactions == cuts.split:
+                if interactions == cuts.photon_split:
                     return rng
                 # -ln(1 - p) at the next p, less that at the last
                 last = 1.0 - share * (first + interactions - 1)

@@ -107,11 +107,11 @@ def make_replay(geometry: ModuleType):
         slowing, starts = tables.slowing, tables.starts
         i, residual = range_of(slowing, starts, material, 0, electron.energy)
         strength = strength_of(slowing, material, 0, i, residual)
-        _, stop = range_of(slowing, starts, material, 0, cuts.electron)
+        _, stop = range_of(slowing, starts, material, 0, cuts.electron_cut)
         begins, mid_step = True, True
         k1_step, to_hinge, after_hinge, to_hard, majorant = 0.0, 0.0, 0.0, -1.0, 0.0
         n = 0
-        while electron.energy > cuts.electron and residual > stop and n < track.shape[0] - 1:
+        while electron.energy > cuts.electron_cut and residual > stop and n < track.shape[0] - 1:
             if begins:
                 k1_step = slowing[material, 0, i, FULL_STEP]
                 to_hinge, after_hinge, rng = begin_step(k1_step, after_hinge, mid_step, rng)
@@ -146,7 +146,7 @@ def make_replay(geometry: ModuleType):
                 if changed.energy < KEPT * energy:
                     begins, after_hinge, mid_step = True, 0.0, True
                 electron = changed
-                i, residual = range_of(slowing, starts, material, 0, max(electron.energy, cuts.electron))
+                i, residual = range_of(slowing, starts, material, 0, max(electron.energy, cuts.electron_cut))
                 strength = strength_of(slowing, material, 0, i, residual)
         row = track[n]
         row[ENERGY], row[RESIDUAL], row[COLLISION] = electron.energy, residual, LAST
@@ -167,7 +167,7 @@ def make_replay(geometry: ModuleType):
             electron = with_energy(with_direction(electron, row[U], row[V], row[W]), row[ENERGY])
             if row[COLLISION] == LAST:
                 break
-            if electron.energy < ctx.cuts.save and residual < region.density * clearance(
+            if electron.energy < ctx.cuts.range_rejection and residual < region.density * clearance(
                 ctx.geo, region.cell, electron.x, electron.y, electron.z
             ):
                 break  # cannot leave this voxel

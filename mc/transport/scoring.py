@@ -125,6 +125,6 @@ def score_end(ctx, region, deposit, energy, weight):
     if ctx.tally.water.ndim == 1:
         cut_ratio = ctx.tally.cut_ratio[region.voxel]
         water += energy * ratio_to_rest(
-            ctx.tables.water_ratio, region.material, cut_ratio, energy, ctx.cuts.electron
+            ctx.tables.water_ratio, region.material, cut_ratio, energy, ctx.cuts.electron_cut
         )
     score_track(ctx, region.voxel, Deposit(medium + energy, water), weight)

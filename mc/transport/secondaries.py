@@ -20,15 +20,15 @@ def emit_photon(ctx, photon, voxel, rng, importance=1.0):
     """
     cuts, counters = ctx.cuts, ctx.counters
     energy, weight = photon.energy, photon.weight
-    if energy <= cuts.photon:
+    if energy <= cuts.photon_cut:
         score(ctx, voxel, energy * weight)
         return rng
-    if cuts.split > 1:
+    if cuts.photon_split > 1:
         a, rng = uniform(rng)
-        if a * cuts.split >= importance:
+        if a * cuts.photon_split >= importance:
             counters[ROULETTE] += quanta(energy * weight, counters)
             return rng
-        heavier = weight * cuts.split / importance
+        heavier = weight * cuts.photon_split / importance
         counters[ROULETTE] -= quanta(energy * (heavier - weight), counters)
         photon = with_weight(photon, heavier)
     push(ctx, photon, voxel)
@@ -38,7 +38,7 @@ def emit_photon(ctx, photon, voxel, rng, importance=1.0):
 @njit_device
 def emit_charged(ctx, particle, voxel, rng):
     """Put a charged particle on the stack, or stop it here if it is below the cut-off. Returns the rng."""
-    if particle.energy > ctx.cuts.electron:
+    if particle.energy > ctx.cuts.electron_cut:
         push(ctx, particle, voxel)
         return rng
     score(ctx, voxel, particle.energy * particle.weight)

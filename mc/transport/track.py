@@ -168,22 +168,22 @@ def sample_hard(particle, material, majorant, tables, cuts, rng):
     bremsstrahlung = node_value(tables.hard, material, charge, i, HARD_BREMSSTRAHLUNG, f)
     collision = node_value(tables.hard, material, charge, i, HARD_COLLISION, f)
     if choice < bremsstrahlung:
-        if energy <= cuts.photon:
+        if energy <= cuts.photon_cut:
             return NOTHING, particle, particle, rng
-        photon, cosine, rng = sample_bremsstrahlung(energy, cuts.photon, tables.brems, material, rng)
+        photon, cosine, rng = sample_bremsstrahlung(energy, cuts.photon_cut, tables.brems, material, rng)
         c, s, rng = azimuth(rng)
         a, b, d = rotate(u, v, w, cosine, c, s)
         emitted = secondary(particle, PHOTON, photon, a, b, d)
         return BREMSSTRAHLUNG, with_energy(particle, energy - photon), emitted, rng
     if choice >= collision:
         return ANNIHILATION, particle, particle, rng
-    least = 2.0 * cuts.electron if particle.kind == ELECTRON else cuts.electron
+    least = 2.0 * cuts.electron_cut if particle.kind == ELECTRON else cuts.electron_cut
     if energy <= least:
         return NOTHING, particle, particle, rng
     if particle.kind == ELECTRON:
-        loss, rng = sample_moller(energy, cuts.electron, rng)
+        loss, rng = sample_moller(energy, cuts.electron_cut, rng)
     else:
-        loss, rng = sample_bhabha(energy, cuts.electron, rng)
+        loss, rng = sample_bhabha(energy, cuts.electron_cut, rng)
     cosine, knocked_cosine = collision_cosines(energy, loss)
     c, s, rng = azimuth(rng)
     a, b, d = rotate(u, v, w, knocked_cosine, -c, -s)

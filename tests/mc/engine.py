@@ -31,7 +31,7 @@ from mc.transport.scoring import (
 from mc.transport.shower import make_shower
 from phantoms.phantom import Phantom
 
-ANALOGUE = {"split": 1, "repeat": 1, "save": 0.0}
+ANALOGUE = {"photon_split": 1, "track_repeat": 1, "range_rejection": 0.0}
 IDENTITY, ZERO, NOTHING = np.eye(3), np.zeros(3), cpu.Collimation()
 
 

@@ -83,7 +83,7 @@ def facts(done: HeadRun) -> list[tuple[str, str]]:
         ),
         (
             "past the splitting field",
-            f"{report.wide_photons_per_electron:.3g} photons, {report.wide_mev_per_electron:.3g} MeV "
+            f"{report.outside_photons_per_electron:.3g} photons, {report.outside_mev_per_electron:.3g} MeV "
             "per electron",
         ),
         ("energy balance", f"{report.energy_balance:.9f}"),

@@ -27,7 +27,7 @@ Y_JAWS, X_JAWS = jaws("Y", 28.0, FOCUSED), jaws("X", 36.7, FOCUSED)
 BORDERS = tuple(np.linspace(-5.0, 5.0, 11))
 LEAVES = Leaves(46.0, 54.0, TUNGSTEN, 18.0, "X", BORDERS, FOCUSED, 0.0, 0.0, 46.0, 54.0, 0.0)
 PHANTOM = water_tank((2.0, 14.0, 14.0), (2.0, 0.5, 0.5), surface=-1.0)
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 PHYSICS = Physics()
 FULL_HISTORIES = 450_000  # of a part of the full comparison
 

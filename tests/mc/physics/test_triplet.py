@@ -218,7 +218,7 @@ def test_electron_and_positron_are_alike():
 def test_triplets_have_xcoms_share(energy):
     hydrogen = Material("H", 8.4e-5, ((1, 1.0),), 19.2)
     tables, n = build_tables([hydrogen], Physics()), 1_000_000
-    particles, deposit = interact_alone(n, energy, tables, Cuts(electron=0.0, photon=0.0))
+    particles, deposit = interact_alone(n, energy, tables, Cuts(electron_cut=0.0, photon_cut=0.0))
     left = particles[:, :, ENERGY].sum(axis=1) + deposit
     positrons = (particles[:, :, KIND] == POSITRON).any(axis=1)
     np.testing.assert_allclose(left[~positrons], energy, rtol=1e-6)

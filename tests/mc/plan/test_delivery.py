@@ -139,7 +139,7 @@ def test_positions_cover_the_whole_motion():
     assert np.diff(angle).max() < 2.1 and angle[0] == 0 and angle[-1] == pytest.approx(350)
 
 
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 PHANTOM = water_tank((6.0, 6.0, 6.0), (0.5, 0.5, 0.5))
 
 

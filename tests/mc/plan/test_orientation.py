@@ -21,7 +21,7 @@ from tests.mc.engine import pencil, run_particles
 
 PLAN = Physics()
 PLAN_CUTS = cuts_of(PLAN)
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 SAD = 100.0
 
 # Fixed axes: x to the right of who faces the gantry, y to the gantry, z up. Where left, posterior and

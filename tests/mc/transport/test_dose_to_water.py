@@ -139,10 +139,10 @@ def test_stopped_electrons(name, energy, save):
 
 def test_deposits_on_the_spot_take_the_ratio_at_the_cut_off(tables):
     """Photons too slow to go anywhere, and positrons that annihilate at once."""
-    phantom, cuts = block("cortical_bone_icru44"), CUTS._replace(photon=5.0)
+    phantom, cuts = block("cortical_bone_icru44"), CUTS._replace(photon_cut=5.0)
     for kind in (PHOTON, ELECTRON, POSITRON):
         result = run_particles(phantom, tables, cuts, pencil(kind, 0.1, (0, 0, 0), (0, 0, 1), 50), water=True)
-        expected = ratio_at(tables, "cortical_bone_icru44", cuts.electron)
+        expected = ratio_at(tables, "cortical_bone_icru44", cuts.electron_cut)
         assert result.voxels.item() > 0.0
         assert result.water.item() / result.voxels.item() == pytest.approx(expected, rel=1e-6)
 

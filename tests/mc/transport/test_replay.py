@@ -64,7 +64,7 @@ def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
             found.append(result.voxels.sum(axis=(1, 2)))
         return np.array(found) / HISTORIES
 
-    shared, own = depth_dose(cuts, 1), depth_dose(cuts._replace(repeat=1), 2)
+    shared, own = depth_dose(cuts, 1), depth_dose(cuts._replace(track_repeat=1), 2)
     kinds = np.tile(np.repeat(np.arange(len(names)), voxels), 10 // voxels)
     for place in range(len(names)):  # all layers of one kind together
         a, b = (dose[:, kinds == place].sum(axis=1) for dose in (shared, own))
@@ -110,7 +110,8 @@ def test_tracks_spare_steps():
     tables = build_tables(phantom.materials, Physics())
     beam = Beam(PHOTON, *spectrum([2.0, 2.0], [1]), -1.0, 1.0, -1.0, 1.0, 0.0, math.inf)
     cuts = cuts_of(Physics())
-    steps = [run_beam(phantom, tables, c, beam, 500).counters[STEPS] for c in (cuts, cuts._replace(repeat=1))]
+    own = cuts._replace(track_repeat=1)
+    steps = [run_beam(phantom, tables, c, beam, 500).counters[STEPS] for c in (cuts, own)]
     assert steps[0] < 0.8 * steps[1]
 
 
