@@ -35,7 +35,7 @@ MIN_MARGIN = 0.01  # [cm]
 
 
 class Voxels(NamedTuple):
-    """Kernel-side phantom. Lengths in cm, in the order x, y, z; cells flattened from (z, y, x), with the margin.
+    """Kernel-side phantom. Lengths in cm, in the order x, y, z; cells flattened from (z, y, x), margin too.
 
     Cell 0 and cell n + 1 of an axis are the margin, 1 to n the voxels.
     """
@@ -160,7 +160,7 @@ def boundary(geometry, cell, x, y, z, iu, iv, iw):
 
 @njit
 def clearance(geometry, cell, x, y, z):
-    """Distance to the nearest face of the voxel in any direction [cm] (HOWNEAR); meaningless in the margin."""
+    """Distance to the nearest face of the voxel in any direction [cm] (HOWNEAR); not for the margin."""
     a = x - geometry.x0 - (cell[0] - 1) * geometry.dx
     b = y - geometry.y0 - (cell[1] - 1) * geometry.dy
     c = z - geometry.z0 - (cell[2] - 1) * geometry.dz

@@ -182,7 +182,7 @@ def _normal(u, v, w):
 
 @njit
 def _in_window(particle, cosine, aim, rng):
-    """A direction at a polar cosine about that of a particle, uniform in azimuth in the window; and the rng."""
+    """A direction at a polar cosine about that of a particle, at a uniform azimuth of the window; the rng."""
     u, v, w = particle.u, particle.v, particle.w
     a, b, c = aim.a, aim.b, aim.c
     number, rng = uniform(rng)
