@@ -82,7 +82,7 @@ class PhaseSpaceUse(NamedTuple):
 def run_phase_space(
     particles, starts, use, delivery, collimator, solids, electrons, geo, tables, cuts, tallies, rows
 ):
-    """Transport the original histories of a piece of phase space.
+    """Transport the original histories of a part of a phase space.
 
     Parameters
     ----------

@@ -421,7 +421,7 @@ def classify_ray(placed, ray):
     """How a ray passes: OPEN beside all solids, SHUT by the first it meets, UNCLEAR if neither is plain.
 
     SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. The ray
-    flies down from above the first layer. Returns that and the layer it is shut by, -1 if by none.
+    goes down from above the first layer. Returns that and the layer it is shut by, -1 if by none.
     """
     collimator, jaws, leaves = placed
     z, w = ray.z, ray.w

@@ -2,7 +2,7 @@
 
 After Kawrakow, Rogers and Walters, Med. Phys. 31 (2004) 2883, in the terms of BEAMnrc, with samplers of its
 own. A particle is *fat*, of weight 1, or *split*, of weight 1/N. The splitting field is a disc about the
-axis; a photon is *aimed* if it flies towards it.
+axis; a photon is *aimed* if it is directed at it.
 
 - **Photons** are split if aimed, and fat otherwise. Charged particles are transported analogue and fat.
 - **Emitted by a fat particle** (bremsstrahlung, Compton and Rayleigh scattering, annihilation, fluorescence):
@@ -137,7 +137,7 @@ def is_fat(weight, cuts):
 
 @njit
 def is_aimed(particle, cuts):
-    """Whether a particle flies towards the splitting field."""
+    """Whether a particle is directed at the splitting field."""
     if particle.w <= 0.0:
         return False
     distance = (cuts.field - particle.z) / particle.w

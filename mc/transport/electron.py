@@ -8,8 +8,8 @@
 - **A step is dropped** at a density jump and after a hard collision with a large loss. Since the hinge is
   uniform in the step, the mean deflection of a step cut short is that of the K1 it spent.
 - **Interface and low-density voxels** (gas, and those beside density jumps): a step is no longer than the
-  voxel, and weak. Steps are dropped on the way into such voxels and on the way out: done one way only, it
-  would bias the fluence.
+  voxel, and weak. Steps are dropped on entering such voxels and on leaving them: done in one direction
+  only, it would bias the fluence.
 - **Mid-step start.** Everywhere else a particle that is born, or whose step was dropped, starts in the middle
   of a step. Were all to begin one where they are born and at faces, the fluence beside a jump would show it
   (1 % of the dose in a Fano test).

@@ -4,9 +4,9 @@ Class II condensed history with a random hinge (Sempau, Wilderman and Bielajew, 
 2263). Hard collisions are simulated one by one: knock-on electrons above the electron cut-off, photons above
 the photon cut-off, annihilation. The rest is continuous slowing down and multiple scattering.
 
-A step has a length in scattering strength, K1. The particle flies straight until a uniformly drawn part of
-it is spent, is deflected once for the whole of it (Goudsmit-Saunderson), and flies on until the rest is
-spent. The next step is drawn at the hinge already, and the flight goes straight on to the next hinge, which
+A step has a length in scattering strength, K1. The particle moves straight until a uniformly drawn part
+of it is spent, is deflected once for the whole of it (Goudsmit-Saunderson), and moves on until the rest is
+spent. The next step is drawn at the hinge already, and the path goes straight on to the next hinge, which
 saves one event a step.
 """
 
