@@ -83,6 +83,19 @@ def test_every_public_name_says_what_it_is():
     assert silent == []
 
 
+def test_entries_of_docstrings_are_in_sections():
+    """Parameters, attributes and results are listed below a numpydoc heading; the site merges others."""
+    loose = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    before = re.split(r"\n[A-Z][A-Za-z ]+\n-{3,}\n", ast.get_docstring(node) or "")[0]
+                    if re.search(r"^\w+(, \w+)* : ", before, re.MULTILINE):
+                        loose.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert loose == []
+
+
 def readme_commands():
     """The set-up lines of README.md, cut into single commands."""
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
