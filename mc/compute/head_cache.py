@@ -58,7 +58,9 @@ def head_phase_space(
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
+            raise InputError(
+                partial, f"cannot be made: {error.strerror}", "free some space in the cache"
+            ) from None
         try:
             listener.stage("kernels of heads (compiled once, a minute)")
             HeadTransport(head, machine.sad_cm).run(0, 1)

@@ -136,7 +136,7 @@ def test_no_energy_is_lost_and_splitting_gives_as_much_as_it_takes(split):
 
 def test_weights_and_places(split):
     rows, _ = split
-    assert np.all(rows[:, 7] == np.float32(0.01))  # full photons are past the field and not recorded
+    assert np.all(rows[:, 7] == np.float32(0.01))  # fat photons are outside the field and not recorded
     assert np.all(rows[:, 6] > 0)
     photons = rows[rows[:, 0] == 0]
     distance = (100.0 - 10.0) / photons[:, 6]
