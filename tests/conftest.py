@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,14 +13,56 @@ import pytest
 
 from tests.mc.small_linac import small_case, write_machine
 
+ROOT = Path(__file__).parents[1]
+NO_INDEX = "Could not find a version that satisfies", "No matching distribution found"  # pip without network
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared data beside the checkout; the test is skipped where there is none."""
-    path = Path(__file__).parents[2] / "shared"
+    path = ROOT.parent / "shared"
     if not path.is_dir():
         pytest.skip("no shared data beside the checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def tracked() -> list[Path]:
+    """Every file that git tracks; the test is skipped outside a checkout."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in files if path.exists()]
+
+
+@pytest.fixture(scope="session")
+def wheel(tracked: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of what git tracks, built outside the checkout; the test is skipped without network."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for path in tracked:
+        copy = source / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    _pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", built, source)
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the commands of an empty virtual environment into which the wheel was installed."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    _pip(folder / "bin" / "python", "install", wheel)
+    return folder / "bin"
+
+
+def _pip(python: str | Path, *arguments: str | Path) -> None:
+    done = subprocess.run([python, "-m", "pip", *arguments], capture_output=True, text=True)
+    if done.returncode and any(text in done.stderr + done.stdout for text in NO_INDEX):
+        pytest.skip("no network for pip")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -52,6 +52,8 @@ class Collimation(NamedTuple):
 class PhaseSpaceUse(NamedTuple):
     """How a phase space is used.
 
+    Attributes
+    ----------
     first_history : int
         Number of the first history in its file: with beam, replica and seed it names the random stream.
     beam, replica, seed : int

@@ -34,6 +34,8 @@ class Collimator(NamedTuple):
 
     Lengths in cm, slopes s/z as seen from the target.
 
+    Attributes
+    ----------
     sad : float
         Distance from the target to the isocentre plane, in which positions are stated.
     bottom : float
@@ -80,6 +82,8 @@ class Collimator(NamedTuple):
 class Placed(NamedTuple):
     """A collimator at given positions.
 
+    Attributes
+    ----------
     collimator : Collimator
     jaws : (4,) float64
         x1, x2, y1, y2 in the isocentre plane [cm].

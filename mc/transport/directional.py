@@ -61,6 +61,8 @@ MIN_SINE = 1e-6  # of an angle below which a direction has no side
 class HeadCuts(NamedTuple):
     """Absorption energies [MeV] and directional splitting; cf. `mc.transport.context.Cuts`.
 
+    Attributes
+    ----------
     number : int
         N; 1 is analogue transport.
     share : float
@@ -93,6 +95,8 @@ class HeadCuts(NamedTuple):
 class HeadContext(NamedTuple):
     """What the transport of a head works on; cf. `mc.transport.context.Context`.
 
+    Attributes
+    ----------
     geo : mc.geometry.analytic.Analytic
     tables : mc.tables.large_angles.HeadTables
     norms : (nm, ne, 2) float64
@@ -115,6 +119,8 @@ class HeadContext(NamedTuple):
 class Window(NamedTuple):
     """Directions from a point that may hit the splitting field, about a direction (u, v, w).
 
+    Attributes
+    ----------
     low, high : float
         Bounds of the polar cosine.
     half : float

@@ -28,6 +28,8 @@ MIN_SURVIVAL = 0.05  # of roulette anywhere
 class Passage(NamedTuple):
     """What the transport through collimators works on; cf. `mc.transport.context.Context`.
 
+    Attributes
+    ----------
     placed : mc.geometry.collimator.Placed
     tables : Tables
         For the materials of the collimators.

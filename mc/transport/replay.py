@@ -65,6 +65,8 @@ SCATTERED, KNOCKED, PHOTON_U, PHOTON_V, PHOTON_W, EVENT_COLUMNS = range(6)
 class Tracks(NamedTuple):
     """Recorded tracks of the materials of a flight.
 
+    Attributes
+    ----------
     rows : (slots, n, TRACK_COLUMNS) float64
         Tracks of so many materials, each of so many straight paths less one.
     events : (slots, EVENT_COLUMNS) float64

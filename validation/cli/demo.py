@@ -6,14 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 
 import phantoms
+from mc.machine.machine import SHIPPED as MACHINES
 from mc.run.parallel import World
 from validation.cli.plan import NO_VERDICT, check_plan
 from validation.cli.screen import Screen
 from validation.limits.profiles import load_profile
 
-DATA = Path(phantoms.__file__).parent / "data"
-CASE = DATA / "cases" / "spine_l1"
-MACHINE = DATA / "demo" / "gen6fff.toml"  # `plan` of the same case takes the given phase spaces
+CASE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
+MACHINE = MACHINES.parent / "demo" / "gen6fff.toml"  # `plan` of the same case takes the given phase spaces
 PROFILE = "spine"
 
 

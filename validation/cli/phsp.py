@@ -91,7 +91,7 @@ def _plot(arguments: Namespace, screen: Screen) -> int:
 
 
 def _refuse_itself(space: PhaseSpace, arguments: Namespace) -> None:
-    if arguments.out.resolve() == space.data_path.resolve().with_suffix(""):
+    if arguments.out.resolve() == space.header_path.resolve().with_suffix(""):
         raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mc.run.parallel import World
-from phantoms.errors import InputError
 from validation.cli import output
 from validation.cli.kernels import load_kernels
 from validation.cli.screen import Screen, clock
@@ -23,19 +21,13 @@ TABLES_ONLY = ("attenuation", "stopping")  # kinds of cases without transport
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Run the cases that were asked for; 1 if one fails, 2 if none could be judged."""
-    try:
-        from validation.engine import record
-        from validation.engine.case import find_cases
-        from validation.engine.run import run_case
-        from validation.engine.verdict import Options
-    except ModuleNotFoundError as error:
-        if error.name != "validation.engine":
-            raise
-        raise InputError(
-            "validate",
-            "the cases are not part of the installed package",
-            "run it from a checkout of the sources: pip install -e .",
-        ) from None
+    from validation.engine import record
+    from validation.engine.case import find_cases
+    from validation.engine.run import run_case
+    from validation.engine.verdict import Options
+
+    if arguments.record:
+        record.check_checkout()
     cases = find_cases(arguments.case)
     if arguments.list:
         _list(cases, screen)
@@ -67,7 +59,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         return NO_VERDICT
     _table(done, screen)
     if arguments.record:
-        record.write_table(Path(record.PAGE))
+        record.write_table()
     judged = [verdict for _, verdict in done if not verdict.skipped]
     if not judged:
         return NO_VERDICT

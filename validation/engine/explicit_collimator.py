@@ -40,6 +40,8 @@ HEIGHTS = 40001  # at which an end is held against the light field
 class Solids(NamedTuple):
     """Collimators with their positions, for one point at a time; n solids, m ends.
 
+    Attributes
+    ----------
     kind, axis, material : (n,) int64
     upper, lower, density, radius, bore : (n,) float64
         `radius` 0: the ends are planes; `bore`: slope of a focused hole, or minus the radius of a cylinder.

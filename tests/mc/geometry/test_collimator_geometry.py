@@ -1,4 +1,4 @@
-"""Rays through the solids of collimators, against points tested one by one, as in the explicit check."""
+"""Rays through the solids of collimators, against points tested one by one, as the explicit check does."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_clearance_is_the_nearest_face_of_all(phantom, geometry):
         cell = voxels.locate(geometry, *point)
         expected = min(np.abs(phantom.grid.edges(2 - a) - point[a]).min() for a in range(3))
         assert voxels.clearance(geometry, cell, *point) == pytest.approx(expected, abs=1e-12)
-    for point in random_points(phantom, 500):  # in the margin it may be less, even below 0
+    for point in random_points(phantom, 500):  # in the air margin it may be less, even below 0
         cell = voxels.locate(geometry, *point)
         faces = [edges_with_margin(phantom, 2 - a)[cell[a] : cell[a] + 2] for a in range(3)]
         nearest = min(np.abs(faces[a] - point[a]).min() for a in range(3))
@@ -125,7 +125,7 @@ def walk(geometry, point, direction):
 
 
 def test_rays_pass_every_voxel_on_their_path_and_then_end(phantom, geometry):
-    """Cell by cell against planes cut independently: in through the margin, and gone behind the voxels."""
+    """Cell by cell against planes cut independently: in through the air margin, out behind the voxels."""
     low, high = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     points, directions = random_points(phantom, 600), random_directions(600)
     aimed = random_points(phantom, 300, beyond=0.0) - points[:300]
@@ -178,7 +178,7 @@ def test_entry(phantom, geometry):
 
 
 def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
-    """The air around counts: beside it everything denser than 3 times air is interface."""
+    """The air around counts: beside it everything denser than 3 times air is an interface."""
     density = np.ones((9, 9, 9))
     density[4, 4, 4] = 3.5
     density[2, 2, 6] = 0.05

@@ -1,4 +1,4 @@
-"""Secondary electrons of the collimators: their geometry, how many come out, and what they give."""
+"""Secondary electrons of collimators: their geometry, how many come out, and what they give."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_distance_out_of_a_solid(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_rays_upwards(name):
-    """A ray passes as much backwards."""
+    """A ray traced backwards passes as much, in either direction."""
     placed, _ = placed_and_solids(name)
     rng = np.random.default_rng(4)
     met = 0
