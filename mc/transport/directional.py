@@ -88,8 +88,8 @@ class HeadCuts(NamedTuple):
     scoring_plane: float
     symmetric: bool
     keep_outside_field: bool
-    split: int = 1
-    repeat: int = 1
+    photon_split: int = 1
+    track_repeat: int = 1
 
 
 class HeadContext(NamedTuple):
