@@ -112,7 +112,7 @@ class Dose:
 
     def save(self, path: str | Path) -> None:
         """Write the dose as HDF5, whole or not at all; a file already there stays until then."""
-        # built in memory and written by Python, since the HDF5 library copes badly with a disk that fills up
+        # built in memory and written by Python, since the HDF5 library fails badly on a full disk
         image = io.BytesIO()
         with h5py.File(image, "w") as file:
             self._fill(file)
@@ -170,7 +170,7 @@ class Dose:
 
 
 def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray, dict]:
-    """Grid, mean, sigma, latent and provenance of a group; the grid is told by the file's attributes."""
+    """Grid, mean, sigma, latent and provenance of a group; the grid is that of the file's attributes."""
     mean, sigma, latent = (group[name][...] for name in ("mean", "sigma", "latent"))
     if mean.ndim != 3:
         raise ValueError(f"mean has {mean.ndim} dimensions")

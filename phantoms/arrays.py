@@ -1,4 +1,4 @@
-"""Arrays on disk in little room: .npz files compressed by LZMA, numbers as planes of bytes."""
+"""Compact arrays on disk: .npz files compressed by LZMA, numbers as planes of bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CT, structures and overrides -> Phantom, with an account of what was assigned to which volume."""
+"""CT, structures and overrides -> Phantom, with a record of what was assigned to which volume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
-ALIGNED = 1e-4  # voxels: an extent that reaches less far into one does not claim it
+ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
 # (axis, whether at its upper end) of the faces where a CT may cut the body off
 FACES = {(1, False): "anterior", (1, True): "posterior", (2, False): "right", (2, True): "left"}
 
@@ -48,7 +48,7 @@ def build_phantom(
         See `transport_grid`.
     overrides : sequence of Override
     external : str, optional
-        Name of the body outline, where the structures leave a choice.
+        Name of the body outline, where there are several.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Reading DICOM files safely: every defect of a file ends in an InputError that names it.
 
-The one door to pydicom for reading: `phantoms.ct`, `phantoms.structures`, `phantoms.case` and
-`mc.plan.rtplan` read files and attributes through it, so that a broken file is refused in one way only.
+The sole importer of pydicom for reading: `phantoms.ct`, `phantoms.structures`, `phantoms.case` and
+`mc.plan.rtplan` read files and attributes through it, so that broken files are refused alike everywhere.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
 
 
 def _is_truncated(dataset: Dataset, path: Path, size: int) -> bool:
-    """Whether the file ends inside an element, which pydicom takes in silence.
+    """Whether the file ends inside an element, which pydicom accepts silently.
 
     An element of defined length must have all its bytes, and the last one must end where the file does
     (zero bytes of padding are tolerated). Elements of undefined length fail while reading.

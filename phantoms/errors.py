@@ -1,4 +1,4 @@
-"""The one exception a user ever sees: bad input, named, with a remedy."""
+"""The one exception for bad input: it names the source, the problem and the remedy."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Grid: where voxels are. The one statement of axis order and of coordinates.
+"""Grid: where voxels are; defines the order of axes and the coordinates.
 
 Arrays are indexed (z, y, x). Coordinates are DICOM patient coordinates in cm: x to the
 patient's left, y to posterior, z to the head (LPS), whatever the patient's position on the
 couch. Spacing is uniform along each axis and all three axes ascend. DICOM's millimetres are
-converted at the doors that read and write DICOM.
+converted where DICOM is read and written.
 """
 
 from __future__ import annotations

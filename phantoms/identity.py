@@ -1,4 +1,4 @@
-"""Who the patient is, and texts that do not tell it."""
+"""The patient's identity, and texts from which it is removed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from phantoms.dicom import Dataset, items, optional, read_dataset
 
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
 NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
-SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: what is shorter is in too many words, and tells nobody
+SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: shorter ones occur in too many words to identify anyone
 NOT_NAMES = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
 PLACEHOLDER = "[patient]"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells who the patient is.
+    """What identifies the patient.
 
     Parameters
     ----------
     name : str
-        As it is read: family name, given name.
+        As it is displayed: family name, given name.
     number : str
         Patient ID.
     words : frozenset of str
@@ -38,17 +38,17 @@ class Identity:
 
     @property
     def label(self) -> str:
-        """Name and Patient ID, for a report that is to tell them."""
+        """Name and Patient ID, for a report that names the patient."""
         return " ".join(filter(None, (self.name, self.number and f"(ID {self.number})"))) or "not stated"
 
     def hidden(self, text: str) -> str:
-        """`text` with "[patient]" in place of every word that tells who it is; UIDs stay as they are."""
+        """`text` with "[patient]" in place of every identifying word; UIDs stay as they are."""
         if not self.words:
             return text
         return _pattern(self.words).sub(lambda found: found[1] or PLACEHOLDER, text)
 
     def is_revealed_by(self, text: str) -> bool:
-        """Whether a text has a number, or two parts of a name, of the patient: more than a likeness."""
+        """Whether a text has a number, or two parts of a name, of the patient: more than a coincidence."""
         found = [word for word in self.words if Identity(words=frozenset([word])).hidden(text) != text]
         return len(found) > 1 or any(any(c.isdigit() for c in word) for word in found)
 
@@ -56,9 +56,9 @@ class Identity:
 @cache
 def _pattern(words: frozenset[str]) -> re.Pattern[str]:
     """A UID, as the first group, or one of `words` alone."""
-    label = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    # an underscore parts words here: file names are often made of the patient's name
-    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{label})(?![^\W_])", re.IGNORECASE)
+    alternatives = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    # an underscore separates words here: file names are often made of the patient's name
+    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{alternatives})(?![^\W_])", re.IGNORECASE)
 
 
 def pseudonym(number: str) -> str:
@@ -67,7 +67,7 @@ def pseudonym(number: str) -> str:
 
 
 def read_identity(paths: Iterable[str | Path]) -> Identity:
-    """Who the patient of DICOM files is; the first file that states a name or number gives it."""
+    """The patient's identity in DICOM files; the first file that states a name or number gives it."""
     name, number, words = "", "", set()
     for path in paths:
         dataset = read_dataset(path, header_only=True)

@@ -108,7 +108,7 @@ def load_materials(path: str | Path | None = None) -> dict[str, Material]:
 
 
 def with_own_materials(path: str | Path) -> dict[str, Material]:
-    """Return the shipped materials and those of a user's table, which may not bear a shipped one's name."""
+    """Return the shipped materials and those of a user's table, whose names must be new."""
     materials = load_materials()
     for name, material in load_materials(path).items():
         if name in materials:

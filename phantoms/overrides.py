@@ -1,7 +1,7 @@
 """The case file: what the user says about a case beyond the planning system's export.
 
 calibration = "opentps-4"        # a shipped CT calibration, or a .toml file beside the case file
-external = "BODY"                # the patient's outline, where the RTSTRUCT leaves a choice
+external = "BODY"                # the patient's outline, where the RTSTRUCT has several
 materials = "our-materials.toml" # materials of your own, laid out as phantoms/data/materials.toml
 
 [overrides]                      # later entries win where structures overlap

@@ -34,9 +34,9 @@ def usual_spacing(structures: list[list[np.ndarray]]) -> float:
 def find_gaps(z: np.ndarray, spacing: float, others: list[np.ndarray]) -> tuple[int, ...]:
     """Planes `z` (n,) after which a structure is interrupted; `others` are the planes of other structures.
 
-    Contours of another structure in between tell a gap. None in between, where one has contours on both
-    planes, tells that the slices are so far apart. Else slices that change their thickness are known by
-    wide steps that follow each other.
+    Contours of another structure in between show that there is a gap. If another structure has contours on
+    both planes and none in between, the slices are that far apart. Otherwise two wide steps in a row show
+    that the slice thickness changes.
     """
     steps = np.diff(z)
     found = []

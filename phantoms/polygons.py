@@ -1,7 +1,7 @@
 """Polygons on voxels: which centres lie inside, and how much of each voxel does.
 
 Both fill by scan lines along x with the even-odd rule. Rows are crossed half-open (lower end in, upper
-end out), so vertices on a scan line count once and edges run through twice, as in keyholes, cancel.
+end out), so vertices on a scan line count once and edges traversed twice, as in keyholes, cancel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PLANE_TOLERANCE = 1e-4  # [cm] a slab reaches this far beyond its borders: round
 class Slab(NamedTuple):
     """A cylinder along z over polygons.
 
-    Parameters
+    Attributes
     ----------
     lower, upper : float
         Its ends [cm].
@@ -112,7 +112,7 @@ def _crossings(polygons: list[np.ndarray], lines: np.ndarray) -> tuple[np.ndarra
     """
     start = np.concatenate(polygons)
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
-    # Sort each edge's ends, so that an edge run through both ways crosses at exactly the same x.
+    # Sort each edge's ends, so that an edge traversed in both directions crosses at exactly the same x.
     swap = (start[:, 1] > end[:, 1]) | ((start[:, 1] == end[:, 1]) & (start[:, 0] > end[:, 0]))
     start, end = np.where(swap[:, None], end, start), np.where(swap[:, None], start, end)
     first = np.searchsorted(lines, start[:, 1], side="left")

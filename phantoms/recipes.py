@@ -1,4 +1,4 @@
-"""Phantoms made to measure: water tanks and layered slabs with inserts."""
+"""Phantoms from parameters: water tanks and layered slabs with inserts."""
 
 from __future__ import annotations
 

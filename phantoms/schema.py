@@ -1,4 +1,4 @@
-"""Strict reading of TOML files: every entry asked for by name and type, none left over."""
+"""Strict reading of TOML files: every entry is requested by name and type, and none may be left over."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parse_table(path: Path, text: str) -> Table:
 
 
 class Table:
-    """A TOML table that must hold what is asked of it and nothing else.
+    """A TOML table that must hold the requested entries and no others.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Table:
         return [Table(self.path, item, f"{self.where}{key}[{i}].") for i, item in enumerate(value)]
 
     def finish(self) -> None:
-        """Refuse the entries nobody asked for."""
+        """Refuse entries that were not requested."""
         for key in self._entries:
             if key not in self._asked:
                 near = get_close_matches(key, self._asked, 1)

@@ -9,7 +9,7 @@ Contours say where a structure is on their planes; between and beyond them a sha
   section is that of the planes, interpolated likewise, so nothing is lost where outlines move sidewards.
 - *beyond the last plane* the structure goes on as it shrank up to there, if it so comes to an end before the
   next plane would have followed (where it would have been contoured). Otherwise it ends half the contour
-  spacing behind the plane, as in planning systems, and grows or shrinks up to there as it did before.
+  spacing beyond the plane, as in planning systems, and grows or shrinks up to there as it did before.
 
 Interpolation is quadratic where the second differences on both sides agree in sign (the smaller one counts),
 and linear where they do not, so a step stays a step.
@@ -36,7 +36,7 @@ AREA_PRECISION = 1e-4
 class Run(NamedTuple):
     """Contours on planes that follow each other without a gap.
 
-    Parameters
+    Attributes
     ----------
     z : (n,) float64
         Ascending [cm].
@@ -248,7 +248,7 @@ def _interpolated(values: Sequence, z: np.ndarray, k: int, at: float):
 
 
 def _edges(polygons: list[np.ndarray]) -> np.ndarray:
-    """Edges (n, 4) as x, y, x, y [cm], without those run through twice (keyholes) or of no length."""
+    """Edges (n, 4) as x, y, x, y [cm], without those traversed twice (keyholes) or of zero length."""
     start = np.concatenate(polygons)
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
     keys = np.rint(np.hstack([start, end]) / SAME_VERTEX).astype(np.int64)
@@ -284,7 +284,7 @@ def _to_edge(edges, n, x, y):
 
 @njit(cache=True)
 def _distance(edges, y0, x0, dy, dx, ny, nx, far):
-    """Distance of each pixel to the nearest edge: that edge spreads from pixel to pixel.
+    """Distance of each pixel to the nearest edge, propagated from pixel to pixel.
 
     After Danielsson, Comput Graph Image Process 14 (1980) 227, with edges in place of points.
     """

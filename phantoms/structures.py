@@ -3,10 +3,10 @@
 A contour stands for a slab: half the contour spacing on either side of its plane. Between planes of
 unequal distance the border lies midway; beyond the first and the last plane the slab ends half the last
 spacing outside, as in the volumes that planning systems state. `phantoms.solids` puts a smoother shape
-between the same planes, for dose-volume histograms. A gap is empty, and said: planes further apart than
-one and a half times the usual spacing, unless slices are seen to be so far apart (`phantoms.planes`). On
-one plane all contours of a structure combine by the even-odd rule, which makes holes of inner contours and
-of keyholes alike (DICOM PS3.3 C.8.8.6).
+between the same planes, for dose-volume histograms. Planes further apart than one and a half times the usual
+spacing leave a gap, which stays empty and is reported, unless the slices themselves are that far apart
+(`phantoms.planes`). On one plane all contours of a structure combine by the even-odd rule, which makes holes
+of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
 """
 
 from __future__ import annotations

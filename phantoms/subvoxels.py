@@ -1,7 +1,7 @@
 """Volumes on a grid, finer than its voxels: what share of each cell of a voxel lies in a volume.
 
-A cell is one of n x n x n equal parts of a voxel. Small structures get more of them than large ones, so a
-nerve is known as finely as a lung, and none needs much memory.
+A cell is one of n x n x n equal parts of a voxel. Small structures get more of them than large ones, so the
+relative precision is the same for a nerve as for a lung, and neither needs much memory.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SubVoxels:
     coverage : (mz, my, mx) float32
         Share of each cell, 0 to 1; whole voxels along each axis.
     whole_cc : float
-        The volume with whatever lies outside the grid [cm3].
+        The volume, including the part outside the grid [cm3].
     """
 
     grid: Grid
@@ -102,8 +102,8 @@ class SubVoxels:
         after = (high - low) * self.divisions - before - self.coverage.shape
         coverage = np.pad(self.coverage, list(zip(before, after, strict=True)))
         distance, nearest = distance_transform_edt(coverage < MIN_SHARE, scale, return_indices=True)
-        # a cell's length in the direction to the nearest cell that holds something; the border lies beyond
-        # the middle of that one by what it holds more than half
+        # a cell's length in the direction to the nearest cell that is not empty; the border lies beyond the
+        # centre of that cell by its share above one half
         step = np.zeros(coverage.shape)
         for axis in range(3):
             apart = (nearest[axis] - np.arange(coverage.shape[axis]).reshape(_along(axis))) * scale[axis]

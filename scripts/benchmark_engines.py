@@ -15,6 +15,7 @@ import numpy as np
 import mc
 from mc.compute.beam_dose import BeamTransport
 from mc.config import Physics
+from mc.run.options import RunOptions
 from mc.source.beams import Beam
 from phantoms.phantom import Phantom
 
@@ -72,7 +73,7 @@ class Ours:
 
     def __init__(self, case: Case) -> None:
         physics = Physics(electron_cut=ELECTRON_CUT, photon_cut=PHOTON_CUT)
-        self._transport = BeamTransport(case.phantom, case.beam, physics, threads=1)
+        self._transport = BeamTransport(case.phantom, case.beam, RunOptions(physics, threads=1))
         self._next = 0
 
     def run(self, histories: int) -> np.ndarray:

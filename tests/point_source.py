@@ -8,7 +8,7 @@ from mc.source.phase_space import Particles
 
 
 def point_source(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, z: float = 50.0) -> Particles:
-    """Photons of 0.5 to 4 MeV at x, y (n,) [cm] of the plane z [cm], flying from the target at z = 0."""
+    """Photons of 0.5 to 4 MeV at x, y (n,) [cm] of the plane z [cm], moving away from the target at z = 0."""
     n, path = len(x), np.sqrt(x**2 + y**2 + z**2)
     return Particles(
         kind=np.ones(n, np.int8),

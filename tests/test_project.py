@@ -45,7 +45,7 @@ def test_paths_of_a_machine_are_seen():
 
 
 def test_version_is_one():
-    """The version is stated in mc/__init__.py alone, and the command tells it."""
+    """The version is stated in mc/__init__.py alone, and the command reports it."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", mc.__version__)
     assert "version = attr: mc.__version__" in (ROOT / "setup.cfg").read_text()
     done = subprocess.run(
@@ -81,6 +81,19 @@ def test_every_public_name_says_what_it_is():
                 if public and not ast.get_docstring(node):
                     silent.append(f"{path.relative_to(ROOT)}: {node.name}")
     assert silent == []
+
+
+def test_entries_of_docstrings_are_in_sections():
+    """Parameters, attributes and results are listed below a numpydoc heading; the site merges others."""
+    loose = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    before = re.split(r"\n[A-Z][A-Za-z ]+\n-{3,}\n", ast.get_docstring(node) or "")[0]
+                    if re.search(r"^\w+(, \w+)* : ", before, re.MULTILINE):
+                        loose.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert loose == []
 
 
 def readme_commands():

@@ -1,7 +1,7 @@
 """Absolute dose: Gy per source history in a machine's reference condition.
 
-The reference field is transported into a water tank and the dose on the axis read at the reference depth
-from a fit of ln D, quadratic in depth, to the central square. A plan's dose is then
+The reference field is transported into a water tank. The dose on the axis at the reference depth is taken
+from a fit of ln D, quadratic in depth, to the dose in the central square. A plan's dose is then
 
     D = MU x fractions x (dose per MU) x D(per history, plan) / D(per history, reference).
 """
@@ -9,7 +9,6 @@ from a fit of ln D, quadratic in depth, to the central square. A plan's dose is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -35,36 +34,39 @@ from mc.plan.field import rectangle
 from mc.run import parallel
 from mc.run.batch import PlacedBeam, group_count, open_on_all_ranks
 from mc.run.batch_statistics import REPEATS
-from mc.run.simulate import Progress, StopRule, count_variance, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener, Progress
+from mc.run.report import RunReport
+from mc.run.simulate import count_variance, simulate
 from mc.tables import tables_hash
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
 
-WIDTH = 30.0  # least width and depth of the tank [cm]
+WIDTH = 30.0  # minimum width and depth of the tank [cm]
 DEPTH_STEP = 0.5  # voxel in depth [cm]
-FIT_HALF_WIDTH = 4.0  # of the depths around the reference depth that are fitted [cm]
-SIGMA = 0.003  # relative transport sigma asked of a calibration
+FIT_HALF_WIDTH = 4.0  # of the range of depths about the reference depth that is fitted [cm]
+STOP = StopRule(uncertainty=0.003)  # of a calibration, whatever that of the plan
 ELECTRONS_PER_MU = "electrons per MU"  # origin of a calibration that needs no reference field
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibration and how it was come by.
+    """A calibration and its origin.
 
     Parameters
     ----------
     calibration : Calibration
     origin : str
         "machine file", "cache", "computed" or `ELECTRONS_PER_MU`.
-    quality : dict
-        Of the simulation; empty if none was run.
+    report : RunReport or None
+        Of the simulation, if one was run.
     """
 
     calibration: Calibration
     origin: str
-    quality: dict
+    report: RunReport | None = None
 
     @property
     def relative_sigma(self) -> float:
@@ -81,9 +83,19 @@ class Calibrated:
 class ReferenceDose:
     """Dose at the reference point, batch by batch, with its two sigmas.
 
-    The fit is linear in ln D, so a small change of the depth dose d_k moves the fitted dose by the
-    weighted relative changes w_k d_k/D_k: every batch contributes a number. The numbers of one group spread
-    by transport alone, the groups' means by their histories as well.
+    The fit is linear in ln D, so small changes d_k of the depth dose D_k change the logarithm of the fitted
+    dose by the weighted sum of d_k / D_k: every batch contributes one number. Within a group these numbers
+    vary by the transport alone, and the means of the groups by their histories as well.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    depth : float
+        Reference depth [cm].
+    averaging : float
+        Side of the central square [cm].
+    groups : int
+        Groups of histories in a pass (`mc.run.batch_statistics`).
     """
 
     def __init__(self, phantom: Phantom, depth: float, averaging: float, groups: int) -> None:
@@ -99,12 +111,12 @@ class ReferenceDose:
         self._groups = groups
 
     def add(self, batch: np.ndarray) -> None:
-        """Take in the dose of a batch, (nz, ny, nx) [Gy]."""
+        """Add the dose of a batch, (nz, ny, nx) [Gy]."""
         self._batches.append(batch[self._square].mean(axis=(1, 2)))
 
     @property
     def passes(self) -> int:
-        """Passes in whole rounds so far; from the first round on there is a result."""
+        """Passes in complete rounds so far; there is a result from the first round on."""
         return REPEATS * (len(self._batches) // (REPEATS * self._groups))
 
     def result(self) -> tuple[float, float, float]:
@@ -125,72 +137,43 @@ class ReferenceDose:
 def calibrate(
     machine: Machine,
     quality: BeamQuality,
-    physics: Physics,
-    *,
-    uncertainty: float = SIGMA,
-    max_time: float | None = None,
-    seed: int = 1,
-    threads: int | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    options: RunOptions = RunOptions(stop=STOP),
+    listener: Listener = Listener(),
 ) -> Calibrated:
-    """Run the reference condition of a beam quality.
+    """Compute the dose per source history in the reference condition of a beam quality.
 
     Parameters
     ----------
-    uncertainty : float
-        Relative transport sigma of the reference dose at which to stop.
-    max_time : float, optional
-        [s]
+    machine : Machine
+    quality : BeamQuality
+    options : RunOptions
+        The uncertainty of its stop rule is the relative transport sigma of the reference dose.
+    listener : Listener
 
     Raises
     ------
     InputError
-        If the reference condition cannot be run.
+        If the reference condition cannot be computed.
+    KeyboardInterrupt
+        If interrupted before there was a result.
     """
     reference = quality.reference
     if reference.medium != "water":
         raise InputError(machine.path, f"reference medium {reference.medium} is not supported", "use water")
-    phantom = reference_phantom(quality)
     x, y = reference.field_cm
     field = (-0.5 * x, 0.5 * x, -0.5 * y, 0.5 * y)
     beam = water_tank_beam(machine, quality, field, reference.ssd_cm, reference.cone_cm)
     half = 0.5 * reference.averaging_cm
-    beam = replace(beam, opening=(-half, half, -half, half))  # where particles tell most, though light ones
-    space = beam.phase_space
-    reference_dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
-
-    def on_batch(batch: np.ndarray) -> bool:
-        reference_dose.add(batch)
-        if reference_dose.passes < 2:
-            return False
-        dose, sigma, _ = reference_dose.result()
-        return dose <= 0.0 or sigma <= uncertainty
-
-    def report(progress: Progress) -> None:
-        progress.uncertainty = None
-        if reference_dose.passes >= 2:
-            progress.uncertainty = reference_dose.result()[1]
-            progress.share_done = max(
-                progress.share_done, min(1.0, (uncertainty / progress.uncertainty) ** 2)
-            )
-        on_progress(progress)
-
-    run = simulate(
-        phantom,
-        [beam],
-        physics,
-        StopRule(uncertainty=None, max_time=max_time),
-        seed=seed,
-        threads=threads,
-        on_progress=report,
-        on_batch=on_batch,
-    )
+    # Russian roulette spares the particles that head for the central square
+    beam = replace(beam, opening=(-half, half, -half, half))
+    reference_dose, report = _reference_dose(quality, beam, options, listener)
     if reference_dose.passes < 2:
-        if run.quality["stopped_by"] == "interrupted":
+        if report.interrupted:
             raise KeyboardInterrupt
         raise InputError(
             "calibration", "was stopped before the second pass over the file", "give it more time"
         )
+    space = beam.phase_space
     gy, sigma, latent = reference_dose.result()
     if gy <= 0.0:
         raise InputError(
@@ -201,10 +184,44 @@ def calibrate(
         sigma=gy * sigma,
         phase_space_sha256=space.sha256,
         version=__version__,
-        table_hash=made_with(machine, quality, physics),
+        table_hash=made_with(machine, quality, options.physics),
         latent=gy * float(np.hypot(latent, np.sqrt(count_variance([beam])))),
     )
-    return Calibrated(result, "computed", run.quality)
+    return Calibrated(result, "computed", report)
+
+
+def _reference_dose(
+    quality: BeamQuality, beam: PlacedBeam, options: RunOptions, listener: Listener
+) -> tuple[ReferenceDose, RunReport]:
+    """Transport the reference field until the reference dose, not that of the tank, meets the stop rule."""
+    reference, uncertainty = quality.reference, options.stop.uncertainty
+    phantom = reference_phantom(quality)
+    dose = ReferenceDose(phantom, reference.depth_cm, reference.averaging_cm, group_count([beam]))
+
+    def on_batch(batch: np.ndarray) -> bool:
+        dose.add(batch)
+        if dose.passes < 2 or uncertainty is None:
+            return False
+        value, sigma, _ = dose.result()
+        return value <= 0.0 or sigma <= uncertainty
+
+    def show(progress: Progress) -> None:
+        progress.uncertainty = None
+        if dose.passes >= 2:
+            progress.uncertainty = dose.result()[1]
+            if uncertainty is not None:
+                share = (uncertainty / progress.uncertainty) ** 2
+                progress.share_done = max(progress.share_done, min(1.0, share))
+        listener.progress(progress)
+
+    run = simulate(
+        phantom,
+        [beam],
+        replace(options, stop=replace(options.stop, uncertainty=None)),
+        on_batch=on_batch,
+        listener=replace(listener, progress=show),
+    )
+    return dose, run.report
 
 
 def water_tank_beam(
@@ -214,18 +231,18 @@ def water_tank_beam(
     ssd: float,
     cone: float | None = None,
 ) -> PlacedBeam:
-    """A rectangular field, or that of a cone, from above onto a tank with its surface at z = 0.
+    """A rectangular field, or that of a cone, incident from above on a tank with its surface at z = 0.
 
-    Its weight is that of the electrons on the target for 1 MU, relative to the reference field.
+    Its weight is the number of electrons on the target per MU, relative to the reference field.
 
     Parameters
     ----------
     field : (x1, x2, y1, y2)
-        In the isocentre plane [cm]; shaped by what the machine has if its phase space lies above the jaws.
+        In the isocentre plane [cm]; made by the machine's collimators if its phase space lies above the jaws.
     ssd : float
         [cm]
     cone : float, optional
-        Diameter of the cone in the field [cm].
+        Diameter of the mounted cone in the isocentre plane [cm].
     """
     file = phase_space_for(quality, field)
     space = open_on_all_ranks(file.file, parallel.world())
@@ -246,7 +263,7 @@ def water_tank_beam(
 
 
 def made_with(machine: Machine, quality: BeamQuality, physics: Physics) -> str:
-    """Hash of the cross sections of a calibration, and of the collimators its particles went through."""
+    """Hash of the cross sections of a calibration, and of the collimators that its particles traversed."""
     tables = tables_hash(reference_phantom(quality).materials, physics)
     if reference_phase_space(quality).plane == BELOW:
         return tables
@@ -265,14 +282,21 @@ def reference_phantom(quality: BeamQuality) -> Phantom:
 
 
 def find_calibration(
-    machine: Machine, quality: BeamQuality, physics: Physics, **options
+    machine: Machine,
+    quality: BeamQuality,
+    options: RunOptions = RunOptions(),
+    listener: Listener = Listener(),
 ) -> tuple[Calibrated, list[str]]:
     """The calibration of a beam quality: from the machine file, from the user's cache, or computed.
 
     Parameters
     ----------
-    options
-        Passed on to `calibrate`.
+    machine : Machine
+    quality : BeamQuality
+    options : RunOptions
+        Of the run that the calibration is for. If it has to be computed, it has the same physics, seed,
+        threads and ranks, and the stop rule `STOP`.
+    listener : Listener
 
     Returns
     -------
@@ -283,20 +307,23 @@ def find_calibration(
     ------
     InputError
         If the machine file's calibration was made with another phase space.
+    KeyboardInterrupt
+        If interrupted while it is computed.
     """
-    found = stated_calibration(machine, quality, physics)
+    found = stated_calibration(machine, quality, options.physics)
     if found is not None:
         return found
-    space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())
-    path = _cache_file(quality, space.sha256, made_with(machine, quality, physics))
-    world = parallel.world()
-    # One rank looks, for all: they must agree on whether there is work to share.
+    world = options.ranks
+    space = open_on_all_ranks(reference_phase_space(quality).file, world)
+    path = _cache_file(quality, space.sha256, made_with(machine, quality, options.physics))
+    # Only one rank looks: all must agree on whether there is work to share.
     cached = world.broadcast(_from_cache(path) if world.rank == 0 else None)
     if cached is not None:
         return cached, []
-    computed = calibrate(machine, quality, physics, **options)
-    if computed.quality["stopped_by"] == "interrupted":
-        raise KeyboardInterrupt  # half a calibration is none, and must not be kept
+    own = replace(options, stop=STOP, dose_to_water=False, checkpoint=None)
+    computed = calibrate(machine, quality, own, listener)
+    if computed.report.interrupted:
+        raise KeyboardInterrupt  # an incomplete calibration must not be cached
     if world.rank == 0:
         _to_cache(path, computed)
     return computed, []
@@ -307,7 +334,7 @@ def stated_calibration(
 ) -> tuple[Calibrated, list[str]] | None:
     """The calibration that the machine file states, and warnings; None if it states none.
 
-    Electrons per MU are one: they say, without a reference field, what a history is worth.
+    A number of electrons per MU is a calibration too: the dose per history follows without a reference field.
 
     Raises
     ------
@@ -317,7 +344,7 @@ def stated_calibration(
     stated, reference = quality.calibration, quality.reference
     if reference.electrons_per_mu is not None:
         gy = reference.dose_per_mu_gy / reference.electrons_per_mu
-        return Calibrated(Calibration(gy, 0.0, "-", __version__, "-", latent=0.0), ELECTRONS_PER_MU, {}), []
+        return Calibrated(Calibration(gy, 0.0, "-", __version__, "-", latent=0.0), ELECTRONS_PER_MU), []
     if stated is None:
         return None
     space = open_on_all_ranks(reference_phase_space(quality).file, parallel.world())
@@ -334,7 +361,7 @@ def stated_calibration(
             f"the machine file's calibration of {quality.label} was made by version {stated.version} "
             "with other cross-section tables, cut-offs or collimators; `mcverify calibrate` makes a new one"
         )
-    return Calibrated(stated, "machine file", {}), warnings
+    return Calibrated(stated, "machine file"), warnings
 
 
 def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
@@ -345,13 +372,13 @@ def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
 def _from_cache(path: Path) -> Calibrated | None:
     """A cached calibration; None if there is none or it cannot be read."""
     try:
-        return Calibrated(Calibration(**json.loads(path.read_text())), "cache", {})
+        return Calibrated(Calibration(**json.loads(path.read_text())), "cache")
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _to_cache(path: Path, computed: Calibrated) -> None:
-    """Keep a calibration for the next run; a cache that cannot be written is no fault."""
+    """Keep a calibration for the next run; a cache that cannot be written is not an error."""
     with suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:

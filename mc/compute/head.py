@@ -1,7 +1,7 @@
 """The linac's head: electrons on the target in, an IAEA phase space above the jaws out.
 
-Electrons are transported in pieces, each with a random stream of its own, and their particles go to disk in
-the order of the electrons, so the file does not depend on the number of threads.
+Every electron has a random stream of its own, and the particles are written in the order of the electrons, so
+the file does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from mc.machine.head_model import FWHM, Head
 from mc.physics.directed import norms
 from mc.provenance import provenance
 from mc.run.interrupt import INTERRUPTED, Interrupt
+from mc.run.progress import Listener, Progress
 from mc.source.phase_space import Particles, PhaseSpace
 from mc.source.phase_space_writer import PhaseSpaceWriter
 from mc.tables.build import energy_nodes
@@ -32,11 +34,11 @@ from mc.transport.directional import HeadCuts
 from mc.transport.head import (
     N_HEAD_COUNTERS,
     NEW,
+    OUTSIDE_FIELD,
+    OUTSIDE_FIELD_ENERGY,
     RECORD_COLUMNS,
     RECORDS,
     WEIGHT,
-    WIDE,
-    WIDE_ENERGY,
     Source,
 )
 from mc.transport.particle import PHOTON
@@ -44,87 +46,156 @@ from mc.transport.scoring import EMITTED, ESCAPED, HISTORIES, LOST, OVERFLOWS, Q
 from phantoms.errors import InputError
 from phantoms.materials import Material, load_materials
 
-# The options of patient dose, but for interactions: photons of the head are split by direction.
+# That of patient dose, but analogue interactions: photons of a head are split by direction instead.
 HEAD_PHYSICS = Physics(photon_split=1, track_repeat=1)
 AIR = "air"
-CHUNKS = 16  # pieces transported at once
-ELECTRONS = 64  # in each
-MAX_RECORDS = 8  # particles of one electron in units of the splitting number: what there must be room for
-UNIT_RECORDS = 32768  # records of a piece
+CHUNKS = 16  # of electrons, transported concurrently
+ELECTRONS = 64  # per chunk
+MAX_RECORDS = 8  # records of one electron, in units of the splitting number, for which there must be memory
+UNIT_RECORDS = 32768  # records of a chunk
+# names of entries of `HeadReport` in files, where they are other ones
+IN_FILES = {
+    "outside_photons_per_electron": "wide_photons_per_electron",
+    "outside_mev_per_electron": "wide_mev_per_electron",
+}
 
 
-@dataclass
-class HeadProgress:
-    """How far a simulation has come, after every round; cf. `mc.run.simulate.Progress`."""
+@dataclass(frozen=True)
+class HeadOptions:
+    """How a head is simulated; cf. `mc.run.options.RunOptions` for doses.
 
-    histories: int = 0  # electrons on the target
-    particles: int = 0
-    share_done: float = 0.0
-    elapsed: float = 0.0
-    uncertainty: None = None
+    Parameters
+    ----------
+    physics : Physics
+        By default the cut-off energies and step lengths of patient dose, without its variance reduction.
+    seed : int
+        Seed of the random streams; 1 by default. The cache of heads depends on it.
+    threads : int, optional
+        One for every core by default; the phase space does not depend on it.
+    keep_outside_field : bool
+        Whether photons outside the splitting field are recorded too, with the full weight; not by default.
+    """
+
+    physics: Physics = HEAD_PHYSICS
+    seed: int = 1
+    threads: int | None = None
+    keep_outside_field: bool = False
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """How the phase space of a head came about.
+
+    Parameters
+    ----------
+    electrons : int
+        On the target.
+    particles : int
+        In the phase space.
+    particles_per_electron, electrons_per_cpu_second : float
+    cpu_seconds, wall_seconds : float
+        Processor and wall-clock time [s].
+    splitting : list of int
+        Splitting number of each stratum (`Stratum`).
+    energy_balance : float
+        (Deposited + escaped energy + balance of Russian roulette) / emitted energy.
+    splitting_balance : float
+        Energy removed by Russian roulette less that added by splitting, over emitted energy: 0 except for
+        noise.
+    outside_photons_per_electron, outside_mev_per_electron : float
+        Number and energy [MeV] of the photons outside the splitting field, per electron.
+    lost_particles : int
+        Particles terminated because a coordinate, direction or energy was not finite.
+    stack_overflows : int
+        Particles terminated because the stack was full.
+    stopped_by : {'electrons', 'interrupted'}
+    seed : int
+    tables_sha256 : str
+        Hash of the cross-section tables.
+    software : mapping of str to str
+        `mc.provenance.provenance` of the run.
+    """
+
+    electrons: int
+    particles: int
+    particles_per_electron: float
+    electrons_per_cpu_second: float
+    cpu_seconds: float
+    splitting: list[int]
+    energy_balance: float
+    splitting_balance: float
+    outside_photons_per_electron: float
+    outside_mev_per_electron: float
+    lost_particles: int
+    stack_overflows: int
+    stopped_by: str
+    wall_seconds: float
+    seed: int
+    tables_sha256: str
+    software: Mapping[str, str]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended the simulation before all electrons were transported."""
+        return self.stopped_by == INTERRUPTED
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entries by their names in files, those of `software` among them, ready for JSON."""
+        entries = {IN_FILES.get(entry.name, entry.name): getattr(self, entry.name) for entry in fields(self)}
+        return entries | dict(entries.pop("software"))
 
 
 @dataclass(frozen=True)
 class HeadRun:
-    """What came of a simulation.
+    """Result of a simulation.
 
     Parameters
     ----------
     phase_space : PhaseSpace
-    quality : dict
-        Electrons, particles, efficiency, energy account and what went wrong, ready for JSON.
+    report : HeadReport
     """
 
     phase_space: PhaseSpace
-    quality: dict
+    report: HeadReport
 
 
 class HeadTransport:
-    """A head made ready for transport.
+    """A head prepared for transport.
 
     Parameters
     ----------
     head : Head
     isocentre_cm : float
-        Height at which the radius of the splitting field counts.
-    physics : Physics
-    seed : int
-        Names the random streams, with the number of each electron.
-    keep_outside_field : bool
-        Whether photons past the splitting field are recorded too; they carry the full weight.
+        z of the plane in which the radius of the splitting field is defined.
+    options : HeadOptions
 
     Raises
     ------
     InputError
-        If the parts overlap or are made of what there is no material for.
+        If the parts overlap or a material is unknown.
     """
 
-    def __init__(
-        self,
-        head: Head,
-        isocentre_cm: float,
-        physics: Physics = HEAD_PHYSICS,
-        *,
-        seed: int = 1,
-        keep_outside_field: bool = False,
-    ) -> None:
-        self.head, self.seed = head, seed
+    def __init__(self, head: Head, isocentre_cm: float, options: HeadOptions = HeadOptions()) -> None:
+        physics = options.physics
+        self.head, self.seed = head, options.seed
         self.materials, self.geometry = head_geometry(head)
         self.tables = head_tables(self.materials, physics)
         self._norms = norms(energy_nodes(), self.tables.incoherent, self.tables.coherent)
-        gate = self.geometry.gate
+        splitting_plane = self.geometry.splitting_plane
         self.cuts = HeadCuts(
-            electron=physics.electron_cut,
-            photon=physics.photon_cut,
-            save=physics.range_rejection,
+            electron_cut=physics.electron_cut,
+            photon_cut=physics.photon_cut,
+            range_rejection=physics.range_rejection,
             number=head.splitting,
             share=1.0 / head.splitting,
             radius=head.splitting_radius_cm,
             field=isocentre_cm,
-            gate=math.inf if gate < 0 else float(self.geometry.planes[gate]),
-            plane=float(self.geometry.planes[-1]),
+            splitting_plane=(
+                math.inf if splitting_plane < 0 else float(self.geometry.planes[splitting_plane])
+            ),
+            scoring_plane=float(self.geometry.planes[-1]),
             symmetric=head.symmetric,
-            wide=keep_outside_field,
+            keep_outside_field=options.keep_outside_field,
         )
         self._source = _source(head)
         self._headroom = MAX_RECORDS * head.splitting + UNIT_RECORDS // 4
@@ -133,7 +204,7 @@ class HeadTransport:
         self.counters = np.zeros(N_HEAD_COUNTERS, object)  # Python integers, which have no end
 
     def run(self, first: int, last: int) -> list[np.ndarray]:
-        """Records (n, RECORD_COLUMNS) of electrons number `first` to `last`, in pieces in their order."""
+        """Records (n, RECORD_COLUMNS) of electrons number `first` to `last`, in parts in their order."""
         edges = np.linspace(first, last, CHUNKS + 1).astype(np.int64)
         spans = np.stack([edges[:-1], edges[1:]], axis=1)
         units: list[list[np.ndarray]] = [[] for _ in spans]
@@ -151,26 +222,27 @@ class HeadTransport:
     def particles(self, records: np.ndarray) -> Particles:
         """Records as particles of a phase space."""
         kind, energy, x, y, u, v, w, weight = records[:, :NEW].astype(np.float64).T
-        height = np.full(len(records), self.cuts.plane)
+        height = np.full(len(records), self.cuts.scoring_plane)
         new = records[:, NEW] > 0
         return Particles(kind.astype(np.int8) + 1, energy, x, y, height, u, v, w, weight, new)
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """A share of the electrons, and which of their particles count.
+    """A fraction of the electrons, and the particles that are kept of them.
 
     Strata of one head use different electrons and keep different particles, each with the weight
-    1 / share, so together they are the beam of all electrons.
+    1 / share, so that together they represent the beam of all electrons.
 
     Parameters
     ----------
     transport : HeadTransport
     share : float
+        Fraction of the electrons.
     min_cm, max_cm : float
         Distances from the axis in the isocentre plane between which photons are kept.
     photons_only : bool
-        Whether charged particles are left to another stratum.
+        Whether charged particles are discarded, since another stratum keeps them.
     """
 
     transport: HeadTransport
@@ -180,7 +252,7 @@ class Stratum:
     photons_only: bool = False
 
     def run(self, first: int, last: int) -> Iterator[Particles]:
-        """Particles of electrons number `first` to `last` that are kept, in pieces in their order."""
+        """Particles of electrons number `first` to `last` that are kept, in parts in their order."""
         for records in self.transport.run(first, last):
             yield self.transport.particles(self._kept(records))
 
@@ -190,22 +262,20 @@ class Stratum:
         kind, _, x, y, u, v, w, _, new = records.astype(np.float64).T
         cuts = self.transport.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
-            path = (cuts.field - cuts.plane) / w
+            path = (cuts.field - cuts.scoring_plane) / w
             distance = np.where(w > 0.0, np.hypot(x + path * u, y + path * v), np.inf)
         inside = (distance >= self.min_cm) & (distance < self.max_cm)
         kept = np.flatnonzero(np.where(kind == PHOTON, inside, not self.photons_only))
-        electron = np.cumsum(new)[kept]  # a piece begins with the first record of an electron
+        electron = np.cumsum(new)[kept]  # a part begins with the first record of an electron
         records = records[kept]
         records[:, NEW] = np.diff(electron, prepend=0.0) > 0
         records[:, WEIGHT] /= self.share
         return records
 
 
-def strata(
-    head: Head, isocentre_cm: float, physics: Physics, *, seed: int, keep_outside_field: bool
-) -> tuple[Stratum, ...]:
-    """The whole beam, or the core and the rest; options are those of `HeadTransport`."""
-    whole = HeadTransport(head, isocentre_cm, physics, seed=seed, keep_outside_field=keep_outside_field)
+def strata(head: Head, isocentre_cm: float, options: HeadOptions) -> tuple[Stratum, ...]:
+    """The whole beam as one stratum, or the core and the rest as two; cf. `HeadTransport`."""
+    whole = HeadTransport(head, isocentre_cm, options)
     if head.core is None:
         return (Stratum(whole),)
     core = replace(
@@ -215,7 +285,7 @@ def strata(
         contaminants_from_z_cm=None,
     )
     radius, share = head.core.radius_cm, head.core.share
-    inner = HeadTransport(core, isocentre_cm, physics, seed=seed)
+    inner = HeadTransport(core, isocentre_cm, replace(options, keep_outside_field=False))
     return (
         Stratum(whole, 1.0 - share, min_cm=radius),
         Stratum(inner, share, max_cm=radius, photons_only=True),
@@ -227,13 +297,10 @@ def simulate_head(
     isocentre_cm: float,
     stem: str | Path,
     electrons: int,
+    options: HeadOptions = HeadOptions(),
     *,
     title: str = "",
-    physics: Physics = HEAD_PHYSICS,
-    seed: int = 1,
-    threads: int | None = None,
-    keep_outside_field: bool = False,
-    on_progress: Callable[[HeadProgress], None] = lambda _: None,
+    listener: Listener = Listener(),
 ) -> HeadRun:
     """Simulate a head and write its phase space, `stem`.IAEAheader and `stem`.IAEAphsp.
 
@@ -241,61 +308,67 @@ def simulate_head(
     ----------
     head : Head
     isocentre_cm : float
-        Height of the isocentre, where the radius of the splitting field counts.
+        z of the isocentre, in whose plane the radius of the splitting field is defined.
     stem : path
     electrons : int
-        On the target; $ORIG_HISTORIES of the file.
+        Number of electrons on the target; $ORIG_HISTORIES of the file.
+    options : HeadOptions
     title : str
         Of the file.
-    physics : Physics
-    seed : int
-    threads : int, optional
-        All processors if not given; the file does not depend on it.
-    keep_outside_field : bool
-        See `HeadTransport`.
-    on_progress : callable
+    listener : Listener
 
     Raises
     ------
     InputError
         If the parts overlap, a material is unknown, or the files cannot be written.
     KeyboardInterrupt
-        If interrupted before the first particle was scored; later an interruption ends the file early.
+        If interrupted before the first particle was scored; a later interruption ends the file early.
     """
-    set_threads(threads)
-    parts = strata(head, isocentre_cm, physics, seed=seed, keep_outside_field=keep_outside_field)
+    set_threads(options.threads)
+    parts = strata(head, isocentre_cm, options)
     transport = parts[0].transport
     started, cpu_started = time.monotonic(), time.process_time()
-    constants = {"z": transport.cuts.plane}
-    if not keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
-        constants["weight"] = float(np.float32(transport.cuts.share))
-    done, progress = 0, HeadProgress()
-    with PhaseSpaceWriter(stem, constants) as writer, Interrupt() as interrupt:
+    done, progress = 0, Progress()
+    with PhaseSpaceWriter(stem, _constants(head, transport, options)) as writer, Interrupt() as interrupt:
         while done < electrons and not interrupt.requested:
             last = min(electrons, done + CHUNKS * ELECTRONS)
             for part, first, end in _share_by_strata(parts, done, last):
                 for particles in part.run(first, end):
                     writer.append(particles)
             done = last
-            progress.histories, progress.particles = done, writer.particles
+            progress.histories = done
             progress.share_done, progress.elapsed = done / electrons, time.monotonic() - started
-            on_progress(progress)
+            listener.progress(progress)
         if interrupt.requested and writer.particles == 0:
             raise KeyboardInterrupt
         cpu = time.process_time() - cpu_started
-        quality = _quality(parts, done, writer.particles, cpu) | {
-            "stopped_by": INTERRUPTED if interrupt.requested else "electrons",
-            "wall_seconds": time.monotonic() - started,
-            "seed": seed,
-            "tables_sha256": head_tables_hash(transport.materials, physics),
-            **provenance(),
-        }
-        space = writer.close(done, _header_text(head, transport, physics, title, quality))
-    return HeadRun(space, quality)
+        report = HeadReport(
+            electrons=done,
+            particles=writer.particles,
+            particles_per_electron=writer.particles / done,
+            electrons_per_cpu_second=done / max(cpu, 1e-9),
+            cpu_seconds=cpu,
+            stopped_by=INTERRUPTED if interrupt.requested else "electrons",
+            wall_seconds=time.monotonic() - started,
+            seed=options.seed,
+            tables_sha256=head_tables_hash(transport.materials, options.physics),
+            software=provenance(),
+            **_balances([part.transport for part in parts]),
+        )
+        space = writer.close(done, _header_text(transport, options.physics, title, report))
+    return HeadRun(space, report)
+
+
+def _constants(head: Head, transport: HeadTransport, options: HeadOptions) -> dict[str, float]:
+    """Quantities that are the same for all particles of the phase space."""
+    constants = {"z": transport.cuts.scoring_plane}
+    if not options.keep_outside_field and head.contaminants_from_z_cm is not None and head.core is None:
+        constants["weight"] = float(np.float32(transport.cuts.share))
+    return constants
 
 
 def _share_by_strata(parts: Sequence[Stratum], first: int, last: int) -> Iterator[tuple[Stratum, int, int]]:
-    """Electrons number `first` to `last` shared out to strata, none twice; as many in all as their shares."""
+    """Distribute electrons number `first` to `last` over the strata, in proportion to their shares."""
     start = 0.0
     for part in parts:
         low, high = (first + round(end * last) - round(end * first) for end in (start, start + part.share))
@@ -309,7 +382,7 @@ def head_geometry(head: Head) -> tuple[tuple[Material, ...], Analytic]:
     Raises
     ------
     InputError
-        If the parts overlap or are made of what there is no material for.
+        If the parts overlap or a material is unknown.
     """
     library = load_materials()
     names = list(dict.fromkeys([AIR, *(part.material for part in head.parts)]))
@@ -346,36 +419,31 @@ def _source(head: Head) -> Source:
     return Source(head.electron_mev, sigma, True, a, b, head.top_cm)
 
 
-def _quality(parts: Sequence[Stratum], electrons: int, particles: int, cpu: float) -> dict:
-    """Efficiency and account of a simulation."""
-    transports = [part.transport for part in parts]
+def _balances(transports: Sequence[HeadTransport]) -> dict[str, Any]:
+    """Entries of the report that follow from the counters of the strata."""
     counters = sum(transport.counters for transport in transports)
     deposited = sum(int(transport.deposited.sum()) for transport in transports)
     emitted = int(counters[EMITTED])
     spent = deposited + int(counters[ESCAPED]) + int(counters[ROULETTE])
-    first = transports[0]
-    past = max(int(first.counters[HISTORIES]), 1)  # electrons of the stratum that meets the whole field
+    outer = transports[0].counters  # of the stratum that covers the outside of the splitting field
+    electrons = max(int(outer[HISTORIES]), 1)
     return {
-        "electrons": electrons,
-        "particles": particles,
-        "particles_per_electron": particles / electrons,
-        "electrons_per_cpu_second": electrons / max(cpu, 1e-9),
-        "cpu_seconds": cpu,
         "splitting": [transport.cuts.number for transport in transports],
         "energy_balance": 1.0 - (emitted - spent) / emitted,
         "splitting_balance": int(counters[ROULETTE]) / emitted,
-        "wide_photons_per_electron": int(first.counters[WIDE]) / past,
-        "wide_mev_per_electron": int(first.counters[WIDE_ENERGY]) * QUANTUM / past,
+        "outside_photons_per_electron": int(outer[OUTSIDE_FIELD]) / electrons,
+        "outside_mev_per_electron": int(outer[OUTSIDE_FIELD_ENERGY]) * QUANTUM / electrons,
         "lost_particles": int(counters[LOST]),
         "stack_overflows": int(counters[OVERFLOWS]),
     }
 
 
 def _header_text(
-    head: Head, transport: HeadTransport, physics: Physics, title: str, quality: dict
+    transport: HeadTransport, physics: Physics, title: str, report: HeadReport
 ) -> dict[str, str]:
-    """Blocks of the IAEA header that say how the phase space came about."""
-    past = "kept" if transport.cuts.wide else "left out"
+    """Blocks of the IAEA header that state how the phase space came about."""
+    head = transport.head
+    outside = "kept" if transport.cuts.keep_outside_field else "left out"
     core = ""
     if head.core is not None:
         core = (
@@ -393,7 +461,7 @@ def _header_text(
         "x = X_b and y = -Y_b of the IEC 61217 beam limiting device",
         "VARIANCE_REDUCTION_TECHNIQUES": f"directional bremsstrahlung splitting x{head.splitting} into "
         f"radius {head.splitting_radius_cm:g} cm at z = {transport.cuts.field:g} cm; photons past it "
-        f"{past}{core}",
+        f"{outside}{core}",
         "INITIAL_SOURCE_DESCRIPTION": json.dumps(asdict(head)),
-        "ADDITIONAL_NOTES": json.dumps(quality),
+        "ADDITIONAL_NOTES": json.dumps(report.to_dict()),
     }

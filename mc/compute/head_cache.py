@@ -1,58 +1,56 @@
-"""Phase spaces made from a machine's head when they are first needed, kept in the user's cache."""
+"""Phase spaces simulated from a machine's head at first use, kept in the user's cache."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from mc import __version__
-from mc.compute.head import HEAD_PHYSICS, HeadProgress, HeadTransport, head_geometry, simulate_head
+from mc.compute.head import HeadOptions, HeadTransport, head_geometry, simulate_head
 from mc.machine.machine import BeamQuality, Machine, PhaseSpaceFile
 from mc.run import parallel
-from mc.run.interrupt import INTERRUPTED
+from mc.run.progress import Listener
 from mc.source.packed_phase_space import cache_folder
 from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
-
-SEED = 1
 
 
 def head_phase_space(
     machine: Machine,
     quality: BeamQuality,
-    *,
-    seed: int = SEED,
-    threads: int | None = None,
-    on_stage: Callable[[str], None] = lambda _: None,
-    on_progress: Callable[[HeadProgress], None] = lambda _: None,
+    options: HeadOptions = HeadOptions(),
+    listener: Listener = Listener(),
 ) -> Path:
-    """Header of the phase space of a beam's head: from the user's cache, or made and put there.
+    """Header of the phase space of a beam's head, from the user's cache; simulated first if it is not there.
 
-    It is named by a hash of the head, the seed, the options and the cross sections, so what is found is what
-    would be made. Under MPI rank 0 makes it and the others wait; all must call.
+    It is named by a hash of the head, the options and the cross sections. Under MPI rank 0 simulates and the
+    others wait; all must call.
 
     Parameters
     ----------
-    on_stage : callable
-        Told in a few words what begins; not called where the phase space is found.
+    machine : Machine
+    quality : BeamQuality
+    options : HeadOptions
+    listener : Listener
+        Not called if the phase space is found.
 
     Raises
     ------
     InputError
         If the machine file describes no head of this beam, or one that cannot be simulated.
     KeyboardInterrupt
-        If interrupted: half a phase space is not kept.
+        If interrupted: an incomplete phase space is not kept.
     """
     head = quality.head
     if head is None:
         raise InputError(
             machine.path, f"describes no head of {quality.label}", "see [energies.head] in docs/formats.md"
         )
-    folder, name = _folder(machine, quality, seed), f"head_{quality.label.replace(' ', '')}"
+    folder, name = _folder(machine, quality, options), f"head_{quality.label.replace(' ', '')}"
     header = folder / f"{name}.IAEAheader"
     world = parallel.world()
     if world.rank == 0 and not header.is_file():
@@ -60,23 +58,24 @@ def head_phase_space(
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
+            raise InputError(
+                partial, f"cannot be made: {error.strerror}", "free some space in the cache"
+            ) from None
         try:
-            on_stage("kernels of heads (compiled once, a minute)")
+            listener.stage("kernels of heads (compiled once, a minute)")
             HeadTransport(head, machine.sad_cm).run(0, 1)
             stage = f"head of {machine.name} {quality.label}: {head.electrons:,} electrons"
-            on_stage(f"{stage}, simulated once and kept")
+            listener.stage(f"{stage}, simulated once and kept")
             done = simulate_head(
                 head,
                 machine.sad_cm,
                 partial / name,
                 head.electrons,
+                options,
                 title=f"{machine.name} {quality.label}",
-                seed=seed,
-                threads=threads,
-                on_progress=on_progress,
+                listener=listener,
             )
-            if done.quality["stopped_by"] == INTERRUPTED:
+            if done.report.interrupted:
                 raise KeyboardInterrupt
             if not header.is_file():  # another process may have been faster
                 shutil.rmtree(folder, ignore_errors=True)
@@ -88,12 +87,12 @@ def head_phase_space(
 
 
 def remove_cached_head(header: Path) -> None:
-    """Take a phase space that `head_phase_space` made out of the cache, when all ranks have done with it.
+    """Remove a phase space of `head_phase_space` from the cache once no rank uses it any more.
 
     Raises
     ------
     ValueError
-        If it does not lie in the cache.
+        If it is not in the cache.
     """
     folder = header.parent
     if folder.parent != cache_folder():
@@ -101,17 +100,23 @@ def remove_cached_head(header: Path) -> None:
     world = parallel.world()
     world.barrier()
     if world.rank == 0 and folder.is_dir():
-        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")  # never half a folder by its name
+        # renamed first, so that a folder of this name is always complete
+        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
         folder.rename(partial)
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> BeamQuality:
-    """The beam with the phase space of its head behind those the machine file names.
+def with_head_phase_space(
+    machine: Machine,
+    quality: BeamQuality,
+    options: HeadOptions = HeadOptions(),
+    listener: Listener = Listener(),
+) -> BeamQuality:
+    """The beam with the phase space of its head (`head_phase_space`) after those the machine file names.
 
-    Its field is the largest square within the splitting field. `options` are those of `head_phase_space`.
+    Its field is the largest square within the splitting field.
     """
-    header = head_phase_space(machine, quality, **options)
+    header = head_phase_space(machine, quality, options, listener)
     half = quality.head.splitting_radius_cm / 2.0**0.5
     space = PhaseSpaceFile(
         file=header,
@@ -123,29 +128,35 @@ def with_head_phase_space(machine: Machine, quality: BeamQuality, **options) -> 
     return replace(quality, phase_spaces=(*quality.phase_spaces, space))
 
 
-def with_heads(machine: Machine, qualities: Iterable[BeamQuality], **options) -> Machine:
-    """The machine with the phase spaces of the heads of `qualities`, where its file names none of that beam.
+def with_heads(
+    machine: Machine,
+    qualities: Iterable[BeamQuality],
+    options: HeadOptions = HeadOptions(),
+    listener: Listener = Listener(),
+) -> Machine:
+    """The machine with the phase spaces of the heads of `qualities` whose beams have none in its file.
 
-    `options` are those of `head_phase_space`. Under MPI all ranks must call, with the same beams.
+    Under MPI all ranks must call, with the same beams.
     """
     wanted = {quality.label for quality in qualities if quality.head is not None and not quality.phase_spaces}
     return replace(
         machine,
         energies=tuple(
-            with_head_phase_space(machine, quality, **options) if quality.label in wanted else quality
+            with_head_phase_space(machine, quality, options, listener) if quality.label in wanted else quality
             for quality in machine.energies
         ),
     )
 
 
-def _folder(machine: Machine, quality: BeamQuality, seed: int) -> Path:
+def _folder(machine: Machine, quality: BeamQuality, options: HeadOptions) -> Path:
     materials, _ = head_geometry(quality.head)
     facts = (
         quality.head,
         machine.sad_cm,
-        seed,
-        head_tables_hash(materials, HEAD_PHYSICS),
+        options.seed,
+        head_tables_hash(materials, options.physics),
         __version__,
+        *(("photons outside the field",) if options.keep_outside_field else ()),
     )
     key = sha256(repr(facts).encode()).hexdigest()[:32]
     return cache_folder() / key

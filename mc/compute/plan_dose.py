@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from mc.compute.calibration import Calibrated, find_calibration, stated_calibration
-from mc.config import Physics
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine.machine import (
     ABOVE,
@@ -25,10 +24,11 @@ from mc.plan.delivery import deliver
 from mc.plan.field import check_field
 from mc.plan.plan import Beam, Plan
 from mc.provenance import provenance
-from mc.run import parallel
 from mc.run.batch import PlacedBeam, open_on_all_ranks
-from mc.run.checkpoint import CheckpointRule
-from mc.run.simulate import Progress, StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener
+from mc.run.report import RunReport
+from mc.run.simulate import simulate
 from mc.source.phase_space import PhaseSpace
 from phantoms.assemble import build_phantom, coverage_warnings, patient_extent, transport_grid
 from phantoms.couch import Placed, add_couch
@@ -42,7 +42,7 @@ from phantoms.polygons import mask_by_centre
 from phantoms.structures import ROI, StructureSet
 
 DEFAULT_CURVE = "opentps-4"
-GAS = 0.01  # voxels outside the body less dense than this may be filled by a couch [g/cm3]
+GAS = 0.01  # a couch may replace voxels outside the body of less than this density [g/cm3]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +52,14 @@ class ComputedDose:
     Parameters
     ----------
     dose : Dose
-        Course dose to medium on the RTDOSE grid, or on the transport grid where another voxel size was asked
-        for; with dose to water beside it if that was asked for.
+        Course dose to medium on the RTDOSE grid, or on the transport grid if another voxel size was
+        requested; with dose to water beside it if that was scored.
     phantom : Phantom
     machine : Machine
     calibrations : mapping of str to Calibrated
         By beam quality.
-    quality : dict
-        See `mc.run.simulate.simulate`.
+    report : RunReport
+        Of the transport.
     warnings : tuple of str
     """
 
@@ -67,7 +67,7 @@ class ComputedDose:
     phantom: Phantom
     machine: Machine
     calibrations: dict[str, Calibrated]
-    quality: dict
+    report: RunReport
     warnings: tuple[str, ...]
 
 
@@ -80,52 +80,37 @@ def compute_plan_dose(
     machine: Machine | None = None,
     case_file: CaseFile | None = None,
     voxel: float | None = None,
-    water: bool = False,
-    physics: Physics | None = None,
-    stop: StopRule | None = None,
-    seed: int = 1,
-    threads: int | None = None,
-    on_stage: Callable[[str], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-    checkpoint: CheckpointRule | None = None,
-    world: parallel.World | None = None,
+    options: RunOptions = RunOptions(),
+    listener: Listener = Listener(),
 ) -> ComputedDose:
     """Compute the dose of a plan by Monte Carlo.
 
     Parameters
     ----------
     plan, ct, structures
-        Matched already (`phantoms.case.find_case`).
+        Of one patient and frame of reference (`phantoms.case.find_case`).
     dose_grid : Grid
         Of the planning system's dose.
     machine : Machine, optional
-        Otherwise that of the plan's machine name is looked for.
+        By default the one with the machine name of the plan.
     case_file : CaseFile, optional
-        Calibration curve, overrides, body outline.
+        CT calibration curve, overrides, body outline.
     voxel : float, optional
         Side of the transport voxels [cm]; those of `dose_grid` if not given.
-    water : bool
-        Whether dose to water is scored too.
-    on_stage : callable
-        Told in a few words what begins.
-    checkpoint : CheckpointRule, optional
-        Of the transport; see `mc.run.simulate.simulate`.
+    options : RunOptions
+    listener : Listener
 
     Raises
     ------
     InputError
-        If the machine cannot deliver the plan, or anything does not fit together.
+        If the machine cannot deliver the plan, or the inputs do not fit together.
     """
     case_file = case_file or CaseFile()
-    run = _Run(
-        water, physics or Physics(), stop or StopRule(), seed, threads, on_stage, on_progress, checkpoint,
-        world or parallel.world(),
-    )  # fmt: skip
     warnings: list[str] = []
     machine = machine or find_machine(plan.machine)
-    on_stage("phase spaces")
-    sources = _open_sources(plan, machine, run)
-    on_stage("phantom")
+    listener.stage("phase spaces")
+    sources = _open_sources(plan, machine, options)
+    listener.stage("phantom")
     couch = None
     if machine.couch is not None and not structures.of_type("SUPPORT"):
         couch = place_couch(plan, machine.couch, structures.external(case_file.external))
@@ -134,7 +119,7 @@ def compute_plan_dose(
     phantom, scored = patient_phantom(ct, structures, dose_grid, case_file, voxel, warnings.append, couch)
     if case_file.calibration is None:
         warnings.append(f"no CT calibration was chosen; the curve {DEFAULT_CURVE} was taken")
-    found = _compute(plan, machine, sources, phantom, scored, run)
+    found = _compute(_Delivery(plan, machine, sources), phantom, scored, options, listener)
     return replace(
         found,
         dose=found.dose if voxel is not None else found.dose.crop_to(dose_grid),
@@ -143,16 +128,38 @@ def compute_plan_dose(
 
 
 def compute_phantom_dose(
-    plan: Plan, phantom: Phantom, machine: Machine, scored: np.ndarray | None = None, **options
+    plan: Plan,
+    phantom: Phantom,
+    machine: Machine,
+    *,
+    scored: np.ndarray | None = None,
+    options: RunOptions = RunOptions(),
+    listener: Listener = Listener(),
 ) -> ComputedDose:
-    """Compute the dose of a plan in any phantom that lies in the plan's patient coordinates.
+    """Compute the dose of a plan in a phantom that is given in the plan's patient coordinates.
 
-    The `options` are those of `compute_plan_dose` that concern no patient, from `water` on, and so are
-    errors and result; the dose is on the phantom's grid, everywhere, or where it is `scored`,
-    (nz, ny, nx) bool.
+    Parameters
+    ----------
+    plan : Plan
+    phantom : Phantom
+    machine : Machine
+    scored : (nz, ny, nx) bool, optional
+        Voxels whose dose is kept; all if not given.
+    options : RunOptions
+    listener : Listener
+
+    Returns
+    -------
+    ComputedDose
+        On the phantom's grid.
+
+    Raises
+    ------
+    InputError
+        If the machine cannot deliver the plan, or the inputs do not fit together.
     """
-    run = _Run(**options)
-    return _compute(plan, machine, _open_sources(plan, machine, run), phantom, scored, run)
+    delivery = _Delivery(plan, machine, _open_sources(plan, machine, options))
+    return _compute(delivery, phantom, scored, options, listener)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,27 +173,27 @@ class _Source:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
-    """How a plan is computed; see `compute_plan_dose`."""
+class _Delivery:
+    """A plan on a machine, with a source for each beam."""
 
-    water: bool = False
-    physics: Physics = field(default_factory=Physics)
-    stop: StopRule = field(default_factory=StopRule)
-    seed: int = 1
-    threads: int | None = None
-    on_stage: Callable[[str], None] = lambda _: None
-    on_progress: Callable[[Progress], None] = lambda _: None
-    checkpoint: CheckpointRule | None = None
-    world: parallel.World = field(default_factory=parallel.world)
+    plan: Plan
+    machine: Machine
+    sources: Sequence[_Source]
+
+    @property
+    def qualities(self) -> list[BeamQuality]:
+        """Beam qualities, each once, in the order of the beams."""
+        return list(dict.fromkeys(source.quality for source in self.sources))
 
 
-def _open_sources(plan: Plan, machine: Machine, run: _Run) -> list[_Source]:
-    """The phase spaces of a plan's beams, opened together on all ranks; refuses what cannot be computed."""
+def _open_sources(plan: Plan, machine: Machine, options: RunOptions) -> list[_Source]:
+    """Open the phase spaces of a plan's beams on all ranks; raises InputError for what cannot be computed."""
     files = [_phase_space_file(machine, beam) for beam in plan.beams]
-    spaces = {path: open_on_all_ranks(path, run.world) for path in dict.fromkeys(file.file for file in files)}
+    paths = dict.fromkeys(file.file for file in files)
+    spaces = {path: open_on_all_ranks(path, options.ranks) for path in paths}
     qualities = [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams]
-    for quality in dict.fromkeys(qualities):  # in one order on all ranks, which open files together
-        stated_calibration(machine, quality, run.physics)  # refused now rather than after compiling
+    for quality in dict.fromkeys(qualities):  # in the same order on all ranks, which open files together
+        stated_calibration(machine, quality, options.physics)  # refused now rather than after compilation
     return [
         _Source(beam, quality, file, spaces[file.file])
         for beam, quality, file in zip(plan.beams, qualities, files, strict=True)
@@ -194,58 +201,47 @@ def _open_sources(plan: Plan, machine: Machine, run: _Run) -> list[_Source]:
 
 
 def _compute(
-    plan: Plan,
-    machine: Machine,
-    sources: Sequence[_Source],
+    delivery: _Delivery,
     phantom: Phantom,
     scored: np.ndarray | None,
-    run: _Run,
+    options: RunOptions,
+    listener: Listener,
 ) -> ComputedDose:
-    """Calibrate and transport; the dose is on the phantom's grid, where it is `scored`."""
+    """Calibrate and transport; the dose is on the phantom's grid, 0 where it is not `scored`."""
+    plan, machine, sources = delivery.plan, delivery.machine, delivery.sources
     warnings = [*plan.warnings]
     for source in sources:
         warnings += source.space.warnings
-    run.on_stage("calibration")
+    listener.stage("calibration")
     calibrations: dict[str, Calibrated] = {}
-    for quality in dict.fromkeys(source.quality for source in sources):
-        found, notes = find_calibration(
-            machine, quality, run.physics, seed=run.seed, threads=run.threads, on_progress=run.on_progress
-        )
+    for quality in delivery.qualities:
+        found, notes = find_calibration(machine, quality, options, listener)
         calibrations[quality.label] = found
-        warnings += [*notes, *(f"calibration: {fault}" for fault in _faults(found.quality))]
+        faults = found.report.faults if found.report is not None else []
+        warnings += [*notes, *(f"calibration: {fault}" for fault in faults)]
 
-    run.on_stage("transport")
-    simulated = simulate(
-        phantom,
-        [_place(plan, machine, source, calibrations[source.quality.label]) for source in sources],
-        run.physics,
-        run.stop,
-        scored=scored,
-        water=run.water,
-        seed=run.seed,
-        threads=run.threads,
-        on_progress=run.on_progress,
-        checkpoint=run.checkpoint,
-        world=run.world,
-    )
-    warnings += _quality_warnings(simulated.quality, run.stop)
+    listener.stage("transport")
+    beams = [_place(plan, machine, source, calibrations[source.quality.label]) for source in sources]
+    simulated = simulate(phantom, beams, options, scored=scored, listener=listener)
+    report = simulated.report
+    warnings += _uncertainty_warnings(report, options.stop) + report.faults
     record = {
         **provenance(),
         "plan_uid": plan.uid,
         "machine": machine.name,
         "machine_sha256": machine.sha256,
-        "physics": asdict(run.physics),
-        "stop": asdict(run.stop),
-        "quality": simulated.quality,
+        "physics": asdict(options.physics),
+        "stop": asdict(options.stop),
+        "quality": report.to_dict(),
         "phase_spaces": {source.file.file.name: source.space.sha256 for source in sources},
         "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
     }
     return ComputedDose(
-        _named(simulated.dose, record),
+        _with_provenance(simulated.dose, record),
         phantom,
         machine,
         calibrations,
-        simulated.quality,
+        report,
         tuple(dict.fromkeys(warnings)),
     )
 
@@ -255,8 +251,8 @@ def above_jaws(plan: Plan, machine: Machine) -> bool:
     return any(_phase_space_file(machine, beam).plane == ABOVE for beam in plan.beams)
 
 
-def _named(dose: Dose, record: dict) -> Dose:
-    """The dose with its provenance, in which both kinds of dose say what they are."""
+def _with_provenance(dose: Dose, record: dict) -> Dose:
+    """The dose with its provenance, which states for each dose whether it is to medium or to water."""
     to_water = dose.to_water
     if to_water is not None:
         made = {**to_water.provenance, **record, "quantity": f"{TO_WATER}, whole course"}
@@ -274,9 +270,27 @@ def patient_phantom(
     warn: Callable[[str], None] = lambda _: None,
     couch: Placed | None = None,
 ) -> tuple[Phantom, np.ndarray]:
-    """The phantom of a case, and where in it dose is kept: in the body, supports and overrides.
+    """The phantom of a patient, and the voxels whose dose is kept.
 
-    `warn` is told every warning. A `couch` fills the air it meets outside the body.
+    Parameters
+    ----------
+    ct : CT
+    structures : StructureSet
+    dose_grid : Grid
+        Of the planning system's dose.
+    case_file : CaseFile
+    voxel : float, optional
+        Side of the voxels [cm]; those of `dose_grid` if None.
+    warn : callable
+        Called with every warning.
+    couch : Placed, optional
+        Table top that replaces the air outside the body.
+
+    Returns
+    -------
+    phantom : Phantom
+    scored : (nz, ny, nx) bool
+        Voxels in the body, in supports and in structures with overrides.
     """
     outline = structures.external(case_file.external)
     others: list[ROI] = structures.of_type("SUPPORT")
@@ -299,7 +313,7 @@ def patient_phantom(
 
 
 def _phase_space_file(machine: Machine, beam: Beam) -> PhaseSpaceFile:
-    """The machine's phase space for a beam: that scored below its jaws if there is one, or one above them."""
+    """The machine's phase space for a beam: one below the jaws if it fits the field, else one above them."""
     if abs(beam.sad - machine.sad_cm) > 0.05:
         raise InputError(
             machine.path,
@@ -323,7 +337,7 @@ def _phase_space_file(machine: Machine, beam: Beam) -> PhaseSpaceFile:
 
 
 def _place(plan: Plan, machine: Machine, source: _Source, calibrated: Calibrated) -> PlacedBeam:
-    """Aim a phase space as the plan says, weighted to the course's dose."""
+    """Place a phase space as the plan states, with the weight that gives the dose of the whole course."""
     beam, quality, file = source.beam, source.quality, source.file
     per_history = calibrated.calibration.gy_per_history
     above = file.plane == ABOVE
@@ -345,32 +359,19 @@ def _calibration_record(found: Calibrated) -> dict:
     return {**asdict(found.calibration), "latent": found.relative_latent, "origin": found.origin}
 
 
-def _quality_warnings(quality: dict, stop: StopRule) -> Sequence[str]:
-    """What of the Monte Carlo a physicist must know before reading on."""
+def _uncertainty_warnings(report: RunReport, stop: StopRule) -> list[str]:
+    """Warnings about sigmas that exceed the requested uncertainty."""
     warnings = []
-    latent = quality["latent_uncertainty"]
-    target = stop.uncertainty or quality["transport_uncertainty"]
+    latent, transport = report.latent_uncertainty, report.transport_uncertainty
+    target = stop.uncertainty or transport
     if np.isfinite(latent) and latent > target:
         warnings.append(
             f"the phase space's finite number of histories leaves {latent:.1%} (latent sigma), more than the "
             f"{target:.1%} asked for; no further transport of the same file can lower it"
         )
-    if stop.uncertainty and quality["transport_uncertainty"] > stop.uncertainty:
+    if stop.uncertainty and transport > stop.uncertainty:
         warnings.append(
-            f"stopped by {quality['stopped_by']} at {quality['transport_uncertainty']:.1%} transport sigma, "
+            f"stopped by {report.stopped_by} at {transport:.1%} transport sigma, "
             f"short of the {stop.uncertainty:.1%} asked for"
         )
-    return [*warnings, *_faults(quality)]
-
-
-def _faults(quality: dict) -> list[str]:
-    """What went wrong in a simulation; nothing if `quality` is empty, for none was run."""
-    if not quality:
-        return []
-    faults = []
-    if not abs(quality["energy_balance"] - 1.0) <= 1e-6:  # NaN is a fault, too
-        faults.append(f"energy balance is off: {quality['energy_balance']:.8f}")
-    for name in ("lost_particles", "stack_overflows"):
-        if quality[name]:
-            faults.append(f"{quality[name]} {name.replace('_', ' ')}")
-    return faults
+    return warnings

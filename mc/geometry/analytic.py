@@ -1,16 +1,15 @@
 """Analytic geometry: a stack of slabs, each cut into rings by coaxial cones about the z axis.
 
 It offers the transport what `mc.geometry.voxels` does, over regions that are bounded by two planes and two
-conical surfaces rho = a + b z (a cylinder if b is 0). A cell is (slab, region). Two conventions differ from
-the voxels', within what the transport allows: `inverse` hands the cosines on as they are, which is what cones
-are met with; and the "face" that `boundary` tells is the region behind it, so that `cross` need not know the
-place.
+conical surfaces rho = a + b z (a cylinder if b is 0). A cell is (slab, region).
 
-At a *gate*, a plane between two slabs, charged particles are handed back to the caller as if they had left
-(`mc.transport.head` splits them there); OUTSIDE is beyond the stack.
-
-A particle just behind a surface by rounding is not moved: which way it goes decides whether it crosses, by
-the same numbers on either side, so it can neither be lost nor be sent to and fro.
+- `inverse` returns the cosines as they are, which is what cones are intersected with.
+- The "face" that `boundary` (HOWFAR of EGSnrc) returns is the region behind it, so `cross` need not know the
+  place. OUTSIDE is past the stack.
+- At the *splitting plane*, a plane between two slabs, charged particles are handed back to the caller as if
+  they had left (`mc.transport.head` splits them there).
+- A particle just behind a surface by rounding is not moved. Its direction decides whether it crosses, by the
+  same numbers on either side, so it can neither be lost nor bounce to and fro.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ OUTSIDE = -1
 # Steps of charged particles: a pencil of electrons that enters the stack from above is spread by scattering
 # as its depth, so at first its steps are that share of the depth, and no photon sees it straighter or more
 # bent than it is.
-LEAST_STEP, STEP_SHARE, MOST_STEP = 2e-5, 0.1, 2.0  # [cm], 1, [cm]
+MIN_STEP, STEP_SHARE, MAX_STEP = 2e-5, 0.1, 2.0  # [cm], 1, [cm]
 TOUCH = 1e-9  # radii and heights closer than that are the same [cm]
 
 
@@ -59,6 +58,8 @@ class Solid:
 class Analytic(NamedTuple):
     """Kernel-side stack of slabs [cm]; ns slabs, nr regions, those of a slab counted from the axis outwards.
 
+    Attributes
+    ----------
     planes : (ns + 1,) float64
     first : (ns + 1,) int64
         First region of each slab.
@@ -67,7 +68,7 @@ class Analytic(NamedTuple):
         a and b of the inner surface, then of the outer one; -1, 0 where there is none inside.
     density : (nr,) float64 [g/cm3]
     medium : (nr,) int64
-    gate : int
+    splitting_plane : int
         Plane at which charged particles are handed back; -1 for none.
     """
 
@@ -77,31 +78,36 @@ class Analytic(NamedTuple):
     surfaces: np.ndarray
     density: np.ndarray
     medium: np.ndarray
-    gate: int
+    splitting_plane: int
 
 
 def build_analytic(
-    solids: Sequence[Solid], top: float, bottom: float, radius: float, fill: Solid, gate: float | None = None
+    solids: Sequence[Solid],
+    top: float,
+    bottom: float,
+    radius: float,
+    fill: Solid,
+    splitting_plane: float | None = None,
 ) -> Analytic:
     """Cut solids into slabs and rings, what is left between them filled.
 
     Parameters
     ----------
     solids : sequence of Solid
-        What reaches beyond the stack is cut off.
+        What reaches out of the stack is cut off.
     top, bottom, radius : float
         Of the stack [cm].
     fill : Solid
         Its material and density fill what no solid does.
-    gate : float, optional
-        Height of the gate [cm].
+    splitting_plane : float, optional
+        Of the splitting plane [cm].
 
     Raises
     ------
     ValueError
         If two solids overlap; the message names them.
     """
-    heights = [top, bottom, *([] if gate is None else [gate])]
+    heights = [top, bottom, *([] if splitting_plane is None else [splitting_plane])]
     heights += [z for solid in solids for z in solid.z if top < z < bottom]
     # where two outlines cross or touch between their own heights a slab ends too
     heights += _meetings(solids, top, bottom)
@@ -114,7 +120,7 @@ def build_analytic(
             medium.append(solid.material)
         first.append(len(surfaces))
     slab = np.repeat(np.arange(len(planes) - 1), np.diff(first))
-    place = -1 if gate is None else int(np.argmin(np.abs(planes - gate)))
+    place = -1 if splitting_plane is None else int(np.argmin(np.abs(planes - splitting_plane)))
     return Analytic(
         planes, np.array(first), slab, np.array(surfaces), np.array(density), np.array(medium, np.int64),
         place,
@@ -227,7 +233,7 @@ def index(geometry, cell):
 
 @njit
 def medium(geometry, voxel):
-    """Density [g/cm3], material and whether steps must stay short, which they must everywhere."""
+    """Density [g/cm3], material and whether steps must stay short, as they must everywhere."""
     return geometry.density[voxel], geometry.medium[voxel], True
 
 
@@ -239,7 +245,7 @@ def inverse(cosine):
 
 @njit
 def _to_outer(a, b, c):
-    """Way to the surface about a region, where rho^2 - r^2 = a s^2 + 2 b s + c rises through 0, or inf."""
+    """Distance to the outer surface, where rho^2 - r^2 = a s^2 + 2 b s + c rises through 0; or inf."""
     square = b * b - a * c
     if square < 0.0:
         return 0.0 if a > 0.0 else math.inf
@@ -251,7 +257,7 @@ def _to_outer(a, b, c):
 
 @njit
 def _to_inner(a, b, c):
-    """Way to the surface within a region, where the same falls through 0; inf if never."""
+    """Distance to the surface inside a region, where the same falls through 0; inf if never."""
     square = b * b - a * c
     if square < 0.0:
         return 0.0 if a < 0.0 else math.inf
@@ -263,47 +269,47 @@ def _to_inner(a, b, c):
 
 @njit
 def boundary(geometry, cell, x, y, z, u, v, w):
-    """Distance to the surface ahead [cm], and the region behind it.
+    """Distance to the next surface [cm], and the region behind it (HOWFAR).
 
-    Beyond a gate it is the number of the region less than -2, beyond the stack OUTSIDE.
+    Behind the splitting plane it is -2 less the number of the region, past the stack OUTSIDE.
     """
     slab, region = cell
-    distance, ahead = math.inf, slab
+    distance, next_slab = math.inf, slab
     if w > 0.0:
-        distance, ahead = max(0.0, (geometry.planes[slab + 1] - z) / w), slab + 1
+        distance, next_slab = max(0.0, (geometry.planes[slab + 1] - z) / w), slab + 1
     elif w < 0.0:
-        distance, ahead = max(0.0, (geometry.planes[slab] - z) / w), slab - 1
+        distance, next_slab = max(0.0, (geometry.planes[slab] - z) / w), slab - 1
     face = OUTSIDE
     across, along, square = u * u + v * v, x * u + y * v, x * x + y * y
     slope = geometry.surfaces[region, 3]
     radius = geometry.surfaces[region, 2] + slope * z
-    way = _to_outer(across - slope * slope * w * w, along - slope * w * radius, square - radius * radius)
-    if way < distance:
-        distance, ahead = way, slab
+    path = _to_outer(across - slope * slope * w * w, along - slope * w * radius, square - radius * radius)
+    if path < distance:
+        distance, next_slab = path, slab
         face = region + 1 if region + 1 < geometry.first[slab + 1] else OUTSIDE
     if region > geometry.first[slab]:
         slope = geometry.surfaces[region, 1]
         radius = geometry.surfaces[region, 0] + slope * z
-        way = _to_inner(across - slope * slope * w * w, along - slope * w * radius, square - radius * radius)
-        if way < distance:
-            return way, region - 1
-    if ahead != slab and 0 <= ahead < geometry.planes.shape[0] - 1:
-        face = _ring(geometry, ahead, x + u * distance, y + v * distance, z + w * distance)
-        if max(slab, ahead) == geometry.gate:
+        path = _to_inner(across - slope * slope * w * w, along - slope * w * radius, square - radius * radius)
+        if path < distance:
+            return path, region - 1
+    if next_slab != slab and 0 <= next_slab < geometry.planes.shape[0] - 1:
+        face = _ring(geometry, next_slab, x + u * distance, y + v * distance, z + w * distance)
+        if max(slab, next_slab) == geometry.splitting_plane:
             face = -2 - face
     return distance, face
 
 
 @njit
-def beyond(face):
-    """The region behind a face, gates taken as open; OUTSIDE stays as it is."""
+def region_behind(face):
+    """The region behind a face, the splitting plane taken as open; OUTSIDE stays as it is."""
     return -2 - face if face < OUTSIDE else face
 
 
 @njit
 def cross(geometry, cell, face, u, v, w):
     """The cell behind a face, and whether a charged particle is still to be followed there."""
-    region = beyond(face)
+    region = region_behind(face)
     if region == OUTSIDE:
         return cell, False
     return (geometry.slab[region], region), face >= 0
@@ -311,7 +317,7 @@ def cross(geometry, cell, face, u, v, w):
 
 @njit
 def clearance(geometry, cell, x, y, z):
-    """Least distance to the surface of the region in any direction [cm]."""
+    """Distance to the nearest surface of the region in any direction [cm] (HOWNEAR)."""
     slab, region = cell
     rho = math.sqrt(x * x + y * y)
     slope = geometry.surfaces[region, 3]
@@ -326,4 +332,4 @@ def clearance(geometry, cell, x, y, z):
 @njit
 def longest_step(geometry, x, y, z):
     """Longest step of a charged particle at a point [cm]."""
-    return min(MOST_STEP, max(LEAST_STEP, STEP_SHARE * (z - geometry.planes[0])))
+    return min(MAX_STEP, max(MIN_STEP, STEP_SHARE * (z - geometry.planes[0])))

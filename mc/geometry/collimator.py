@@ -1,13 +1,16 @@
-"""The solids of jaws, leaves and cones, and the way of a straight ray through them.
+"""The solids of jaws, leaves and cones, and straight rays through them.
 
-Coordinates are those of the beam limiting devices: x = X_b, y = Y_b of IEC 61217, z along the beam from
-the target [cm]. A collimator is a stack of layers that do not overlap in z; between and within them is air.
-With s along the motion of a jaw or leaf, the end of bank 1 bounds its solid towards larger s; bank 2 is the
-same, mirrored. The solids are convex, so a ray has one interval in each. **Place** is the one number that
-fixes an end: the slope s/z of a focused face, s of a flat one, s of the centre of a round one.
+Coordinates are those of the beam limiting devices: x = X_b, y = Y_b of IEC 61217, z along the beam from the
+target [cm]. Everything inside the collimators uses this one frame.
 
-Leaf sides are planes through the target, or turned off it by `tilt`, staggered in `bands` of height by the
-tongue, with half a gap of air on both sides of each.
+- A collimator is a stack of **layers** that do not overlap in z; between and within them is air.
+- **s** is the coordinate along the motion of a jaw or leaf, **q** that across. The end of bank 1 bounds its
+  solid towards larger s; bank 2 is the same, mirrored.
+- **Place** is the one number that fixes an end: the slope s/z of a focused face, s of a flat one, s of the
+  centre of a round one.
+- **Leaf sides** are planes through the target, or turned off it by `tilt`, staggered in `bands` of height by
+  the tongue, with half a gap of air on both sides of each.
+- Solids are convex, so a ray has one interval in each.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mc.numerics.columns import ATTENUATION, interval_value
 from mc.numerics.jit import njit
 
 JAWS, LEAVES, CONE = range(3)  # shape of a layer
 FOCUSED, FLAT, ROUNDED = range(3)  # ends of jaws and leaves; of a cone, its bore
 UPPER, LOWER, DENSITY, RADIUS, OFFSET, THICK, MEASURES = range(7)  # columns of `measures`
-UNCLEAR, OPEN, SHUT = range(3)  # where a ray passes, at a glance
+UNCLEAR, OPEN, SHUT = range(3)  # how a ray passes, as far as `classify_ray` can say cheaply
 
 
 class Collimator(NamedTuple):
@@ -30,6 +34,8 @@ class Collimator(NamedTuple):
 
     Lengths in cm, slopes s/z as seen from the target.
 
+    Attributes
+    ----------
     sad : float
         Distance from the target to the isocentre plane, in which positions are stated.
     bottom : float
@@ -53,7 +59,7 @@ class Collimator(NamedTuple):
     half_gap, tilt : float
         Of the leaf sides [cm, rad].
     reach : float
-        By which a leaf extends beyond its pitch, at most [cm].
+        By which a leaf extends past its pitch, at most [cm].
     """
 
     sad: float
@@ -73,6 +79,75 @@ class Collimator(NamedTuple):
     reach: float
 
 
+class Placed(NamedTuple):
+    """A collimator at given positions.
+
+    Attributes
+    ----------
+    collimator : Collimator
+    jaws : (4,) float64
+        x1, x2, y1, y2 in the isocentre plane [cm].
+    leaves : (2 * pairs,) or (0,) float64
+        Bank 1, then bank 2, in the isocentre plane [cm]; without them the leaves are retracted.
+    """
+
+    collimator: Collimator
+    jaws: np.ndarray
+    leaves: np.ndarray
+
+
+class Ray(NamedTuple):
+    """A point [cm] and a direction; a `mc.transport.particle.Particle` serves as well."""
+
+    x: float
+    y: float
+    z: float
+    u: float
+    v: float
+    w: float
+
+
+class LayerRay(NamedTuple):
+    """A ray in the axes of a layer: along and across the motion, and z, with their direction cosines."""
+
+    s: float
+    ds: float
+    q: float
+    dq: float
+    z: float
+    dz: float
+
+
+@njit
+def layer_ray(collimator, k, ray):
+    """A ray in the axes of layer `k`."""
+    x, y, z, u, v, w = ray.x, ray.y, ray.z, ray.u, ray.v, ray.w
+    s, ds, q, dq = (x, u, y, v) if collimator.axis[k] == 0 else (y, v, x, u)
+    return LayerRay(s, ds, q, dq, z, w)
+
+
+@njit
+def layer_point(collimator, k, x, y):
+    """Coordinates of a point along and across the motion of layer `k`."""
+    return (x, y) if collimator.axis[k] == 0 else (y, x)
+
+
+@njit
+def jaw_places(placed, k):
+    """Places of the ends of both jaws of layer `k`, the second mirrored."""
+    collimator, jaws, _ = placed
+    first = 2 * collimator.axis[k]
+    return place_of(collimator, k, jaws[first]), place_of(collimator, k, -jaws[first + 1])
+
+
+@njit
+def leaf_places(placed, k, j):
+    """Places of the ends of both leaves of pair `j`, the second mirrored."""
+    collimator, _, leaves = placed
+    pairs = collimator.boundaries.size - 1
+    return place_of(collimator, k, leaves[j]), place_of(collimator, k, -leaves[pairs + j])
+
+
 @njit
 def place_of(collimator, k, position):
     """Place of an end of layer `k` whose stated position is `position` [cm]; mirrored for bank 2."""
@@ -89,7 +164,7 @@ def place_of(collimator, k, position):
     secant = math.sqrt(1.0 + slope * slope)
     if abs(slope) * radius <= half * secant and ends == ROUNDED:
         return slope * middle - radius * secant  # the ray from the target touches the arc here
-    # it passes an edge: the upper one where the end lies beyond the axis, the lower one on the near side
+    # it passes an edge: the upper one where the end has crossed the axis, the lower one where it has not
     edge = math.sqrt(radius * radius - half * half) if ends == ROUNDED else 0.0
     return slope * (upper if slope > 0.0 else lower) - edge
 
@@ -117,7 +192,7 @@ def clip(f, df, a, b):
 
 
 @njit
-def _within_circle(p, dp, q, dq, radius, a, b):
+def _in_circle(p, dp, q, dq, radius, a, b):
     """The part of [a, b] where (p + dp t)^2 + (q + dq t)^2 <= radius^2."""
     square = dp * dp + dq * dq
     half = p * dp + q * dq
@@ -130,7 +205,7 @@ def _within_circle(p, dp, q, dq, radius, a, b):
 
 @njit
 def in_end(collimator, k, place, s, ds, z, dz, a, b):
-    """The part of the flight [a, b], which lies within the layer, in the solid of a bank 1."""
+    """The part of a ray's [a, b], which lies inside the layer, that is in the solid of a bank 1."""
     ends = collimator.ends[k]
     if ends == FOCUSED:
         return clip(s - place * z, ds - place * dz, a, b)
@@ -139,7 +214,7 @@ def in_end(collimator, k, place, s, ds, z, dz, a, b):
         return flat_a, flat_b
     middle = 0.5 * (collimator.measures[k, UPPER] + collimator.measures[k, LOWER])
     radius = collimator.measures[k, RADIUS]
-    round_a, round_b = _within_circle(s - place, ds, z - middle, dz, radius, a, b)
+    round_a, round_b = _in_circle(s - place, ds, z - middle, dz, radius, a, b)
     if flat_a >= flat_b:
         return round_a, round_b
     if round_a >= round_b:
@@ -149,7 +224,7 @@ def in_end(collimator, k, place, s, ds, z, dz, a, b):
 
 @njit
 def in_bore(collimator, k, x, dx, y, dy, z, dz, a, b):
-    """The part of the flight [a, b] within the bore of a cone."""
+    """The part of a ray's [a, b] inside the bore of a cone."""
     if dz < 0.0:  # the same line, the other way round
         c, d = _in_bore_downwards(collimator, k, x, -dx, y, -dy, z, -dz, -b, -a)
         return -d, -c
@@ -158,10 +233,10 @@ def in_bore(collimator, k, x, dx, y, dy, z, dz, a, b):
 
 @njit
 def _in_bore_downwards(collimator, k, x, dx, y, dy, z, dz, a, b):
-    """The same for a flight that does not rise."""
+    """The same for a ray that does not rise."""
     slope = collimator.measures[k, RADIUS] / collimator.sad
     if collimator.ends[k] == FLAT:
-        return _within_circle(x, dx, y, dy, slope * collimator.measures[k, LOWER], a, b)
+        return _in_circle(x, dx, y, dy, slope * collimator.measures[k, LOWER], a, b)
     # x^2 + y^2 <= (slope z)^2, the sheet below the target
     square = dx * dx + dy * dy - slope * slope * dz * dz
     half = x * dx + y * dy - slope * slope * z * dz
@@ -175,13 +250,13 @@ def _in_bore_downwards(collimator, k, x, dx, y, dy, z, dz, a, b):
     one, other = (-half - root) / square, (-half + root) / square
     if square > 0.0:
         return max(a, one), min(b, other)
-    # steeper than the bore: within it beyond the later crossing, for the other one is above the target
+    # steeper than the bore: inside it after the later crossing, for the other one is above the target
     return max(a, max(one, other)), b
 
 
 @njit
-def _spend(a, b, attenuation, left, spent):
-    """Fly through [a, b] of a solid: whether `left` mean free paths end there, where, and those spent."""
+def _attenuate(a, b, attenuation, left, spent):
+    """Cross [a, b] of a solid: whether `left` mean free paths end there, where, and those spent."""
     if b <= a:
         return False, b, spent
     depth = (b - a) * attenuation
@@ -191,14 +266,14 @@ def _spend(a, b, attenuation, left, spent):
 
 
 @njit
-def _spend_two(a, b, c, d, attenuation, left, spent):
-    """Fly through two intervals of a solid in the order of the flight; see `_spend`."""
+def _attenuate_two(a, b, c, d, attenuation, left, spent):
+    """Cross two intervals of a solid in the order of the flight; see `_attenuate`."""
     if c < a:
         a, b, c, d = c, d, a, b
-    hit, way, spent = _spend(a, b, attenuation, left, spent)
+    hit, distance, spent = _attenuate(a, b, attenuation, left, spent)
     if hit:
-        return hit, way, spent
-    return _spend(c, d, attenuation, left, spent)
+        return hit, distance, spent
+    return _attenuate(c, d, attenuation, left, spent)
 
 
 @njit
@@ -223,8 +298,10 @@ def side_shift(collimator, k, band, z):
 
 
 @njit
-def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation, left, spent):
-    """Fly through [a, b] of the leaves; s along, q across the motion. See `_spend`."""
+def _trace_leaves(placed, k, ray, a, b, attenuation, left, spent):
+    """Cross [a, b] of the leaves; the ray is a `LayerRay`. See `_attenuate`."""
+    collimator = placed.collimator
+    s, ds, q, dq, z, dz = ray
     boundaries, pairs = collimator.boundaries, collimator.boundaries.size - 1
     bands, up = collimator.shifts.size, int(dz < 0.0)
     for i in range(bands):
@@ -249,12 +326,12 @@ def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation,
                 if df > 0.0 and -f / df < leave:
                     leave, step = -f / df, 1
             if c < d:
-                one, two = place_of(collimator, k, leaves[j]), place_of(collimator, k, -leaves[pairs + j])
+                one, two = leaf_places(placed, k, j)
                 c1, d1 = in_end(collimator, k, one, s, ds, z, dz, c, d)
                 c2, d2 = in_end(collimator, k, two, -s, -ds, z, dz, c, d)
-                hit, way, spent = _spend_two(c1, d1, c2, d2, attenuation, left, spent)
+                hit, distance, spent = _attenuate_two(c1, d1, c2, d2, attenuation, left, spent)
                 if hit:
-                    return hit, way, spent
+                    return hit, distance, spent
             if step == 0:
                 break
             t = max(t, leave)
@@ -263,22 +340,18 @@ def _march_leaves(collimator, k, leaves, s, ds, q, dq, z, dz, a, b, attenuation,
 
 
 @njit
-def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
-    """Fly until `left` mean free paths are spent in solids, or as far as `end`.
+def trace(placed, ray, photon, i, f, end, left):
+    """Follow a ray until `left` mean free paths are spent in solids, or as far as `end`.
 
     Parameters
     ----------
-    collimator : Collimator
-    jaws : (4,) float64
-        x1, x2, y1, y2 in the isocentre plane [cm].
-    leaves : (2 * pairs,) or (0,) float64
-        Bank 1, then bank 2, in the isocentre plane [cm]; without them the leaves stand aside.
+    placed : Placed
+    ray : Ray
+        Its w is not 0.
     photon : (nm, ne, 4, 2) array
         Mass attenuation in its first column (`mc.tables.Tables.photon`).
     i, f : int, float
         Interval of the energy grid and fraction within it.
-    w : float
-        Not 0.
     end : float
         [cm]
     left : float
@@ -287,41 +360,40 @@ def march(collimator, jaws, leaves, photon, i, f, x, y, z, u, v, w, end, left):
     -------
     k : int
         Layer in which the last of `left` is spent, -1 if none.
-    way : float
-        Flown up to there, or `end` [cm].
+    distance : float
+        Up to there, or `end` [cm].
     spent : float
         Mean free paths passed.
     """
+    collimator = placed.collimator
+    z, w = ray.z, ray.w
     spent, layers, up = 0.0, collimator.shape.size, w < 0.0
     for number in range(layers):
         k = layers - 1 - number if up else number
         shape = collimator.shape[k]
-        if shape == LEAVES and leaves.size == 0:
+        if shape == LEAVES and placed.leaves.size == 0:
             continue
         a = max(0.0, (collimator.measures[k, LOWER if up else UPPER] - z) / w)
         b = min(end, (collimator.measures[k, UPPER if up else LOWER] - z) / w)
         if a >= b:
             continue
         m = collimator.material[k]
-        attenuation = collimator.measures[k, DENSITY] * (photon[m, i, 0, 0] + f * photon[m, i, 0, 1])
-        s, ds, q, dq = (x, u, y, v) if collimator.axis[k] == 0 else (y, v, x, u)
+        attenuation = collimator.measures[k, DENSITY] * interval_value(photon, m, i, ATTENUATION, f)
+        line = layer_ray(collimator, k, ray)
         if shape == LEAVES:
-            hit, way, spent = _march_leaves(
-                collimator, k, leaves, s, ds, q, dq, z, w, a, b, attenuation, left, spent
-            )
+            hit, distance, spent = _trace_leaves(placed, k, line, a, b, attenuation, left, spent)
         elif shape == JAWS:
-            one = place_of(collimator, k, jaws[2 * collimator.axis[k]])
-            two = place_of(collimator, k, -jaws[2 * collimator.axis[k] + 1])
-            a1, b1 = in_end(collimator, k, one, s, ds, z, w, a, b)
-            a2, b2 = in_end(collimator, k, two, -s, -ds, z, w, a, b)
-            hit, way, spent = _spend_two(a1, b1, a2, b2, attenuation, left, spent)
+            one, two = jaw_places(placed, k)
+            a1, b1 = in_end(collimator, k, one, line.s, line.ds, z, w, a, b)
+            a2, b2 = in_end(collimator, k, two, -line.s, -line.ds, z, w, a, b)
+            hit, distance, spent = _attenuate_two(a1, b1, a2, b2, attenuation, left, spent)
         else:
-            c, d = in_bore(collimator, k, x, u, y, v, z, w, a, b)
+            c, d = in_bore(collimator, k, ray.x, ray.u, ray.y, ray.v, z, w, a, b)
             if c >= d:
                 c = d = b
-            hit, way, spent = _spend_two(a, c, d, b, attenuation, left, spent)
+            hit, distance, spent = _attenuate_two(a, c, d, b, attenuation, left, spent)
         if hit:
-            return k, way, spent
+            return k, distance, spent
     return -1, end, spent
 
 
@@ -349,19 +421,21 @@ def _beside_ends(collimator, k, one, two, s_upper, s_lower):
 
 
 @njit
-def glance(collimator, jaws, leaves, x, y, z, u, v, w):
-    """How a ray fares: OPEN beside all solids, SHUT by the first it meets, UNCLEAR if neither is plain.
+def classify_ray(placed, ray):
+    """How a ray passes: OPEN beside all solids, SHUT by the first it meets, UNCLEAR if neither is plain.
 
-    SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. `w` must be
-    above 0 and `z` above the first layer. Returns that and the layer it is shut by, -1 if by none.
+    SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. The ray
+    goes down from above the first layer. Returns that and the layer it is shut by, -1 if by none.
     """
+    collimator, jaws, leaves = placed
+    z, w = ray.z, ray.w
     for k in range(collimator.shape.size):
         shape = collimator.shape[k]
         if shape == LEAVES and leaves.size == 0:
             continue
         upper, lower = collimator.measures[k, UPPER], collimator.measures[k, LOWER]
         a, b = (upper - z) / w, (lower - z) / w
-        x1, x2, y1, y2 = x + u * a, x + u * b, y + v * a, y + v * b
+        x1, x2, y1, y2 = ray.x + ray.u * a, ray.x + ray.u * b, ray.y + ray.v * a, ray.y + ray.v * b
         if shape == CONE:
             slope = collimator.measures[k, RADIUS] / collimator.sad
             r1 = slope * (lower if collimator.ends[k] == FLAT else upper)
@@ -382,7 +456,7 @@ def glance(collimator, jaws, leaves, x, y, z, u, v, w):
         leaf = leaf_of(collimator, low * upper - collimator.reach, upper)
         last = leaf_of(collimator, high * upper + collimator.reach, upper)
         there = _beside_ends(collimator, k, leaves[leaf], leaves[pairs + leaf], s1, s2)
-        if there == SHUT and leaf == last:  # well within a leaf, no gap near
+        if there == SHUT and leaf == last:  # well inside a leaf, no gap near
             return SHUT, k
         while leaf < last and there == OPEN:
             leaf += 1
@@ -393,19 +467,18 @@ def glance(collimator, jaws, leaves, x, y, z, u, v, w):
 
 
 @njit
-def depth_in(collimator, k, jaws, leaves, x, y, z):
+def depth_in(placed, k, x, y, z):
     """From a point in the solid of layer `k` to its lower side or its end, whichever is nearer [cm]."""
+    collimator = placed.collimator
     below = collimator.measures[k, LOWER] - z
     if collimator.shape[k] == CONE:
         slope = collimator.measures[k, RADIUS] / collimator.sad
         height = collimator.measures[k, LOWER] if collimator.ends[k] == FLAT else z
         return min(below, math.sqrt(x * x + y * y) - slope * height)
-    s, q = (x, y) if collimator.axis[k] == 0 else (y, x)
+    s, q = layer_point(collimator, k, x, y)
     if collimator.shape[k] == JAWS:
-        one, two = jaws[2 * collimator.axis[k]], jaws[2 * collimator.axis[k] + 1]
+        one, two = jaw_places(placed, k)
     else:
-        j = leaf_of(collimator, q, z)
-        one, two = leaves[j], leaves[collimator.boundaries.size - 1 + j]
-    first = end_at(collimator, k, place_of(collimator, k, one), z)
-    second = -end_at(collimator, k, place_of(collimator, k, -two), z)
+        one, two = leaf_places(placed, k, leaf_of(collimator, q, z))
+    first, second = end_at(collimator, k, one, z), -end_at(collimator, k, two, z)
     return min(below, max(first - s, s - second))

@@ -49,7 +49,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Block:
-    """What every collimator is: a material between two heights."""
+    """What all collimators have in common: a material between two heights."""
 
     top_cm: float
     bottom_cm: float
@@ -117,7 +117,7 @@ class Collimators:
     jaws: tuple[Jaws, ...] = ()
     leaves: Leaves | None = None
     cones: Cones | None = None
-    electrons: bool = False  # whether those that photons set free in the solids are followed
+    electrons: bool = False  # whether electrons and positrons that photons produce in the solids are followed
 
     @property
     def materials(self) -> tuple[Material, ...]:
@@ -157,7 +157,7 @@ def read_collimators(table: Table) -> Collimators:
 def refuse_other_leaves(
     collimators: Collimators, boundaries: Mapping[str, Sequence[float]], where: str
 ) -> None:
-    """InputError unless the leaves of a beam are the machine's.
+    """Raise InputError unless the leaves of a beam are those of the machine.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The head of a linac as a machine file describes it: the electrons on the target and the parts in their way.
+"""The head of a linac as a machine file describes it: the electrons on the target and the parts of the head.
 
 The table `[energies.head]` (docs/formats.md). Lengths are cm, z along the beam from the front of the target.
 """
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from phantoms.schema import Table
 
-DEFAULT_SPLITTING, MAX_SPLITTING = 200, 5_000  # the stack holds what more would set free at once
+DEFAULT_SPLITTING, MAX_SPLITTING = 200, 5_000  # the stack could not hold the secondaries of more
 DEFAULT_ELECTRONS, MAX_ELECTRONS = 500_000, 10**12
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a normal distribution, in standard deviations
 
@@ -42,9 +42,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Core:
-    """The middle of the splitting field, whose photons come from electrons of their own, split more.
+    """The centre of the splitting field, whose photons come from separate electrons with more splitting.
 
-    Near the axis no turning about it makes more of a history, so more photons are needed there.
+    Near the axis, rotating histories about it gains nothing, so more photons are needed there.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Head:
     plane_z_cm : float
         Where the phase space is scored.
     radius_cm : float
-        Of the world; what leaves it is gone.
+        Of the simulated cylinder; particles that leave it are discarded.
     electrons : int
         On the target, for a phase space that is made when it is first needed.
     parts : tuple of Part

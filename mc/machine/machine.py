@@ -85,13 +85,13 @@ class BeamQuality:
     phase_spaces: tuple[PhaseSpaceFile, ...]
     reference: Reference
     calibration: Calibration | None
-    head: Head | None = None  # what the phase space above the jaws can be made of
+    head: Head | None = None  # from which the phase space above the jaws can be simulated
     monitor_backscatter: tuple[MonitorBackscatter, ...] = ()
 
     def output(self, jaws: tuple[float, float, float, float]) -> float:
         """Electrons on the target for 1 MU with jaws at (x1, x2, y1, y2) [cm], 1 in the reference field.
 
-        The more the jaws scatter back into the monitor chamber, the sooner it has counted.
+        The more the jaws scatter back into the monitor chamber, the fewer electrons make one MU.
 
         Raises
         ------
@@ -181,11 +181,11 @@ def read_machine(path: str | Path) -> Machine:
 
 
 def find_machine(name: str, override: str | Path | None = None) -> Machine:
-    """The machine a plan names, or that of the machine file `override`.
+    """The machine named by a plan, or that of the machine file `override`.
 
     Looked for by `name` (TreatmentMachineName) in the user's folder, then among the machines shipped, so
-    that the user's own file wins. A file of the user's folder that cannot be read stops the search: it
-    might be the one that is meant.
+    that the user's own file wins. A file of the user's folder that cannot be read ends the search: it
+    might be the one the plan names.
     """
     if override is not None:
         return read_machine(override)
@@ -222,7 +222,7 @@ def phase_space_for(
 ) -> PhaseSpaceFile:
     """The phase space for jaws at `jaws` (x1, x2, y1, y2) [cm, isocentre plane].
 
-    One scored below jaws that stand just there, or else one above the jaws that reaches so far.
+    One scored below jaws at these positions, or else one above the jaws that covers them.
     """
     if not quality.phase_spaces:
         raise InputError(

@@ -1,17 +1,13 @@
 """Continuous energy loss: the exact relation of energy, residual range and scattering strength.
 
-Energy and scattering strength K are tabulated as piecewise linear functions of the residual range, on an
-octave grid, so that any sequence of steps, however short, loses exactly what one long step would. Columns of
-the table `slowing`, by interval of the range:
-
-    0, 1  a, b with E = a + b R
-    2, 3  a, b with K = a + b R; b is the first transport coefficient kappa_1 [cm2/g]
-    4     1/kappa_1 [g/cm2]
-    5     strength of a full step that starts in this interval
+Energy and scattering strength K1 are tabulated as piecewise linear functions of the residual range, on an
+octave grid (`mc.tables.Tables.slowing`), so that any sequence of steps, however short, loses exactly what one
+long step would.
 """
 
 from __future__ import annotations
 
+from mc.numerics.columns import ENERGY_A, ENERGY_B, K1_A, K1_B
 from mc.numerics.jit import njit
 from mc.numerics.sampling import (
     RANGE_MAX_EXP,
@@ -20,8 +16,6 @@ from mc.numerics.sampling import (
     energy_position,
     octave_interval,
 )
-
-FREE_PATH, FULL_STEP = 4, 5  # columns
 
 
 @njit
@@ -42,21 +36,23 @@ def range_of(slowing, starts, material, charge, energy):
     """
     node, _ = energy_position(energy)
     i = int(starts[material, charge, node])
-    residual = (energy - slowing[material, charge, i, 0]) / slowing[material, charge, i, 1]
+    residual = (energy - slowing[material, charge, i, ENERGY_A]) / slowing[material, charge, i, ENERGY_B]
     reached = interval_of_range(residual)
-    if reached > i:  # the interval of energies, the finer grid, holds a node of the range: beyond it
+    if (
+        reached > i
+    ):  # the interval of energies, the finer grid, holds a node of the range, and it is past that
         i = reached
-        residual = (energy - slowing[material, charge, i, 0]) / slowing[material, charge, i, 1]
+        residual = (energy - slowing[material, charge, i, ENERGY_A]) / slowing[material, charge, i, ENERGY_B]
     return i, residual
 
 
 @njit
 def energy_of(slowing, material, charge, i, residual):
     """Kinetic energy [MeV] at a residual range in interval `i`."""
-    return slowing[material, charge, i, 0] + slowing[material, charge, i, 1] * residual
+    return slowing[material, charge, i, ENERGY_A] + slowing[material, charge, i, ENERGY_B] * residual
 
 
 @njit
 def strength_of(slowing, material, charge, i, residual):
-    """Cumulative scattering strength K at a residual range in interval `i`."""
-    return slowing[material, charge, i, 2] + slowing[material, charge, i, 3] * residual
+    """Cumulative scattering strength K1 at a residual range in interval `i`."""
+    return slowing[material, charge, i, K1_A] + slowing[material, charge, i, K1_B] * residual

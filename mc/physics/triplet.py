@@ -22,6 +22,7 @@ exactly.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from mc.numerics.constants import ELECTRON_MASS, HC
 from mc.numerics.jit import njit
@@ -29,7 +30,16 @@ from mc.numerics.rng import uniform
 from mc.numerics.sampling import azimuth, rotate
 from mc.physics.compton import scattering_share
 
-LEAST_TRIPLET = 4.0 * ELECTRON_MASS * (1.0 + 1e-6)  # a few eV over the threshold: rounding [MeV]
+MIN_TRIPLET = 4.0 * ELECTRON_MASS * (1.0 + 1e-6)  # a few eV over the threshold: rounding [MeV]
+
+
+class Emission(NamedTuple):
+    """Kinetic energy [MeV] of a particle and direction about the photon's; the recoil's azimuth is 0."""
+
+    energy: float
+    cos_theta: float
+    cos_phi: float
+    sin_phi: float
 
 
 @njit
@@ -141,11 +151,7 @@ def sample_triplet(energy, incoherent, material, rng):
 
     Returns
     -------
-    recoil, recoil_cos : float
-        Kinetic energy [MeV] and polar cosine of the recoiling electron; its azimuth is 0.
-    electron, electron_cos, electron_cos_phi, electron_sin_phi : float
-        Of the electron of the pair: kinetic energy, polar cosine, cosine and sine of the azimuth.
-    positron, positron_cos, positron_cos_phi, positron_sin_phi : float
+    recoil, electron, positron : Emission
     rng
     """
     k = energy / ELECTRON_MASS
@@ -171,11 +177,9 @@ def sample_triplet(energy, incoherent, material, rng):
     electron = min(max(0.0, electron), total - 2.0) * ELECTRON_MASS
     recoil = t * ELECTRON_MASS
     positron = max(0.0, energy - 2.0 * ELECTRON_MASS - recoil - electron)
-    electron_cos, electron_cos_phi, electron_sin_phi = _polar(ex, ey, ez)
-    positron_cos, positron_cos_phi, positron_sin_phi = _polar(px - ex, -ey, pz - ez)
     return (
-        recoil, recoil_cos,
-        electron, electron_cos, electron_cos_phi, electron_sin_phi,
-        positron, positron_cos, positron_cos_phi, positron_sin_phi,
+        Emission(recoil, recoil_cos, 1.0, 0.0),
+        Emission(electron, *_polar(ex, ey, ez)),
+        Emission(positron, *_polar(px - ex, -ey, pz - ez)),
         rng,
-    )  # fmt: skip
+    )

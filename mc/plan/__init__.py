@@ -1,1 +1,1 @@
-"""The plan: beams of an RTPLAN, where they stand in the patient, what moves while they irradiate."""
+"""The plan: beams of an RTPLAN, their position in the patient, and what moves while they irradiate."""

@@ -1,4 +1,4 @@
-"""What jaws and leaves leave open, and what kind of delivery a beam is."""
+"""Openings of jaws and leaves, and the delivery technique of a beam."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALONG_X = {"MLCX": True, "MLCY": False}  # leaves that move along x of the beam 
 def technique(beam: Beam) -> str:
     """Static, step and shoot, sliding window, arc, conformal arc or VMAT.
 
-    A conformal arc is told from VMAT by its monitor units, which go with the gantry angle.
+    In a conformal arc, unlike VMAT, the monitor units are proportional to the gantry angle.
     """
     pairs = beam.segments
     turn = np.array([b.gantry - a.gantry for a, b in pairs])
@@ -38,7 +38,7 @@ def technique(beam: Beam) -> str:
 
 
 def shaped_by(beam: Beam) -> str:
-    """What shapes the field beside two pairs of jaws that stand still; empty where nothing does.
+    """What shapes the field besides two pairs of static jaws; empty where nothing does.
 
     Leaves outside the jaws shape nothing.
     """
@@ -61,10 +61,10 @@ def shaped_by(beam: Beam) -> str:
 
 
 def extent(beam: Beam, ignoring: str = "") -> tuple[float, float, float, float]:
-    """The rectangle (x1, x2, y1, y2) that holds all openings of a beam [cm].
+    """The rectangle (x1, x2, y1, y2) that contains all openings of a beam [cm].
 
-    It is infinite where nothing shapes the beam, and zero if nothing is ever open; leaf pairs no farther
-    apart than `CLOSED` count as closed. `ignoring` leaves the jaws of an axis, X or Y, out of account.
+    It is infinite where nothing shapes the beam, and zero if nothing is ever open; leaf pairs no further
+    apart than `CLOSED` count as closed. `ignoring` leaves out the jaws of an axis, X or Y.
     """
     boxes = []
     cone = np.inf if beam.cone is None else 0.5 * beam.cone
@@ -116,7 +116,7 @@ def mean_opening(beam: Beam) -> float:
 
 
 def angle_range(beam: Beam, name: str) -> str:
-    """One of a beam's angles in words: `180`, or `181 CW to 179`, with all turning points on the way.
+    """One of a beam's angles in words: `180`, or `181 CW to 179`, with all turning points in between.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def _same(a, b) -> bool:
 
 
 def _along_across(jaws: tuple[float, float, float, float], kind: str) -> tuple[tuple, tuple]:
-    """The jaws along the leaves' way, and across it."""
+    """The jaws along the leaves' direction of motion, and across it."""
     return (jaws[:2], jaws[2:]) if ALONG_X[kind] else (jaws[2:], jaws[:2])
 
 

@@ -1,7 +1,7 @@
 """Control points of an RTPLAN beam: inheritance, unwrapped angles, jaws and leaves.
 
 An attribute that a control point leaves out keeps its value (DICOM PS3.3 C.8.8.14). Angles run on through 0
-and 360 degrees the way the machine turns (C.8.8.14.8).
+and 360 degrees in the direction in which the machine turns (C.8.8.14.8).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_control_points(
     Raises
     ------
     InputError
-        If something is missing, contradicts itself, or turns in a way that is not known.
+        If something is missing or contradictory, or a rotation direction is unknown.
     """
     kind = require_text(item, "BeamType", where)
     if kind not in ("STATIC", "DYNAMIC"):
@@ -169,7 +169,7 @@ def _angles(
 def _rotation_step(
     turn: float, sign: int, irradiating: bool, single: bool, name: str, place: str, warn: list[str]
 ) -> float:
-    """By how much an angle goes from one control point to the next [degrees].
+    """Rotation from one control point to the next [degrees].
 
     Parameters
     ----------
@@ -178,9 +178,9 @@ def _rotation_step(
     sign : int
         1 where the angle is said to grow, -1 to fall, 0 to stay.
     irradiating : bool
-        Whether the way matters: the machine irradiates on it.
+        Whether the machine irradiates during the rotation, so that its direction matters.
     single : bool
-        Whether the beam irradiates on no other; only then equal angles mean a whole turn (C.8.8.14.8).
+        Whether the beam irradiates during no other one; only then equal angles mean a full turn (C.8.8.14.8).
     """
     forward = turn % 360.0
     nearest = forward if forward <= 180.0 else forward - 360.0
@@ -196,7 +196,7 @@ def _rotation_step(
         if f"{name} rotation" not in "".join(warn):
             warn.append(
                 f"{place}: the {name} rotation states a direction, but the angle changes by {nearest:.2g} "
-                "degrees: taken as standing still, not as a whole turn"
+                "degrees: taken as no rotation, not as a full turn"
             )
         return nearest
     return (forward or 360.0) if sign > 0 else forward - 360.0

@@ -1,4 +1,4 @@
-"""Where a beam stands in the patient: the coordinate chain of IEC 61217.
+"""From beam to patient coordinates: the coordinate chain of IEC 61217.
 
 Phase-space coordinates have their origin at the target, z along the beam, x = X_b and y = -Y_b of the beam
 limiting device. The device turns by the collimator angle about the gantry's Z, the gantry by its angle about

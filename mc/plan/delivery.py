@@ -1,7 +1,7 @@
 """What moves while a beam irradiates: control points as arrays, and the machine's state at a random instant.
 
 Between two control points everything is linear in the meterset (DICOM PS3.3 C.8.8.14). Every original history
-is given an instant, uniform in the meterset, at which all its particles find the machine; so gantry,
+is given an instant, uniform in the meterset, which fixes the machine for all its particles; so gantry,
 collimator, couch, jaws and leaves are sampled continuously. Where the meterset does not change nothing is
 ever sampled.
 """
@@ -55,7 +55,7 @@ def fixed(
     jaws: Sequence[float] = (-OPEN, OPEN, -OPEN, OPEN),
     leaves: Sequence[float] = (),
 ) -> Delivery:
-    """The delivery of a machine that stands still.
+    """The delivery of a machine that does not move.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def deliver(
     shapes = np.array([point.shape for point in points]) if shaped else np.zeros((len(points), 4))
     shapes = np.clip(shapes, -OPEN, OPEN)
     cumulative = np.array([point.weight for point in points])
-    # the ends of the segments that irradiate: a beam that moves between these only stands still
+    # the ends of the segments that irradiate: a beam that moves between these only is static
     steps = np.diff(cumulative) > 0.0
     used = np.append(steps, False) | np.insert(steps, 0, False)
     turns = bool(np.ptp(aims[used], axis=0).max() > SAME)
@@ -131,7 +131,7 @@ def deliver(
 
 @njit(_nrt=True)
 def first_state(delivery):
-    """The first state; of a delivery that stands still the only one."""
+    """The first state; the only one of a static delivery."""
     return State(
         delivery.rotation.copy(),
         delivery.origin.copy(),
@@ -190,7 +190,7 @@ def _aim(gantry, collimator, couch, delivery, state):
 
 
 def positions(delivery: Delivery, point: np.ndarray) -> np.ndarray:
-    """Where a point of the phase space [cm] comes to lie while the beam irradiates, (k, 3) LPS [cm].
+    """Positions of a point of the phase space [cm] while the beam irradiates, (k, 3) LPS [cm].
 
     Angles are at most `FINE` apart.
     """

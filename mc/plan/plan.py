@@ -1,4 +1,4 @@
-"""A treatment plan's beams, and where they stand in the patient (IEC 61217)."""
+"""A treatment plan's beams, and their position in the patient (IEC 61217)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ControlPoint:
     weight : float
         Fraction of the beam's monitor units delivered up to here, 0 to 1.
     gantry, collimator, couch : float
-        IEC 61217 angles [degrees]. They run on beyond 0 and 360, so that the machine turns from one control
+        IEC 61217 angles [degrees]. They continue beyond 0 and 360, so that the machine turns from one control
         point to the next by their difference.
     isocentre : (float, float, float)
         LPS (x, y, z) [cm].

@@ -1,8 +1,9 @@
-"""One batch of a plan: beams aimed at the patient, cut into pieces of work and transported by all ranks.
+"""One batch of a plan: beams in patient coordinates, divided into work units and transported by all ranks.
 
-`mc.run.batch_statistics` describes which histories make a batch. A batch is every beam in every mirror image;
-each of these is cut into equal pieces of histories, the same for any number of ranks, so that the list of
-finished pieces describes a batch half done (`mc.run.checkpoint`). `mc.run.sharing` says who does which.
+`mc.run.batch_statistics` describes which histories make a batch. A batch comprises every beam in every mirror
+image; each of these is divided into equal work units of histories, the same for any number of ranks, so that
+the list of completed units describes an incomplete batch (`mc.run.checkpoint`). `mc.run.sharing` distributes
+the units over the ranks.
 """
 
 from __future__ import annotations
@@ -16,55 +17,58 @@ from pathlib import Path
 import numpy as np
 
 from mc.backends import cpu
+from mc.backends.tally import merge
 from mc.config import Physics
 from mc.geometry.voxels import build_voxels
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
 from mc.machine.machine import Machine
 from mc.plan.delivery import Delivery, positions
+from mc.run.options import RunOptions
 from mc.run.parallel import World
 from mc.run.sharing import Sharing
 from mc.source.phase_space import PhaseSpace, open_phase_space
 from mc.source.weights import roulette_weight, typical_weight
 from mc.tables import build_tables
-from mc.transport.scoring import N_COUNTERS, merge
+from mc.transport.scoring import N_COUNTERS
 from phantoms.phantom import Phantom
 
-GROUPS = 16  # groups of a pass: enough for the spread between them, few enough to fold
-LARGEST_BATCH = 500_000  # phase-space particles; larger files are cut into more groups
-UNIT_PARTICLES = 4096  # phase-space particles of a piece: some tenth of a second of one processor
-MIN_UNIT_PARTICLES = 64  # worth the call of a kernel, which takes 0.1 ms
-UNITS_PER_BATCH = 16  # of a batch, so that small files can be shared out, too
+GROUPS = 16  # groups of a pass: enough for their variance, few enough that adding batches is cheap
+MAX_BATCH_PARTICLES = 500_000  # of the phase space; larger files are divided into more groups
+UNIT_PARTICLES = 4096  # phase-space particles of a work unit: about 0.1 s on one processor
+MIN_UNIT_PARTICLES = 64  # below, the call of a kernel (0.1 ms) takes a noticeable share
+UNITS_PER_BATCH = 16  # at least, so that small files can be distributed, too
 KEPT_PARTICLES = 8_000_000  # phase spaces up to this size stay in memory
 
-_tables = lru_cache(maxsize=4)(build_tables)  # runs often follow each other in the same materials
+_tables = lru_cache(maxsize=4)(build_tables)  # successive runs often have the same materials
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedBeam:
-    """A phase space aimed at the patient.
+    """A phase space placed in patient coordinates.
 
     Parameters
     ----------
     number : int
-        Names the beam in the random streams and in messages.
+        Identifies the beam in the random streams and in messages.
     phase_space : PhaseSpace
     delivery : Delivery
-        Where the phase space stands in the patient, and how it moves while the beam irradiates.
+        Placement of the phase space in the patient, and its motion during irradiation.
     weight : float
-        Dose of the beam is `weight` times the dose per original history.
+        The dose of the beam is `weight` times its dose per original history.
     mirror : (bool, bool)
         Axes x, y about which head and field are symmetric: a pass uses every mirror image of the file,
-        which lowers its latent sigma.
+        which reduces its latent sigma.
     target_z : float
         z of the target in the coordinates of the phase space [cm].
     rotate : bool
-        Whether each use of a history is turned about the axis by a random angle.
+        Whether each use of a history is rotated about the beam axis by a random angle.
     through : Machine, optional
-        The machine whose collimators the particles go through; none for a phase space below the jaws.
+        The machine whose collimators the particles traverse; none for a phase space below the jaws.
     cone : float, optional
-        Diameter of the cone that is mounted on it, in the isocentre plane [cm].
+        Diameter of the mounted cone in the isocentre plane [cm].
     opening : (x1, x2, y1, y2), optional
-        What holds all that the collimators leave open, or what of it counts, in the isocentre plane [cm].
+        Rectangle that contains the opening of the collimators, or its part of interest, in the isocentre
+        plane [cm].
     """
 
     number: int
@@ -94,41 +98,36 @@ class PlacedBeam:
 
 
 @lru_cache(maxsize=16)
-def collimation_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Between:
-    """A machine's collimators, with tables of their own: those of the patient stay what they are without."""
+def collimation_of(machine: Machine, physics: Physics, cone: float | None = None) -> cpu.Collimation:
+    """A machine's collimators with cross-section tables of their own; the patient's do not depend on them."""
     materials = collimator_materials(machine.collimators)
     followed = True if machine.collimators.electrons else None
-    return cpu.Between(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
+    return cpu.Collimation(build_collimator(machine, materials, cone), _tables(materials, physics), followed)
 
 
 def open_on_all_ranks(path: Path, world: World) -> PhaseSpace:
-    """Open a phase space (`mc.source.phase_space`) that rank 0 alone reads as a whole, checks and hashes."""
+    """Open a phase space (`mc.source.phase_space`) that only rank 0 reads completely, checks and hashes."""
     space = None
     if world.rank == 0:
         space = open_phase_space(path)
-        _ = space.sha256  # kept, and sent along
+        _ = space.sha256  # cached in the object, and broadcast with it
     return world.broadcast(space)
 
 
 def group_count(beams: Sequence[PlacedBeam]) -> int:
-    """Number of groups of histories that a pass is cut into."""
-    return max(GROUPS, -(-_largest(beams) // LARGEST_BATCH))
+    """Number of groups of histories that a pass is divided into."""
+    return max(GROUPS, -(-_largest(beams) // MAX_BATCH_PARTICLES))
 
 
 class BatchTransport:
-    """Phantom and beams made ready for transport, and what the batch in hand has deposited so far.
+    """Phantom and beams prepared for transport, and the tally of the current batch.
 
     Parameters
     ----------
     phantom : Phantom
     beams : sequence of PlacedBeam
-    physics : Physics
-    water : bool
-        Whether dose to water is scored too.
-    seed : int
-        Names the random streams.
-    world : World
-        The ranks; each holds its own part of the sums until `collect`.
+    options : RunOptions
+        Each of its ranks holds its own part of the sums until `collect`.
 
     Attributes
     ----------
@@ -136,50 +135,48 @@ class BatchTransport:
         Deposits of the batch [quanta].
     counters : (N_COUNTERS,) int64
         Counters of the batch (`mc.transport.scoring`).
-    done : (pieces,) int64
-        1 for the pieces that are done, on any rank.
+    done : (units,) int64
+        1 for the work units that are done, on any rank.
     norm : float
-        What the particles' weights were divided by: near 1 they leave the integer tally its full resolution.
+        Divisor of the particles' weights, which brings them near 1, where the integer tally has its full
+        resolution.
     """
 
     def __init__(
         self,
         phantom: Phantom,
         beams: Sequence[PlacedBeam],
-        physics: Physics,
-        *,
-        water: bool,
-        seed: int,
-        world: World,
+        options: RunOptions,
     ) -> None:
+        physics, world = options.physics, options.ranks
         self.groups, self.images = group_count(beams), max(beam.images for beam in beams)
         self._cut = _cut(_largest(beams) // self.groups, self.images * len(beams))
-        self._beams, self._seed, self._world = beams, seed, world
+        self._beams, self._seed, self._world = beams, options.seed, world
         self._tables = _tables(phantom.materials, physics)
         self._geometry = build_voxels(phantom, _air_margin(phantom, beams))
         self._cuts = cpu.cuts_of(physics)
         self._collimation = [
-            collimation_of(beam.through, physics, beam.cone) if beam.through else cpu.Between()
+            collimation_of(beam.through, physics, beam.cone) if beam.through else cpu.Collimation()
             for beam in beams
         ]
         self._scales, self.norm = _scales(beams, self.images)
         self._roulette_weights = [_roulette_weight(beam) for beam in beams]
         self._records, self._sharing = _Records(), Sharing(world)
         self._rows = cpu.empty_rows()
-        self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, water)
+        self._tallies = cpu.empty_tally(self._geometry, self._tables, self._cuts, options.dose_to_water)
         self.tally = merge(self._tallies, self._geometry.density.size)
         self.counters = np.zeros(N_COUNTERS, np.int64)
         self.done = np.zeros(self.images * len(beams) * self._cut, np.int64)
 
     def reset(self) -> None:
-        """Forget the batch in hand and make room for the next."""
+        """Set the sums of the batch to 0, for the next one."""
         for sums in (self._tallies.medium, self._tallies.water, self._rows, self.counters, self.done):
             sums[:] = 0
 
     def round(self, replica: int, group: int, stop: Callable[[], bool]) -> bool:
-        """Work at a batch until `stop` or for some seconds; whether it is complete.
+        """Transport a part of a batch, until `stop` or for some seconds; returns whether it is complete.
 
-        All mirror images of a history belong to one batch: they are not independent.
+        All mirror images of a history belong to the same batch, since they are not independent.
         """
         units = self._work_units(group)
         cost = np.array([1 + last - first for *_, first, last in units], np.int64)
@@ -187,7 +184,7 @@ class BatchTransport:
         return bool(self.done.all())
 
     def collect(self) -> None:
-        """Sum the ranks' parts of tally and counters, on every rank."""
+        """Sum tally and counters over the ranks, on every rank."""
         self.counters += self._rows.sum(axis=0)
         self._rows[:] = 0
         merge(self._tallies, self._geometry.density.size)
@@ -195,17 +192,17 @@ class BatchTransport:
             self._world.sum_in_place(sums)
 
     def hold_on_root(self) -> None:
-        """Let rank 0 alone hold what was collected or loaded, so that the next `collect` counts it once."""
+        """Keep what was collected or loaded on rank 0 only, so that the next `collect` counts it once."""
         if self._world.rank > 0:
             for sums in (self.tally.medium, self.tally.water, self.counters):
                 sums[:] = 0
 
     def free_memory(self) -> None:
-        """Let go of all that takes memory; nothing more can be transported."""
+        """Release all large arrays; nothing more can be transported."""
         del self.tally, self._tallies, self._geometry, self._records
 
     def _work_units(self, group: int) -> list[tuple[int, int, int, int]]:
-        """Image, beam, first history and the one after the last, of every piece of a group's batch."""
+        """Image, beam, first history and the one after the last, of every work unit of a group's batch."""
         units = []
         for image in range(self.images):
             for b, beam in enumerate(self._beams):
@@ -216,22 +213,31 @@ class BatchTransport:
         return units
 
     def _run(self, unit: tuple[int, int, int, int], replica: int) -> None:
-        """Transport a piece of this rank's."""
+        """Transport a work unit."""
         image, b, first, last = unit
         if first == last:
             return
         beam = self._beams[b]
         particles, starts = self._records.load(beam.phase_space, first, last)
+        use = cpu.PhaseSpaceUse(
+            first_history=first,
+            beam=beam.number,
+            replica=replica * self.images + image,
+            seed=self._seed,
+            target_z=beam.target_z,
+            mirror=beam.signs(image),
+            rotate=beam.rotate,
+            scale=self._scales[b],
+            min_weight=self._roulette_weights[b],
+        )
         cpu.run_phase_space(
-            particles, starts, first, beam.delivery, beam.target_z, beam.signs(image), beam.rotate,
-            *self._collimation[b], self._scales[b], self._roulette_weights[b],
-            beam.number, replica * self.images + image, self._seed, self._geometry, self._tables, self._cuts,
-            self._tallies, self._rows,
+            particles, starts, use, beam.delivery, *self._collimation[b],
+            self._geometry, self._tables, self._cuts, self._tallies, self._rows,
         )  # fmt: skip
 
 
 class _Records:
-    """Pieces of phase spaces as kernel arrays, kept in memory while the files are small."""
+    """Parts of phase spaces as kernel arrays, kept in memory if the files are small."""
 
     def __init__(self) -> None:
         self._kept: dict = {}
@@ -256,13 +262,13 @@ def _largest(beams: Sequence[PlacedBeam]) -> int:
 
 
 def _cut(particles: int, uses: int) -> int:
-    """Number of pieces for the particles of a group, of which a batch makes so many uses."""
+    """Number of work units for the particles of a group, of which a batch makes so many uses."""
     units_to_share = min(-(-UNITS_PER_BATCH // uses), particles // MIN_UNIT_PARTICLES)
     return max(1, -(-particles // UNIT_PARTICLES), units_to_share)
 
 
 def _air_margin(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
-    """How far the sources ever lie outside the grid along any axis [cm]: the rim of air must hold the way."""
+    """Largest distance of a source from the grid along any axis [cm], which the air margin must cover."""
     lower, upper = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     farthest = 0.0
     for beam in beams:
@@ -274,7 +280,7 @@ def _air_margin(phantom: Phantom, beams: Sequence[PlacedBeam]) -> float:
 
 
 def _roulette_weight(beam: PlacedBeam) -> float:
-    """Weight for which the lighter particles of a beam play roulette."""
+    """Weight below which particles of a beam undergo Russian roulette."""
     if beam.through is None:
         return roulette_weight(beam.phase_space)
     isocentre = beam.target_z + beam.through.sad_cm
@@ -282,7 +288,7 @@ def _roulette_weight(beam: PlacedBeam) -> float:
 
 
 def _scales(beams: Sequence[PlacedBeam], images: int) -> tuple[list[float], float]:
-    """Factors on the particles' weights, about 1 at most, and what they were divided by."""
+    """Factors on the particles' weights, about 1 at most, and the divisor that made them so."""
     per_history = [beam.weight / (images * beam.phase_space.header.orig_histories) for beam in beams]
     typical = [
         scale * typical_weight(beam.phase_space) for scale, beam in zip(per_history, beams, strict=True)

@@ -1,11 +1,12 @@
-"""Checkpoints: all that a run is, in one HDF5 file, from which it goes on bit for bit.
+"""Checkpoints: the complete state of a run in one HDF5 file, from which it is resumed bit for bit.
 
 The file holds the sums of the run as arrays, its numbers as JSON, and a key: hashes of everything that the
-dose depends on. It is written beside its place, flushed to the disk and then renamed, so whatever kills a
-run, a whole checkpoint stands there; checksums of its blocks find what a disk or a copy spoilt later.
-docs/formats.md describes it.
+dose depends on. It is written under a temporary name, flushed to disk and then renamed, so that a run that is
+killed at any moment leaves a complete checkpoint; checksums of its blocks reveal later damage.
+docs/formats.md describes the file.
 
-Rank 0 alone reads and writes; what it read goes to all ranks, of which there may be any number.
+Only rank 0 reads and writes the file; the state is broadcast to all ranks, whose number may differ from that
+of the run that wrote it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from phantoms.files import replacing
 
 FORMAT, FORMAT_VERSION = "mcverify checkpoint", 1
 EVERY = 180.0  # between checkpoints [s]
-# Largest share of a run's time for writing checkpoints; it stretches the interval where files are large.
-LARGEST_SHARE = 0.05
-BLOCK = 1 << 17  # values under one checksum
+# Largest share of a run's time spent on writing checkpoints; where files are large it lengthens the interval.
+MAX_SHARE = 0.05
+BLOCK = 1 << 17  # values per checksum
 
 
 @dataclass(frozen=True)
@@ -42,28 +43,25 @@ class CheckpointRule:
     Parameters
     ----------
     path : Path
-        Its file; its folder must be there.
+        File of the checkpoint, in an existing folder.
     every : float
-        [s]
+        Interval [s].
     restart : bool
-        Begin anew, whatever lies at `path`.
-    on_message : callable
-        Told, on rank 0, when a run goes on from a checkpoint, and when one could not be written.
+        Start the run from the beginning, and replace an existing checkpoint.
     """
 
     path: Path
     every: float = EVERY
     restart: bool = False
-    on_message: Callable[[str], None] = lambda _: None
 
     def remove(self) -> None:
-        """Remove the checkpoint of a run that is done, and what a killed run left of one."""
+        """Remove the checkpoint of a completed run, and the incomplete files of killed runs."""
         self.remove_partial()
         with suppress(OSError):
             self.path.unlink()
 
     def remove_partial(self) -> None:
-        """Remove what killed runs left half written."""
+        """Remove the incomplete files of killed runs."""
         for path in self.path.parent.glob(f".partial-*-{self.path.name}"):
             with suppress(OSError):
                 path.unlink()
@@ -76,26 +74,34 @@ class Checkpoint:
     ----------
     rule : CheckpointRule
     key : mapping of str to str
-        What the dose depends on, by a name that a user understands, as hashes or short texts.
+        What the dose depends on, as hashes or short texts, by names fit for messages to the user.
     arrays : mapping of str to array
         The sums of the run, by name, contiguous; written from and read into in place. On ranks other than 0
         they need not hold the sums when `save` is called.
     world : World
+    on_message : callable
+        Called with a warning if the file cannot be written.
     """
 
     def __init__(
-        self, rule: CheckpointRule, key: Mapping[str, str], arrays: Mapping[str, np.ndarray], world: World
+        self,
+        rule: CheckpointRule,
+        key: Mapping[str, str],
+        arrays: Mapping[str, np.ndarray],
+        world: World,
+        on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._rule, self._key, self._arrays, self._world = rule, dict(key), arrays, world
+        self._on_message = on_message
         self._next = time.monotonic() + rule.every
 
     @property
     def due(self) -> bool:
-        """Whether it is time for the next one; ask on rank 0."""
+        """Whether the interval has elapsed; meaningful on rank 0."""
         return time.monotonic() >= self._next
 
     def load(self) -> dict[str, Any] | None:
-        """Fill the arrays from the file, on all ranks; returns its numbers, None if the run begins anew.
+        """Read the arrays, on all ranks; returns the numbers, or None if there is no state to resume.
 
         Raises
         ------
@@ -114,10 +120,10 @@ class Checkpoint:
         return numbers
 
     def save(self, numbers: Mapping[str, Any], *, must: bool) -> None:
-        """Write arrays and numbers; call on all ranks.
+        """Write arrays and numbers; to be called on all ranks.
 
-        Where it cannot be written the former checkpoint stays. That is an InputError if the run `must` have
-        it, otherwise the user is told.
+        If writing fails the previous checkpoint remains. That raises InputError if the checkpoint `must` be
+        written, and is a warning otherwise.
         """
         if self._world.rank > 0:
             return
@@ -127,9 +133,9 @@ class Checkpoint:
         except InputError as error:
             if must:
                 raise
-            self._rule.on_message(f"warning: {error}; the run goes on")
+            self._on_message(f"warning: {error}; the run continues")
         now = time.monotonic()
-        self._next = now + max(self._rule.every, (now - started) / LARGEST_SHARE)
+        self._next = now + max(self._rule.every, (now - started) / MAX_SHARE)
 
     def _write(self, numbers: Mapping[str, Any]) -> None:
         path = self._rule.path
@@ -148,7 +154,7 @@ class Checkpoint:
             if sink.fault is not None:
                 raise sink.fault
             os.fsync(sink.fileno())
-        with suppress(OSError):  # the new name, too; not every file system lets a folder be flushed
+        with suppress(OSError):  # flush the new name, too, where the file system allows it
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -156,7 +162,7 @@ class Checkpoint:
                 os.close(folder)
 
     def _read(self) -> dict[str, Any]:
-        path, remedy = self._rule.path, "--restart begins anew"
+        path, remedy = self._rule.path, "--restart starts from the beginning"
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
@@ -179,20 +185,20 @@ class Checkpoint:
             raise InputError(path, f"is a damaged checkpoint: {error}", remedy) from None
 
     def _refuse_other(self, key: dict[str, str]) -> None:
-        """Refuse the checkpoint of a run that would end in another dose."""
+        """Refuse the checkpoint of a run with another result."""
         differ = [name for name in {**key, **self._key} if key.get(name) != self._key.get(name)]
         if differ:
             raise InputError(
                 self._rule.path,
                 f"is the checkpoint of another run, which differs in {', '.join(differ)}",
-                "--restart begins anew and replaces it, --out names another folder",
+                "--restart starts from the beginning and replaces it, --out names another folder",
             )
 
 
 class _Sink(io.FileIO):
-    """A file for the HDF5 library, which corrupts the process where a disk fills up: it never hears of it.
+    """A file for the HDF5 library that hides write errors from it, since a full disk corrupts its state.
 
-    The first fault is kept in `fault`, and nothing is written from then on.
+    The first error is kept in `fault`, and nothing is written from then on.
     """
 
     fault: OSError | None = None

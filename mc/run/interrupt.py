@@ -1,4 +1,4 @@
-"""Signals during a run: Ctrl-C ends it with what is done, SIGTERM and SIGUSR1 ask it to make way."""
+"""Signals during a run: Ctrl-C ends it early, SIGTERM and SIGUSR1 suspend it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import threading
 
 INTERRUPTED, SUSPENDED = "interrupted", "suspended"
 SUSPENDED_CODE = 75  # exit code: EX_TEMPFAIL of sysexits.h, "try again later"
-SUSPENDED_LINE = "suspended: the same command, on any number of ranks and threads, goes on where it was"
+SUSPENDED_LINE = "suspended: the same command, on any number of ranks and threads, resumes the run"
 SUSPEND_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # what clusters send before they end a job
 
 
 class Suspended(KeyboardInterrupt):
-    """The run was told to make way by SIGTERM or SIGUSR1; the same command goes on where it was.
+    """The run was suspended by SIGTERM or SIGUSR1; the same command resumes it.
 
     Parameters
     ----------
     on_all_ranks : bool
-        Whether all ranks raise it together; otherwise the others know nothing of it.
+        Whether all ranks raise it together; otherwise this rank alone was signalled.
     """
 
     def __init__(self, on_all_ranks: bool = False) -> None:
@@ -26,12 +26,12 @@ class Suspended(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Signals during a run: the piece of work in hand is finished and what is done is kept.
+    """Handler of signals during a run: the work unit in progress is completed and all results are kept.
 
     `requested` is "" at first, `INTERRUPTED` after Ctrl-C and `SUSPENDED` after SIGTERM or SIGUSR1. A second
-    Ctrl-C stops at once. The others may come more than once, from a scheduler and from the MPI launcher, and
-    do no more then: what is under way to the disk must get there. Outside the main thread signals are left
-    alone.
+    Ctrl-C raises KeyboardInterrupt at once. SIGTERM and SIGUSR1 may arrive more than once, from a scheduler
+    and from the MPI launcher, and have no further effect, since a checkpoint may be being written. Outside
+    the main thread signals are not handled.
     """
 
     def __init__(self) -> None:

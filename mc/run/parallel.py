@@ -1,8 +1,8 @@
-"""MPI: the only door to mpi4py. Serial runs get a communicator of one rank and never import it.
+"""MPI: the sole importer of mpi4py. Serial runs get a communicator of one rank and never import it.
 
-Ranks are told apart by what their launcher puts into the environment. One rank that fails takes all down:
-`abort_on_error` for an exception; a rank that is killed is noticed by the MPI launcher (mpiexec, srun),
-which then ends the others.
+The environment variables of the launcher state the number of ranks. If one rank fails, all end:
+`abort_on_error` handles exceptions; the MPI launcher (mpiexec, srun) notices a killed rank and ends the
+others.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from phantoms.errors import InputError
 
 # Number of ranks: Open MPI; MPICH and Intel MPI; srun (of the job step, not of the batch script around it)
 SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-RANK_VARIABLE = "PMIX_RANK"  # other PMIx launchers tell the rank alone
-SPIN, NAP = 0.001, 0.0005  # a rank that waits looks without a pause, and later on in such steps [s]
-RELAY = 0.2  # for the launcher to pass on the last words of ranks that it is about to end [s]
-GRACE = 1.0  # rank 0 may speak first for this long, so that a fault of all ranks is told once [s]
+RANK_VARIABLE = "PMIX_RANK"  # other PMIx launchers state only the rank
+SPIN, NAP = 0.001, 0.0005  # a waiting rank polls continuously at first, then at intervals [s]
+RELAY = 0.2  # for the launcher to forward the last output of ranks that it is about to end [s]
+GRACE = 1.0  # head start of rank 0, so that an error of all ranks is reported once [s]
 
 
 class World(Protocol):
@@ -38,13 +38,13 @@ class World(Protocol):
         """Elementwise sum over all ranks, on every rank. Exact for integers; see `sum_in_place`."""
 
     def sum_in_place(self, array: np.ndarray) -> None:
-        """Replace an int64 array by its sum over all ranks; exact, so the same for any number of ranks."""
+        """Replace an int64 array by its exact sum over all ranks, the same for any number of ranks."""
 
     def broadcast(self, value: Any) -> Any:
-        """The value that rank 0 holds, on every rank."""
+        """The value of rank 0, on every rank."""
 
     def broadcast_in_place(self, array: np.ndarray) -> None:
-        """Replace an array by the one that rank 0 holds, of the same shape."""
+        """Replace an array by that of rank 0, of the same shape."""
 
     def barrier(self) -> None:
         """Wait for all ranks."""
@@ -54,7 +54,7 @@ class World(Protocol):
 
 
 class SerialWorld:
-    """The world of one rank: nothing to sum, nobody to wait for."""
+    """The world of one rank, where every operation is the identity."""
 
     rank, size = 0, 1
 
@@ -78,10 +78,10 @@ class SerialWorld:
 
 
 class MpiWorld:
-    """The world of an MPI launcher.
+    """The ranks of an MPI launcher.
 
-    MPI libraries wait in a busy loop, which takes a processor from whoever else runs there, perhaps from the
-    rank that is waited for. So ranks meet by `barrier` before anything else they do together.
+    MPI libraries wait in a busy loop, which takes processor time from other processes, perhaps from the very
+    rank that is waited for. Ranks therefore pass a `barrier` that sleeps before every collective operation.
     """
 
     def __init__(self, mpi: Any) -> None:
@@ -132,7 +132,7 @@ def world() -> World:
         raise InputError("MPI", problem, "pip install 'mcverify[mpi]', beside an MPI library") from None
     ranks = MpiWorld(MPI)
     if launched is not None and ranks.size != launched:
-        # Each rank would take itself for the whole run: the same work again, one result over the other.
+        # Each rank would do the whole run, and overwrite the results of the others.
         raise InputError(
             "MPI",
             f"the launcher started {launched} ranks but mpi4py sees {ranks.size}",
@@ -142,7 +142,7 @@ def world() -> World:
 
 
 def launched_ranks(environment: Mapping[str, str]) -> int | None:
-    """Number of ranks by the launcher's environment; 1 without a launcher, None where it does not say."""
+    """Number of ranks by the launcher's environment; 1 without a launcher, None if it is not stated."""
     sizes = [environment.get(name, "") for name in SIZE_VARIABLES]
     known = [int(size) for size in sizes if size.isdigit()]
     if not known and RANK_VARIABLE in environment:
@@ -152,17 +152,17 @@ def launched_ranks(environment: Mapping[str, str]) -> int | None:
 
 @contextmanager
 def abort_on_error(ranks: World) -> Iterator[None]:
-    """Let an exception on any rank end all of them with exit code 2, or that of `Suspended`, and one line.
+    """If one rank raises an exception, end all with one line and exit code 2, or that of `Suspended`.
 
-    Alone, the exception goes on to the caller. On several ranks the others would wait for this one for
-    ever, so it is told here, and all are ended.
+    With a single rank the exception propagates to the caller. With several, the others would wait for this
+    one for ever, so the message is printed here and all are ended.
     """
     try:
         yield
     except BaseException as error:
         if ranks.size == 1:
             raise
-        if isinstance(error, SystemExit):  # whoever asked for it has said why
+        if isinstance(error, SystemExit):  # its cause has been reported already
             if error.code:
                 ranks.abort(error.code if isinstance(error.code, int) else 2)
             raise

@@ -1,12 +1,13 @@
-"""Work shared out over ranks in rounds that end by the clock, so that a slow rank holds nobody up.
+"""Work units distributed over ranks in rounds of limited time, so that a slow rank delays the others little.
 
-A round hands every rank a part of the pieces that are left, as large as its speed so far suggests, and ends
-for all ranks when the parts should be done, or after `LONGEST`. What a rank has not got to by then is
-shared out anew. A rank that slows down so costs the others no more than the piece it is at. Ranks meet in
-one small sum a round: there is no master to wait for, and nothing that needs one-sided communication to
-make progress behind a kernel's back.
+In each round every rank receives a part of the remaining work units, in proportion to its speed so far. The
+round ends for all ranks when the parts should be done, or after `LONGEST`; what a rank has not completed by
+then is distributed anew. A rank that slows down delays the others by one work unit at most. Ranks
+communicate in one small sum per round: no rank is a master, and no one-sided communication has to make
+progress while a kernel runs.
 
-Who did which piece leaves no trace in a sum of integers, so clocks and speeds cannot touch the result.
+Sums of integers do not depend on which rank did which work unit, so clocks and speeds do not affect the
+result.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import numpy as np
 
 from mc.run.parallel import World
 
-LONGEST = 5.0  # round; signals and checkpoints wait for its end [s]
-MEMORY = 0.5  # weight of all former rounds together in a rank's speed, next to the last one
+LONGEST = 5.0  # time of a round; signals and checkpoints wait for its end [s]
+MEMORY = 0.5  # weight of all earlier rounds together in a rank's speed, relative to the last one
 
 
 class Sharing:
-    """Speeds of the ranks, and rounds of work."""
+    """Speeds of the ranks, and the distribution of work units among them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -32,18 +33,18 @@ class Sharing:
     def round(
         self, cost: np.ndarray, done: np.ndarray, run: Callable[[int], None], stop: Callable[[], bool]
     ) -> None:
-        """Let every rank `run` its part of the pieces not yet done, until `stop` or the end of the round.
+        """Let every rank `run` its part of the work units not yet done, until `stop` or the end of the round.
 
         Parameters
         ----------
-        cost : (pieces,) int64
+        cost : (units,) int64
             Expected work, in any unit, at least 1.
-        done : (pieces,) int64
-            1 for the pieces that are done; brought up to date on all ranks.
+        done : (units,) int64
+            1 for the units that are done; updated on all ranks.
         run : callable
-            Does the piece of a number.
+            Does the work unit of a given number.
         stop : callable
-            Asked after every piece.
+            Called after every work unit; the round ends if it returns True.
         """
         units, size, rank = len(done), self._world.size, self._world.rank
         own, limit = self._part(cost, np.flatnonzero(done == 0))
@@ -64,18 +65,18 @@ class Sharing:
         self._time[worked] = MEMORY * self._time[worked] + 1e-6 * np.maximum(1, microseconds[worked])
 
     def _part(self, cost: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, float]:
-        """This rank's part of the pieces `left`, and how long it may take [s]."""
+        """This rank's part of the units `left`, and the time it may take [s]."""
         size, rank = self._world.size, self._world.rank
         if size == 1:
             return left, LONGEST
         known = self._work > 0
-        if not known.any():  # a piece each, to learn the speeds
+        if not known.any():  # one unit each, to measure the speeds
             return left[rank : rank + 1], LONGEST
         speed = np.full(size, (self._work[known] / self._time[known]).mean())
         speed[known] = self._work[known] / self._time[known]
         share = np.concatenate(([0.0], np.cumsum(speed) / speed.sum()))
         share[-1] = 1.0
         end = np.cumsum(cost[left])
-        # a piece belongs to the rank in whose share its middle lies
+        # a unit belongs to the rank in whose share its midpoint lies
         owner = np.searchsorted(share, (end - 0.5 * cost[left]) / end[-1], side="right") - 1
         return left[owner == rank], min(LONGEST, float(end[-1] / speed.sum()))

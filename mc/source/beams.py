@@ -9,6 +9,7 @@ import numpy as np
 
 from mc.numerics.jit import njit
 from mc.numerics.rng import uniform
+from mc.transport.particle import Particle
 
 
 class Beam(NamedTuple):
@@ -38,7 +39,7 @@ def spectrum(edges: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @njit
 def sample_beam(beam, rng):
-    """Sample a particle on the surface: energy, x, y, z, u, v, w, rng."""
+    """Sample a particle on the surface; and the rng."""
     a, rng = uniform(rng)
     i = 0
     while beam.cumulative[i + 1] < a:
@@ -52,18 +53,10 @@ def sample_beam(beam, rng):
         a, rng = uniform(rng)
         y = beam.y1 + a * (beam.y2 - beam.y1)
         if math.isinf(beam.distance):
-            return energy, x, y, beam.surface, 0.0, 0.0, 1.0, rng
+            return Particle(beam.kind, energy, x, y, beam.surface, 0.0, 0.0, 1.0, 1.0), rng
         # solid angle seen per unit area of the surface falls with the cube of the cosine
         cosine = beam.distance / math.sqrt(x * x + y * y + beam.distance * beam.distance)
         a, rng = uniform(rng)
         if a <= cosine * cosine * cosine:
-            return (
-                energy,
-                x,
-                y,
-                beam.surface,
-                x / beam.distance * cosine,
-                y / beam.distance * cosine,
-                cosine,
-                rng,
-            )
+            u, v = x / beam.distance * cosine, y / beam.distance * cosine
+            return Particle(beam.kind, energy, x, y, beam.surface, u, v, cosine, 1.0), rng

@@ -32,7 +32,7 @@ from mc.source.packed_phase_space import PACKED, unpack
 from phantoms.errors import InputError
 
 MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catches a wrong byte order too
-MAX_POSITION = 1000.0  # no linac records particles farther from its origin [cm]
+MAX_POSITION = 1000.0  # no linac records particles further from its origin [cm]
 NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
 CHUNK = 1 << 18  # records checked at a time
 MARKED = 1024  # every so many recorded histories the place of the first record is kept
@@ -55,7 +55,7 @@ class Particles(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PhaseSpace:
-    """A checked phase space; records stay on disk and are read in pieces. It can be sent to other ranks.
+    """A checked phase space; records stay on disk and are read in chunks. It can be sent to other ranks.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     InputError
         For a header or data file that is missing or contradicts itself or the other (see `read_header`): a
         size that is not $CHECKSUM, counts by type other than stated, energies that are not finite, zero or
-        above 50 MeV, weights not above 0, positions or directions that cannot be, type codes other than
+        above 50 MeV, weights not above 0, impossible positions or directions, type codes other than
         photon, electron and positron, more histories than $ORIG_HISTORIES, an incremental history number
         that contradicts the new-history flag, no such flag at all.
 
@@ -262,7 +262,7 @@ def _decode(records: np.ndarray, header: Header) -> Particles:
 def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[str, ...]]:
     """Number of recorded histories, their marks (see `PhaseSpace`), and warnings.
 
-    Refuses records that cannot be.
+    Refuses records with impossible values.
     """
     counts = np.zeros(128, dtype=np.int64)
     marks: list[np.ndarray] = []
@@ -290,7 +290,7 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
         raise InputError(
             path,
             "no record carries the new-history flag (a negative energy)",
-            "without it no uncertainty can be told; write the file anew with the flag",
+            "without it uncertainties cannot be computed; write the file again with the flag",
         )
     warnings = []
     if first_flag > 0:
@@ -308,7 +308,7 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
 
 
 def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> None:
-    """Refuse a chunk with a value that cannot be, naming its first record (from 0)."""
+    """Refuse a chunk with an impossible value, naming its first record (from 0)."""
 
     def raise_where(bad: np.ndarray, problem: str, remedy: str = "") -> None:
         if bad.any():

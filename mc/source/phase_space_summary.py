@@ -1,4 +1,4 @@
-"""Figures of a phase space for the reader: energies, extent, weights, and the field it makes."""
+"""Summary of a phase space: energies, extent, weights, and the field it makes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from mc.source.iaea_header import KINDS
 from mc.source.phase_space import PhaseSpace
 
-STRIP = 1.0  # half width of the strip along an axis in which the field edge is sought [cm]
+STRIP = 1.0  # half width of the strip along an axis in which the field edge is determined [cm]
 BIN = 0.1  # bin of the fluence profile [cm]
 REACH = 30.0  # the profile covers -REACH..REACH [cm]
 
@@ -30,9 +30,9 @@ class Summary:
 
 
 def summarise(phase_space: PhaseSpace, plane_z: float) -> Summary:
-    """Figures of `phase_space`; its field is measured in the plane z = `plane_z` [cm].
+    """Summary of `phase_space`; its field is measured in the plane z = `plane_z` [cm].
 
-    Photons fly straight to the plane. The field edge is where their weighted fluence, along a strip about
+    Photons travel straight to the plane. The field edge is where their weighted fluence, along a strip about
     each axis, falls to half of its mean within `STRIP` of the axis; to about one `BIN`.
     """
     energy, weight, top = np.zeros(4), np.zeros(4), 0.0

@@ -1,7 +1,6 @@
-"""Phase spaces put together, thinned out and turned, piece by piece; and how far their histories can be
-trusted.
+"""Phase spaces merged, filtered and rotated, chunk by chunk; and the latent sigma of their histories.
 
-What is written keeps ORIG_HISTORIES: doses per original history stay what they were.
+What is written keeps ORIG_HISTORIES: doses per original history do not change.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from mc.source.phase_space import Particles, PhaseSpace
 from mc.source.phase_space_writer import PhaseSpaceWriter
 from phantoms.errors import InputError
 
-SQUARE = 1.5  # side of the square about the axis in which the latent sigma is told [cm]
+SQUARE = 1.5  # side of the square about the axis in which the latent sigma is stated [cm]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class LatentSigma:
 
 
 def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where particles that fly straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
+    """Where particles that travel straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
     with np.errstate(divide="ignore", invalid="ignore"):
         path = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
     return particles.x + path * particles.u, particles.y + path * particles.v
@@ -73,7 +72,7 @@ def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> L
 
 
 def merge(spaces: Sequence[PhaseSpace], stem: str | Path) -> PhaseSpace:
-    """Put independent phase spaces of one beam behind one another; their original histories add up.
+    """Concatenate independent phase spaces of one beam; their original histories add up.
 
     Raises
     ------
@@ -114,12 +113,12 @@ def thin_out(
     *,
     all_values: bool = False,
 ) -> PhaseSpace:
-    """Keep some particles, those for which `keep` is true; what opened a history hands its flag on.
+    """Keep the particles for which `keep` is true; the new-history flag passes to the first one kept.
 
     `note` says in the header what was kept. With `all_values` no quantity is a constant of the header, as
     some readers want it.
     """
-    pending = False  # a history whose first particles are gone has not been opened yet
+    pending = False  # a history whose first particles were dropped has not been opened yet
     constants = {} if all_values else _constants(space)
     with PhaseSpaceWriter(stem, constants, _with_note(space, note)) as writer:
         for particles in space.chunks():
@@ -138,10 +137,10 @@ def thin_out(
 
 
 def turn(space: PhaseSpace, stem: str | Path, copies: int = 1, seed: int = 1) -> PhaseSpace:
-    """Turn every particle about the axis by a random angle of its own, in one or more copies.
+    """Rotate every particle about the axis by a random angle of its own, in one or more copies.
 
-    For heads that are symmetric about the axis, above the jaws: no mean changes then, and what the histories
-    leave to chance is spread around the axis. Copies share the weight and stay with their history.
+    For heads that are symmetric about the axis, above the jaws: no mean changes then, and the latent noise
+    of the histories is averaged around the axis. Copies share the weight and stay with their history.
     """
     rng = np.random.default_rng(seed)
     constants = _constants(space)

@@ -1,4 +1,4 @@
-"""Writing IAEA phase spaces: piece by piece, so that they may be larger than memory, or all at once."""
+"""Writing IAEA phase spaces: in chunks, so that they may be larger than memory, or all at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from phantoms.files import replacing
 
 
 class PhaseSpaceWriter:
-    """Records written as they come; header and data take their names at the end, by `close`.
+    """Records written as they come; header and data file get their names at the end, by `close`.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class PhaseSpaceWriter:
     Raises
     ------
     InputError
-        If the files cannot be written; what stood there before stays.
+        If the files cannot be written; previous files are kept.
 
     Examples
     --------

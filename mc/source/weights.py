@@ -1,8 +1,8 @@
-"""Weights of a phase space's particles: a typical one, and how uneven ones are evened out.
+"""Weights of a phase space's particles: a typical one, and Russian roulette where they are uneven.
 
-Where weights differ, light particles cost as much to transport as heavy ones and tell less. If each is
-followed with a chance in proportion to its weight, and carries that of those left out, the spread for the
-time is least.
+Where weights differ, particles of low weight cost as much to transport as others and contribute less. If each
+is followed with a probability in proportion to its weight, and carries the weight of those left out, the
+variance for a given time is smallest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from mc.source.phase_space import Particles, PhaseSpace
 
-SAMPLED = 200_000  # particles of a file that tell how its weights differ
+SAMPLED = 200_000  # particles of a file from which the spread of its weights is estimated
 EVEN = 2.0  # weights that differ by less are left as they are
 GOLDEN_ANGLE = np.pi * (3.0 - 5.0**0.5)  # its multiples are spread evenly about the axis [rad]
 
@@ -27,17 +27,17 @@ def roulette_weight(
     isocentre_z: float = 0.0,
     rotate: bool = False,
 ) -> float:
-    """Weight for which lighter particles play roulette at the source; 0 if none shall.
+    """Weight below which particles play roulette at the source; 0 for no roulette.
 
-    The mean weight, by weight, of the particles: of the photons towards the opening, where there is one. It
-    is the weight of an even beam that spreads as much. No history is left out for good, so what the finite
-    file leaves (the latent variance) stays.
+    The weighted mean of the weights: of the photons towards the opening, where there is one. A beam of this
+    single weight has the same variance. Roulette is played anew at each use of a particle, so the latent
+    variance of the finite file does not change.
 
     Parameters
     ----------
     space : PhaseSpace
     opening : (x1, x2, y1, y2), optional
-        What holds all openings of the collimators below, in the isocentre plane [cm].
+        Rectangle that contains all openings of the collimators below, in the isocentre plane [cm].
     isocentre_z : float
         Height of the isocentre in the coordinates of the phase space [cm].
     rotate : bool

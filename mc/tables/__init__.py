@@ -1,4 +1,4 @@
-"""From materials to the tables of the transport kernels. The only door to the cross-section data."""
+"""From materials to the tables of the transport kernels; the sole reader of the cross-section data."""
 
 from mc.tables.build import Tables, build_tables, tables_hash
 

@@ -47,7 +47,7 @@ MAJORANT_MARGIN = 1.0 + 1e-5  # over single-precision rounding
 LOWEST_ENERGY = 1e-3  # where ranges are integrated from [MeV]
 LOW_PANELS = 24  # from there to the tables
 GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(2)
-LARGEST_SPLIT = 64  # interactions of a flight that the stack has room for
+LARGEST_SPLIT = 64  # interactions of a flight: the capacity of the stack
 POSITRON = (False, True)  # the charge axis of the tables
 
 
@@ -56,6 +56,8 @@ class Tables(NamedTuple):
 
     Charge index 0 is the electron, 1 the positron. Energies are kinetic [MeV].
 
+    Attributes
+    ----------
     photon : (nm, ne - 1, 4, 2) float32
         By interval, lower end and rise to the upper: mass attenuation [cm2/g]; then probabilities of
         Compton, of Compton or Rayleigh, of Compton, Rayleigh or pair and triplet; the rest is photoelectric.
@@ -139,8 +141,8 @@ def build_tables(
     Raises
     ------
     InputError
-        If a material holds an element without data, a cut-off lies outside the tables, or a number of
-        interactions is none.
+        If a material contains an element without data, a cut-off lies outside the tables, or a number of
+        interactions is not one.
     """
     for name in ("electron_cut", "photon_cut"):
         if not ENERGY_MIN <= getattr(physics, name) < ENERGY_MAX:
@@ -154,7 +156,7 @@ def build_tables(
         if count != int(count) or not 1 <= count <= most:
             raise InputError(
                 f"physics option {name}",
-                f"{count} is no number of interactions",
+                f"{count} is not a number of interactions",
                 f"choose 1 to {LARGEST_SPLIT}",
             )
     water = load_materials()[WATER]

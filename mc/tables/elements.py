@@ -20,7 +20,7 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True, eq=False)
 class Element:
-    """What is known of one element. Energies in MeV, atomic cross sections in barn unless said.
+    """Data of one element. Energies in MeV, atomic cross sections in barn unless said.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class Element:
     shell_share : (s, r) float64
         Share of photoabsorptions by this shell among those by it and the shells outside it.
     transitions : (4, t) float64
-        Shell, shell of the vacancy left (-1: one of no account), photon energy (0: radiationless),
-        probability; transitions that leave nothing to follow make up the rest.
+        Shell, shell of the remaining vacancy (-1: none that is followed), photon energy (0: radiationless),
+        probability; the rest are transitions after which nothing is followed.
     form_factor, scattering : (2, k) float64
         Momentum transfer x = sin(theta/2)/lambda [1/Angstrom]; F(x) or S(x), linear between nodes.
     elastic_energy : (n_e,) float64
@@ -83,13 +83,13 @@ def data_bytes() -> bytes:
 
 
 def refuse_unknown(material: Material) -> None:
-    """Refuse a material that holds an element without data, by name."""
+    """Refuse a material that contains an element without data, by name."""
     with h5py.File(DATA_FILE) as file:
         known = sorted(int(name) for name in file if name.isdigit())
     symbols = {element.number: symbol for symbol, element in load_symbols().items()}
     missing = [symbols.get(z, f"Z={z}") for z, _ in material.composition if z not in known]
     if missing:
-        spans: list[list[int]] = []  # first and last of each unbroken row
+        spans: list[list[int]] = []  # first and last of each unbroken sequence
         for z in known:
             if spans and spans[-1][1] == z - 1:
                 spans[-1][1] = z

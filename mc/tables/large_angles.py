@@ -4,12 +4,12 @@ The Goudsmit-Saunderson table knows one law, Rutherford's with a screening and a
 being sin^2(theta/2). With both transport moments met that is right for light elements. Of a heavy element,
 though, Mott's cross section exceeds it between 10 and 130 degrees, by up to 0.7 of Rutherford's for tungsten.
 Fitted to the moments, the law makes up for that at small angles, where tungsten then scatters 15 % too
-strongly. In a patient that is nothing; in a target of tungsten the high energies on the axis would come out 5
-% low.
+strongly. In a patient that is negligible; in a target of tungsten the high energies on the axis would come
+out 5 % low.
 
-Here the law is that of Born's approximation, s = beta^2, and what Mott's cross section has beyond it makes
-single events: a compound Poisson process, which adds to the deflection of a step. Its strength is taken off
-the law's.
+Here the law is that of Born's approximation, s = beta^2, and the excess of Mott's cross section makes
+single events: a compound Poisson process, which adds to the deflection of a step. Its strength is subtracted
+from the law's.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def cross_section_intervals(element: Element, nodes: np.ndarray) -> np.ndarray:
     """Partial cross sections at both ends of every interval of an energy grid.
 
     Those of the nodes, but where an absorption edge lies within the interval: there the photoelectric cross
-    section is its mean over the interval, so that the jump is smeared over one interval and no more, and
+    section is its mean over the interval, so that the jump is smeared over just one interval, and
     the mean over the interval is right.
 
     Returns

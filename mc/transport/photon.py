@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from types import ModuleType
 
+from mc.numerics.columns import ATTENUATION, COMPTON, LOW, PAIR, RAYLEIGH, RISE, interval_value
 from mc.numerics.constants import ELECTRON_MASS
-from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.jit import njit, njit_device, njit_inlined
 from mc.numerics.rng import uniform
 from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.compton import sample_compton
@@ -22,233 +23,203 @@ from mc.physics.pair import sample_pair
 from mc.physics.photoelectric import sample_photoelectron
 from mc.physics.rayleigh import sample_rayleigh
 from mc.physics.relaxation import sample_shell, sample_transition
-from mc.physics.triplet import LEAST_TRIPLET, sample_triplet
-from mc.transport.particle import ELECTRON, PHOTON, POSITRON, escape, release_charged, release_photon
-from mc.transport.replay import SLOTS, make_replay
+from mc.physics.triplet import MIN_TRIPLET, sample_triplet
+from mc.transport.particle import (
+    ELECTRON,
+    PHOTON,
+    POSITRON,
+    moved,
+    secondary,
+    tally_energy,
+    with_weight,
+)
+from mc.transport.region import make_region
+from mc.transport.replay import KNOCKED, PHOTON_U, PHOTON_V, PHOTON_W, SCATTERED, make_replay
 from mc.transport.scoring import ESCAPED, FLIGHTS, score
+from mc.transport.secondaries import emit_charged, emit_photon
 
 
 @njit_inlined
-def interact(
-    energy, x, y, z, u, v, w, weight, material, voxel, choice,
-    tables, cuts, tally, stack, depth, counters, rng,
-):  # fmt: skip
-    """Let a photon interact once; what it sets free goes on the stack. Returns stack depth and rng.
+def interact(ctx, photon, material, voxel, choice, rng):
+    """Let a photon interact once; its secondaries go on the stack. Returns the rng.
 
-    `choice`, uniform in (0, 1), tells how.
+    `choice`, uniform in (0, 1), selects the process.
     """
+    tables, energy = ctx.tables, photon.energy
+    u, v, w = photon.u, photon.v, photon.w
     i, f = energy_position(energy)
-    t = tables.photon
-    compton = t[material, i, 1, 0] + f * t[material, i, 1, 1]
-    rayleigh = t[material, i, 2, 0] + f * t[material, i, 2, 1]
-    pair = t[material, i, 3, 0] + f * t[material, i, 3, 1]
+    compton = interval_value(tables.photon, material, i, COMPTON, f)
+    rayleigh = interval_value(tables.photon, material, i, RAYLEIGH, f)
+    pair = interval_value(tables.photon, material, i, PAIR, f)
     c, s, rng = azimuth(rng)
     if choice < compton:
         scattered, cosine, electron_cosine, rng = sample_compton(energy, tables.incoherent, material, rng)
         a, b, d = rotate(u, v, w, electron_cosine, -c, -s)
-        depth, rng = release_charged(
-            ELECTRON, energy - scattered, x, y, z, a, b, d,
-            weight, cuts, tally, voxel, stack, depth, counters, rng,
-        )  # fmt: skip
+        rng = emit_charged(ctx, secondary(photon, ELECTRON, energy - scattered, a, b, d), voxel, rng)
         a, b, d = rotate(u, v, w, cosine, c, s)
-        return release_photon(
-            scattered, x, y, z, a, b, d,
-            weight, cuts, tally, voxel, stack, depth, counters, rng, scattered / energy,
-        )  # fmt: skip
+        return emit_photon(ctx, secondary(photon, PHOTON, scattered, a, b, d), voxel, rng, scattered / energy)
     if choice < rayleigh:
         cosine, rng = sample_rayleigh(energy, tables.coherent, material, rng)
         a, b, d = rotate(u, v, w, cosine, c, s)
-        return release_photon(
-            energy, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
-        )
+        return emit_photon(ctx, secondary(photon, PHOTON, energy, a, b, d), voxel, rng)
     if choice < pair and energy > 2.0 * ELECTRON_MASS:
         a, rng = uniform(rng)
-        share = tables.triplet[material, i, 0] + f * tables.triplet[material, i, 1]
-        if a < share and energy > LEAST_TRIPLET:
-            return make_triplet(
-                energy, x, y, z, u, v, w, weight, c, s, material, voxel,
-                tables, cuts, tally, stack, depth, counters, rng,
-            )  # fmt: skip
+        share = tables.triplet[material, i, LOW] + f * tables.triplet[material, i, RISE]
+        if a < share and energy > MIN_TRIPLET:
+            return make_triplet(ctx, photon, c, s, material, voxel, rng)
         electron, electron_cosine, positron, positron_cosine, rng = sample_pair(
             energy, tables.z_pair[material], rng
         )
         a, b, d = rotate(u, v, w, electron_cosine, c, s)
-        depth, rng = release_charged(
-            ELECTRON, electron, x, y, z, a, b, d,
-            weight, cuts, tally, voxel, stack, depth, counters, rng,
-        )  # fmt: skip
+        rng = emit_charged(ctx, secondary(photon, ELECTRON, electron, a, b, d), voxel, rng)
         a, b, d = rotate(u, v, w, positron_cosine, -c, -s)
-        return release_charged(
-            POSITRON, positron, x, y, z, a, b, d,
-            weight, cuts, tally, voxel, stack, depth, counters, rng,
-        )  # fmt: skip
+        return emit_charged(ctx, secondary(photon, POSITRON, positron, a, b, d), voxel, rng)
     shell, rng = sample_shell(energy, i, f, tables.shells, tables.binding, material, rng)
     if shell >= 0:
         energy -= tables.binding[shell]
-        depth, rng = relax(shell, x, y, z, weight, voxel, tables, cuts, tally, stack, depth, counters, rng)
+        rng = relax(ctx, photon, shell, voxel, rng)
     cosine, rng = sample_photoelectron(energy, rng)
     a, b, d = rotate(u, v, w, cosine, c, s)
-    return release_charged(
-        ELECTRON, energy, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
-    )
+    return emit_charged(ctx, secondary(photon, ELECTRON, energy, a, b, d), voxel, rng)
 
 
 @njit
-def make_triplet(
-    energy, x, y, z, u, v, w, weight, c, s, material, voxel, tables, cuts, tally, stack, depth, counters, rng
-):
-    """Set the recoil, electron and positron of a triplet free; (c, s) is the azimuth of the recoil."""
-    (
-        recoil, recoil_cosine, electron, electron_cosine, electron_c, electron_s,
-        positron, positron_cosine, positron_c, positron_s, rng,
-    ) = sample_triplet(energy, tables.incoherent, material, rng)  # fmt: skip
-    a, b, d = rotate(u, v, w, recoil_cosine, c, s)
-    depth, rng = release_charged(
-        ELECTRON, recoil, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
-    )
-    a, b, d = rotate(
-        u, v, w, electron_cosine, c * electron_c - s * electron_s, s * electron_c + c * electron_s
-    )
-    depth, rng = release_charged(
-        ELECTRON, electron, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
-    )
-    a, b, d = rotate(
-        u, v, w, positron_cosine, c * positron_c - s * positron_s, s * positron_c + c * positron_s
-    )
-    return release_charged(
-        POSITRON, positron, x, y, z, a, b, d, weight, cuts, tally, voxel, stack, depth, counters, rng
-    )
+def _sum_of_angles(c, s, emission):
+    """Cosine and sine of the sum of an azimuth (c, s) and that of an emission."""
+    return c * emission.cos_phi - s * emission.sin_phi, s * emission.cos_phi + c * emission.sin_phi
 
 
-@njit
-def relax(shell, x, y, z, weight, voxel, tables, cuts, tally, stack, depth, counters, rng):
-    """Fill a vacancy: fluorescence photons fly off in all directions, Auger electrons stop on the spot."""
+@njit_device
+def make_triplet(ctx, photon, c, s, material, voxel, rng):
+    """Emit recoil, electron and positron of a triplet; (c, s): azimuth of the recoil. Returns the rng."""
+    u, v, w = photon.u, photon.v, photon.w
+    recoil, electron, positron, rng = sample_triplet(photon.energy, ctx.tables.incoherent, material, rng)
+    a, b, d = rotate(u, v, w, recoil.cos_theta, c, s)
+    rng = emit_charged(ctx, secondary(photon, ELECTRON, recoil.energy, a, b, d), voxel, rng)
+    a, b, d = rotate(u, v, w, electron.cos_theta, *_sum_of_angles(c, s, electron))
+    rng = emit_charged(ctx, secondary(photon, ELECTRON, electron.energy, a, b, d), voxel, rng)
+    a, b, d = rotate(u, v, w, positron.cos_theta, *_sum_of_angles(c, s, positron))
+    return emit_charged(ctx, secondary(photon, POSITRON, positron.energy, a, b, d), voxel, rng)
+
+
+@njit_device
+def relax(ctx, photon, shell, voxel, rng):
+    """Fill a vacancy: isotropic fluorescence photons, Auger electrons stop on the spot. Returns the rng."""
+    tables = ctx.tables
     rest = tables.binding[shell]
     while shell >= 0:
-        photon, shell, rng = sample_transition(shell, tables.relaxation, rng)
-        if photon > 0.0:
-            rest -= photon
+        energy, shell, rng = sample_transition(shell, tables.relaxation, rng)
+        if energy > 0.0:
+            rest -= energy
             a, rng = uniform(rng)
             c, s, rng = azimuth(rng)
             u, v, w = rotate(0.0, 0.0, 1.0, 2.0 * a - 1.0, c, s)
-            depth, rng = release_photon(
-                photon, x, y, z, u, v, w, weight, cuts, tally, voxel, stack, depth, counters, rng
-            )
-    score(tally, voxel, rest * weight, counters)
-    return depth, rng
+            rng = emit_photon(ctx, secondary(photon, PHOTON, energy, u, v, w), voxel, rng)
+    score(ctx, voxel, rest * photon.weight)
+    return rng
 
 
 def make_photon(geometry: ModuleType):
     """Compile photon transport over a geometry (a module such as `mc.geometry.voxels`)."""
-    locate, index, medium = geometry.locate, geometry.index, geometry.medium
-    inverse, ahead, cross = geometry.inverse, geometry.ahead, geometry.cross
+    locate, inverse = geometry.locate, geometry.inverse
+    face_distances, cross = geometry.face_distances, geometry.cross
+    region_of = make_region(geometry)
     record, replay = make_replay(geometry)
 
     @njit_inlined
-    def scatter(
-        energy, x, y, z, u, v, w, weight, cell, voxel, density, material, slots,
-        geo, tables, cuts, tally, stack, depth, tracks, counters, rng,
-    ):  # fmt: skip
+    def scatter(ctx, photon, region, slots, rng):
         """Compton scattering, the event and the electron's track shared by interactions in one material.
 
-        Returns the number of tracks in use, stack depth and rng.
+        Returns the number of tracks in use, and the rng.
         """
+        tables, cuts, tracks = ctx.tables, ctx.cuts, ctx.tracks
+        material, voxel = region.material, region.voxel
         slot = 0
         while slot < slots and tracks.material[slot] != material:
             slot += 1
-        if slot == SLOTS:
-            slot = int(voxel % SLOTS)
-            tracks.uses[slot] = cuts.repeat
-        if slot == slots or tracks.uses[slot] == cuts.repeat:
+        if slot == tracks.uses.shape[0]:
+            slot = int(voxel % tracks.uses.shape[0])
+            tracks.uses[slot] = cuts.track_repeat
+        if slot == slots or tracks.uses[slot] == cuts.track_repeat:
+            energy, u, v, w = photon.energy, photon.u, photon.v, photon.w
             scattered, cosine, electron_cosine, rng = sample_compton(energy, tables.incoherent, material, rng)
             c, s, rng = azimuth(rng)
             tracks.material[slot], tracks.uses[slot] = material, 0
             event = tracks.events[slot]
-            event[0], event[1] = scattered, energy - scattered
-            event[2], event[3], event[4] = rotate(u, v, w, cosine, c, s)
+            event[SCATTERED], event[KNOCKED] = scattered, energy - scattered
+            event[PHOTON_U], event[PHOTON_V], event[PHOTON_W] = rotate(u, v, w, cosine, c, s)
             slots = max(slots, slot + 1)
-            if event[1] > cuts.electron:
+            if event[KNOCKED] > cuts.electron_cut:
                 a, b, d = rotate(u, v, w, electron_cosine, -c, -s)
-                rng = record(tracks.rows[slot], event[1], a, b, d, material, tables, cuts, counters, rng)
+                electron = secondary(photon, ELECTRON, event[KNOCKED], a, b, d)
+                rng = record(ctx, tracks.rows[slot], electron, material, rng)
         tracks.uses[slot] += 1
         event = tracks.events[slot]
-        if event[1] > cuts.electron:
-            depth, rng = replay(
-                tracks.rows[slot], cell, voxel, density, material, x, y, z, weight,
-                geo, tables, cuts, tally, stack, depth, counters, rng,
-            )  # fmt: skip
+        if event[KNOCKED] > cuts.electron_cut:
+            rng = replay(ctx, tracks.rows[slot], photon, region, rng)
         else:
-            score(tally, voxel, event[1] * weight, counters)
-        depth, rng = release_photon(
-            event[0], x, y, z, event[2], event[3], event[4],
-            weight, cuts, tally, voxel, stack, depth, counters, rng, event[0] / energy,
-        )  # fmt: skip
-        return slots, depth, rng
+            score(ctx, voxel, event[KNOCKED] * photon.weight)
+        scattered = event[SCATTERED]
+        emitted = secondary(photon, PHOTON, scattered, event[PHOTON_U], event[PHOTON_V], event[PHOTON_W])
+        return slots, emit_photon(ctx, emitted, voxel, rng, scattered / photon.energy)
 
     @njit_inlined
-    def transport_photon(
-        energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, tracks, counters, rng
-    ):
-        """Trace one photon and let it interact at up to N places. Returns stack depth and rng."""
-        counters[FLIGHTS] += 1
-        i, f = energy_position(energy)
-        share = 1.0 / cuts.split
+    def transport_photon(ctx, photon, rng):
+        """Trace one photon and let it interact at up to N places. Returns the rng."""
+        geo, cuts, t = ctx.geo, ctx.cuts, ctx.tables.photon
+        ctx.counters[FLIGHTS] += 1
+        i, f = energy_position(photon.energy)
+        share = 1.0 / cuts.photon_split
         first, rng = uniform(rng)
         interactions, slots = 0, 0
         left = -math.log1p(-share * first)  # optical depth to the next interaction
-        cell = locate(geo, x, y, z)
-        iu, iv, iw = inverse(u), inverse(v), inverse(w)
-        way = 0.0  # flown so far [cm]
-        to_x, to_y, to_z = ahead(geo, cell, x, y, z, iu, iv, iw)
-        t = tables.photon
+        cell = locate(geo, photon.x, photon.y, photon.z)
+        iu, iv, iw = inverse(photon.u), inverse(photon.v), inverse(photon.w)
+        path = 0.0  # length so far [cm]
+        to_x, to_y, to_z = face_distances(geo, cell, photon.x, photon.y, photon.z, iu, iv, iw)
         known, attenuation = -1, 0.0  # material and its mass attenuation
         while True:
-            voxel = index(geo, cell)
-            density, material, narrow = medium(geo, voxel)
+            region = region_of(geo, cell)
+            material = region.material
             if material != known:
-                known, attenuation = material, t[material, i, 0, 0] + f * t[material, i, 0, 1]
+                known, attenuation = material, interval_value(t, material, i, ATTENUATION, f)
             end, face = to_x, 0
             if to_y < end:
                 end, face = to_y, 1
             if to_z < end:
                 end, face = to_z, 2
-            depths = max(0.0, end - way) * density * attenuation
+            depths = max(0.0, end - path) * region.density * attenuation
             while left < depths:
                 depths -= left
-                way += left / (density * attenuation)
-                a, b, c = x + u * way, y + v * way, z + w * way
+                path += left / (region.density * attenuation)
+                split = with_weight(moved(photon, path), photon.weight * share)
                 choice, rng = uniform(rng)
                 if (
-                    cuts.repeat > 1
-                    and not narrow
-                    and choice < t[material, i, 1, 0] + f * t[material, i, 1, 1]
+                    cuts.track_repeat > 1
+                    and not region.interface
+                    and choice < interval_value(t, material, i, COMPTON, f)
                 ):
-                    slots, depth, rng = scatter(
-                        energy, a, b, c, u, v, w, weight * share, cell, voxel, density, material, slots,
-                        geo, tables, cuts, tally, stack, depth, tracks, counters, rng,
-                    )  # fmt: skip
+                    slots, rng = scatter(ctx, split, region, slots, rng)
                 else:
-                    depth, rng = interact(
-                        energy, a, b, c, u, v, w, weight * share, material, voxel, choice,
-                        tables, cuts, tally, stack, depth, counters, rng,
-                    )  # fmt: skip
+                    rng = interact(ctx, split, material, region.voxel, choice, rng)
                 interactions += 1
-                if interactions == cuts.split:
-                    return depth, rng
+                if interactions == cuts.photon_split:
+                    return rng
                 # -ln(1 - p) at the next p, less that at the last
                 last = 1.0 - share * (first + interactions - 1)
                 left = math.log(last / (last - share))
             left -= depths
-            way = max(way, end)
-            cell, within = cross(geo, cell, face, iu, iv, iw)
-            if not within:
-                escape(PHOTON, energy, weight * (1.0 - share * interactions), ESCAPED, counters)
-                return depth, rng
+            path = max(path, end)
+            cell, inside = cross(geo, cell, face, iu, iv, iw)
+            if not inside:
+                rest = with_weight(photon, photon.weight * (1.0 - share * interactions))
+                tally_energy(rest, ESCAPED, ctx.counters)
+                return rng
             if face == 0:
-                to_x = ahead(geo, cell, x, y, z, iu, iv, iw)[0]
+                to_x = face_distances(geo, cell, photon.x, photon.y, photon.z, iu, iv, iw)[0]
             elif face == 1:
-                to_y = ahead(geo, cell, x, y, z, iu, iv, iw)[1]
+                to_y = face_distances(geo, cell, photon.x, photon.y, photon.z, iu, iv, iw)[1]
             else:
-                to_z = ahead(geo, cell, x, y, z, iu, iv, iw)[2]
+                to_z = face_distances(geo, cell, photon.x, photon.y, photon.z, iu, iv, iw)[2]
 
     return transport_photon

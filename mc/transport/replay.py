@@ -1,12 +1,13 @@
 """Tracks of Compton electrons, made once and replayed from many places.
 
-The interactions that a photon is made to do along its path (`mc.transport.photon`) set Compton electrons free
+The interactions that a photon is made to do along its path (`mc.transport.photon`) emit Compton electrons
 that have one law for their energy and direction, and in one material one law for their tracks. So one
 electron and its track serve several interactions (history repetition: Kawrakow, Fippel and Friedrich, Med.
 Phys. 23 (1996) 445; Fippel, Med. Phys. 26 (1999) 1466). The track is recorded as if its material had no end,
-in mass thicknesses, and so fits any density. The replay is exact: where the track meets another material, or
-voxels that want short steps, an electron goes on by itself, as one that came there on its own would
+in mass thicknesses, and so fits any density. The replay is exact: where the track meets another material or
+an interface voxel, an electron goes on by itself, as one that came there on its own would
 (`mc.transport.electron`).
+
 Of each interaction the expected dose is what it was; doses of interactions that share a track vary together,
 which matters only where both reach the same voxel.
 """
@@ -19,11 +20,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mc.numerics.columns import FULL_STEP
 from mc.numerics.jit import njit, njit_inlined
-from mc.physics.energy_loss import FULL_STEP, interval_of_range, range_of, strength_of
-from mc.transport.electron import DONE, GONE, make_flight
-from mc.transport.particle import ELECTRON, leave, push, push_amid, release_photon
-from mc.transport.scoring import LOST, STEPS, loss_in_water, score_end, score_track
+from mc.physics.energy_loss import interval_of_range, range_of, strength_of
+from mc.transport.electron import tally_exit
+from mc.transport.particle import (
+    ELECTRON,
+    PHOTON,
+    Particle,
+    Step,
+    push,
+    push_mid_step,
+    with_direction,
+    with_energy,
+)
+from mc.transport.region import COMPLETED, LEFT, make_path
+from mc.transport.scoring import LOST, STEPS, Deposit, lose, score_end, score_track
+from mc.transport.secondaries import emit_photon
 from mc.transport.track import (
     BREMSSTRAHLUNG,
     HARD,
@@ -36,26 +49,29 @@ from mc.transport.track import (
     next_event,
     sample_hard,
     sample_to_hard,
-    spend,
+    slow_down,
 )
 
-SLOTS = 8  # tracks kept at a time, one a material; with more materials they are made anew in turn
-ROWS = 256
-# Columns of a row: a straight piece of the track, and what happens at its end.
+# Columns of a row: the electron at the start of a straight path, its direction and the `inverse` of that, its
+# step; the path's mass thickness and the energy at its end; the collision there and what it emits.
 (
     ENERGY, RESIDUAL, THICKNESS, END, U, V, W, IU, IV, IW,
-    TRACK_BUDGET, TRACK_TO_HINGE, TRACK_REST, COLLISION, SECONDARY, A, B, C, COLUMNS,
+    K1_STEP, TO_HINGE, AFTER_HINGE, COLLISION, SECONDARY, A, B, C, TRACK_COLUMNS,
 ) = range(19)  # fmt: skip
 LAST = -1.0  # in place of a collision: the track ends here
+SCATTERED, KNOCKED, PHOTON_U, PHOTON_V, PHOTON_W, EVENT_COLUMNS = range(6)
 
 
 class Tracks(NamedTuple):
     """Recorded tracks of the materials of a flight.
 
-    rows : (SLOTS, ROWS, COLUMNS) float64
-    events : (SLOTS, 5) float64
+    Attributes
+    ----------
+    rows : (slots, n, TRACK_COLUMNS) float64
+        Tracks of so many materials, each of so many straight paths less one.
+    events : (slots, EVENT_COLUMNS) float64
         Of the Compton event: energies of photon and electron [MeV], direction of the photon.
-    material, uses : (SLOTS,) int64
+    material, uses : (slots,) int64
         What each is for, and how often it was replayed.
     """
 
@@ -65,143 +81,143 @@ class Tracks(NamedTuple):
     uses: np.ndarray
 
 
-@njit(_nrt=True)
-def new_tracks():
-    """Room for the tracks of a flight."""
-    return Tracks(
-        np.empty((SLOTS, ROWS, COLUMNS)),
-        np.empty((SLOTS, 5)),
-        np.empty(SLOTS, np.int64),
-        np.empty(SLOTS, np.int64),
-    )
+@njit
+def _step_in(row):
+    """The step in a row of a track."""
+    return Step(row[K1_STEP], row[TO_HINGE], row[AFTER_HINGE])
 
 
 def make_replay(geometry: ModuleType):
     """Compile recording and replay over a geometry: the functions `record` and `replay`."""
     clearance, inverse = geometry.clearance, geometry.inverse
-    fly = make_flight(geometry)
+    follow_path = make_path(geometry)
 
     @njit_inlined
-    def record(track, energy, u, v, w, material, tables, cuts, counters, rng):
-        """Record the track of an electron of `energy` in a material without end. Returns the rng.
+    def record(ctx, track, electron, material, rng):
+        """Record the track of an electron in a material without end. Returns the rng.
 
         Parameters
         ----------
-        track : (ROWS, COLUMNS) array
+        ctx : Context
+        track : (n, TRACK_COLUMNS) array
             Filled; one too short for the track ends with an electron that goes on by itself.
+        electron : Particle
+        material : int
+        rng : (uint64, uint64)
         """
-        slowing = tables.slowing
-        i, residual = range_of(slowing, tables.starts, material, 0, energy)
+        tables, cuts = ctx.tables, ctx.cuts
+        slowing, starts = tables.slowing, tables.starts
+        i, residual = range_of(slowing, starts, material, 0, electron.energy)
         strength = strength_of(slowing, material, 0, i, residual)
-        _, stop = range_of(slowing, tables.starts, material, 0, cuts.electron)
-        fresh, amid = True, True
-        budget, to_hinge, rest, to_hard, majorant = 0.0, 0.0, 0.0, -1.0, 0.0
+        _, stop = range_of(slowing, starts, material, 0, cuts.electron_cut)
+        begins, mid_step = True, True
+        k1_step, to_hinge, after_hinge, to_hard, majorant = 0.0, 0.0, 0.0, -1.0, 0.0
         n = 0
-        while energy > cuts.electron and residual > stop and n < ROWS - 1:
-            if fresh:
-                budget = slowing[material, 0, i, FULL_STEP]
-                to_hinge, rest, rng = begin_step(budget, rest, amid, rng)
-                fresh = amid = False
+        while electron.energy > cuts.electron_cut and residual > stop and n < track.shape[0] - 1:
+            if begins:
+                k1_step = slowing[material, 0, i, FULL_STEP]
+                to_hinge, after_hinge, rng = begin_step(k1_step, after_hinge, mid_step, rng)
+                begins = mid_step = False
             if to_hard < 0.0:
-                to_hard, majorant, rng = sample_to_hard(energy, 0, tables, rng)
-            counters[STEPS] += 1
+                to_hard, majorant, rng = sample_to_hard(electron.energy, 0, tables, rng)
+            ctx.counters[STEPS] += 1
             thickness, event = next_event(slowing, material, 0, i, residual, stop, to_hinge, to_hard)
-            row = track[n]
-            row[ENERGY], row[RESIDUAL], row[THICKNESS] = energy, residual, thickness
+            row, u, v, w = track[n], electron.u, electron.v, electron.w
+            row[ENERGY], row[RESIDUAL], row[THICKNESS] = electron.energy, residual, thickness
             row[U], row[V], row[W], row[IU], row[IV], row[IW] = u, v, w, inverse(u), inverse(v), inverse(w)
-            row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST] = budget, to_hinge, rest
+            row[K1_STEP], row[TO_HINGE], row[AFTER_HINGE] = k1_step, to_hinge, after_hinge
             row[COLLISION] = NOTHING
-            i, residual, strength, to_hinge, to_hard, energy = spend(
+            i, residual, strength, to_hinge, to_hard, energy = slow_down(
                 slowing, material, 0, residual, strength, to_hinge, to_hard, thickness
             )
+            electron = with_energy(electron, energy)
             row[END] = energy
             n += 1
             if event == SCATTER:
-                u, v, w, rng = deflect(energy, 0, material, budget, u, v, w, tables, rng)
-                fresh, rest = True, rest + to_hinge
+                electron, rng = deflect(electron, material, k1_step, tables, rng)
+                begins, after_hinge = True, after_hinge + to_hinge
             elif event == HARD:
                 to_hard = -1.0
-                collision, after, secondary, u, v, w, a, b, c, rng = sample_hard(
-                    ELECTRON, energy, u, v, w, material, majorant, tables, cuts, rng
+                collision, changed, emitted, rng = sample_hard(
+                    electron, material, majorant, tables, cuts, rng
                 )
                 if collision == NOTHING:
                     continue
-                row[COLLISION], row[SECONDARY], row[A], row[B], row[C] = collision, secondary, a, b, c
-                if after < KEPT * energy:
-                    fresh, rest, amid = True, 0.0, True
-                energy = after
-                i, residual = range_of(slowing, tables.starts, material, 0, max(energy, cuts.electron))
+                row[COLLISION], row[SECONDARY] = collision, emitted.energy
+                row[A], row[B], row[C] = emitted.u, emitted.v, emitted.w
+                if changed.energy < KEPT * energy:
+                    begins, after_hinge, mid_step = True, 0.0, True
+                electron = changed
+                i, residual = range_of(slowing, starts, material, 0, max(electron.energy, cuts.electron_cut))
                 strength = strength_of(slowing, material, 0, i, residual)
         row = track[n]
-        row[ENERGY], row[RESIDUAL], row[COLLISION] = energy, residual, LAST
-        row[U], row[V], row[W] = u, v, w
-        row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST] = 0.0 if fresh else budget, to_hinge, rest
+        row[ENERGY], row[RESIDUAL], row[COLLISION] = electron.energy, residual, LAST
+        row[U], row[V], row[W] = electron.u, electron.v, electron.w
+        row[K1_STEP], row[TO_HINGE], row[AFTER_HINGE] = 0.0 if begins else k1_step, to_hinge, after_hinge
         return rng
 
     @njit_inlined
-    def replay(
-        track, cell, voxel, density, material, x, y, z, weight,
-        geo, tables, cuts, tally, stack, depth, counters, rng,
-    ):  # fmt: skip
-        """Replay a track from a point of the material it was recorded in. Returns stack depth and rng."""
-        both = tally.water.ndim == 1
-        deposit, to_water = 0.0, 0.0
-        n, energy = 0, 0.0
+    def replay(ctx, track, photon, region, rng):
+        """Replay a track from where a photon is, in the material it was recorded in. Returns the rng."""
+        weight = photon.weight
+        deposit = Deposit(0.0, 0.0)
+        electron = Particle(ELECTRON, 0.0, photon.x, photon.y, photon.z, 0.0, 0.0, 0.0, weight)
+        n = 0
         while True:
             row = track[n]
-            energy, residual = row[ENERGY], row[RESIDUAL]
+            residual = row[RESIDUAL]
+            electron = with_energy(with_direction(electron, row[U], row[V], row[W]), row[ENERGY])
             if row[COLLISION] == LAST:
                 break
-            if energy < cuts.save and residual < density * clearance(geo, cell, x, y, z):
+            if electron.energy < ctx.cuts.range_rejection and residual < region.density * clearance(
+                ctx.geo, region.cell, electron.x, electron.y, electron.z
+            ):
                 break  # cannot leave this voxel
             thickness = row[THICKNESS]
-            (
-                how, left, energy, cell, voxel, density, _, narrow, x, y, z, deposit, to_water,
-            ) = fly(
-                cell, voxel, density, material, False, 0, x, y, z,
-                row[U], row[V], row[W], row[IU], row[IV], row[IW], weight, residual,
-                thickness, energy, deposit, to_water, geo, tables, tally, counters,
-            )  # fmt: skip
-            if how == GONE:
-                leave(ELECTRON, energy, x, y, z, weight, counters)
-                return depth, rng
-            if how != DONE:
-                # on the way into narrow voxels the step is given up, as `mc.transport.electron` does
-                budget = 0.0 if narrow else row[TRACK_BUDGET]
-                there = residual - (thickness - left)
-                spent = strength_of(tables.slowing, material, 0, interval_of_range(residual), residual)
-                spent -= strength_of(tables.slowing, material, 0, interval_of_range(there), there)
-                depth = push_amid(
-                    stack, depth, energy, x, y, z, row[U], row[V], row[W], weight,
-                    budget, row[TRACK_TO_HINGE] - spent, row[TRACK_REST], tally, voxel, counters,
-                )  # fmt: skip
-                return depth, rng
-            end = row[END]
-            deposit += energy - end
-            if both:
-                to_water += loss_in_water(tables.water_ratio, material, energy, end)
+            before = region
+            how, left, electron, region, deposit = follow_path(
+                ctx, electron, (row[IU], row[IV], row[IW]), region, residual, thickness, deposit
+            )
+            if how == LEFT:
+                tally_exit(electron, ctx.counters)
+                return rng
+            if how != COMPLETED:
+                # on entering interface voxels the step is dropped, as `mc.transport.electron` does
+                k1_step = 0.0 if region.interface else row[K1_STEP]
+                slowing, material, there = ctx.tables.slowing, before.material, residual - (thickness - left)
+                spent = strength_of(slowing, material, 0, interval_of_range(residual), residual)
+                spent -= strength_of(slowing, material, 0, interval_of_range(there), there)
+                step = Step(k1_step, row[TO_HINGE] - spent, row[AFTER_HINGE])
+                push_mid_step(ctx, electron, step, region.voxel)
+                return rng
+            deposit = lose(ctx, deposit, before.material, electron.energy, row[END])
             if row[COLLISION] == KNOCK_ON:
-                depth = push(
-                    stack, depth, ELECTRON, row[SECONDARY], x, y, z, row[A], row[B], row[C], weight,
-                    tally, voxel, counters,
-                )  # fmt: skip
+                knocked = Particle(
+                    ELECTRON,
+                    row[SECONDARY],
+                    electron.x,
+                    electron.y,
+                    electron.z,
+                    row[A],
+                    row[B],
+                    row[C],
+                    weight,
+                )
+                push(ctx, knocked, region.voxel)
             elif row[COLLISION] == BREMSSTRAHLUNG:
-                depth, rng = release_photon(
-                    row[SECONDARY], x, y, z, row[A], row[B], row[C], weight,
-                    cuts, tally, voxel, stack, depth, counters, rng,
-                )  # fmt: skip
+                radiated = Particle(
+                    PHOTON, row[SECONDARY], electron.x, electron.y, electron.z, row[A], row[B], row[C], weight
+                )
+                rng = emit_photon(ctx, radiated, region.voxel, rng)
             n += 1
-        if not math.isfinite(x + y + z + energy):
-            counters[LOST] += 1
-            return depth, rng
-        if n == ROWS - 1:  # too long for its record
-            score_track(tally, voxel, deposit * weight, to_water * weight, counters)
-            depth = push_amid(
-                stack, depth, energy, x, y, z, row[U], row[V], row[W], weight,
-                row[TRACK_BUDGET], row[TRACK_TO_HINGE], row[TRACK_REST], tally, voxel, counters,
-            )  # fmt: skip
-            return depth, rng
-        score_end(tally, voxel, material, energy, deposit, to_water, weight, tables, cuts, counters)
-        return depth, rng
+        if not math.isfinite(electron.x + electron.y + electron.z + electron.energy):
+            ctx.counters[LOST] += 1
+            return rng
+        if n == track.shape[0] - 1:  # too long for its record
+            score_track(ctx, region.voxel, deposit, weight)
+            push_mid_step(ctx, electron, _step_in(row), region.voxel)
+            return rng
+        score_end(ctx, region, deposit, electron.energy, weight)
+        return rng
 
     return record, replay

@@ -13,14 +13,11 @@ and Attix. In water both are the same to the last bit.
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import config, types
-from numba.extending import intrinsic
 
-from mc.numerics.jit import njit
+from mc.numerics.jit import njit, njit_device
 from mc.numerics.sampling import energy_position
 
 QUANTUM = 2.0**-32  # energy of one count [MeV]; a tally voxel holds up to 2e9 MeV
@@ -35,71 +32,29 @@ N_COUNTERS = 10
 class Tally(NamedTuple):
     """Energy deposited in each cell of a geometry [quanta].
 
-    Threads that add to one tally wait for each other's cache lines, so there may be several copies of the
-    cells, one behind the other: `part_of` gives a thread its own, `merge` sums them up.
-
-    medium : (copies * cells,) int64
-    water : (copies * cells,) int64
-        The same as it would be in water; of shape (0, 0) if it was not asked for (`medium_tally`). The number
-        of dimensions is part of the type, so kernels compiled without it hold no trace of it.
+    Attributes
+    ----------
+    medium : (cells,) int64
+    water : (cells,) int64
+        The same as it would be in water; of shape (0, 0) if it was not asked for. The number of dimensions is
+        part of the type, so kernels compiled without it hold no trace of it.
     cut_ratio : (cells,) float32
         Stopping power of water over the cell's medium at the absorption energy of electrons; for `water`.
+    add : compiled function of (array, index, int64)
+        Adds to one element, undisturbed by other threads: the processor's atomic addition.
     """
 
     medium: np.ndarray
     water: np.ndarray
     cut_ratio: np.ndarray
+    add: Any
 
 
-def medium_tally(cells: int) -> Tally:
-    """An empty tally of dose to medium alone."""
-    return Tally(np.zeros(cells, np.int64), np.zeros((0, 0), np.int64), np.zeros(0, np.float32))
+class Deposit(NamedTuple):
+    """Energy lost on a track and not yet scored [MeV]: to the medium, and to water in its place."""
 
-
-def merge(tally: Tally, cells: int) -> Tally:
-    """Sum all copies up in the first and empty the others; returns the first, a view."""
-    first = [tally.medium, tally.water]
-    for k, sums in enumerate((tally.medium, tally.water)):
-        if sums.ndim == 1:
-            copies = sums.reshape(-1, cells)
-            for copy in copies[1:]:
-                copies[0] += copy
-                copy[:] = 0
-            first[k] = copies[0]
-    return Tally(*first, tally.cut_ratio)
-
-
-if config.DISABLE_JIT:
-
-    def atomic_add(array, index, value):
-        """Add to one element of a shared array; returns what it held before."""
-        before = array[index]
-        array[index] += value
-        return before
-
-else:
-
-    @intrinsic
-    def atomic_add(typingctx, array, index, value):
-        """Add to one element of a shared int64 array, undisturbed by other threads; see above."""
-
-        def codegen(context, builder, signature, args):
-            array_type = signature.args[0]
-            data = context.make_array(array_type)(context, builder, args[0]).data
-            pointer = builder.gep(data, [args[1]])
-            return builder.atomic_rmw("add", pointer, args[2], "monotonic")
-
-        return types.int64(array, types.intp, types.int64), codegen
-
-
-@partial(njit, _nrt=True)
-def part_of(tally, cells, worker):
-    """The copy of a tally that a thread adds to, a view."""
-    first = worker * cells % tally.medium.shape[0]
-    medium = tally.medium[first : first + cells]
-    if tally.water.ndim == 1:
-        return Tally(medium, tally.water[first : first + cells], tally.cut_ratio)
-    return Tally(medium, tally.water, tally.cut_ratio)
+    medium: float
+    water: float
 
 
 @njit
@@ -114,20 +69,22 @@ def quanta(energy, counters):
     return np.int64(math.floor(energy * _PER_QUANTUM + 0.5))
 
 
-@njit
-def score(tally, voxel, energy, counters):
+@njit_device
+def score(ctx, voxel, energy):
     """Add an energy deposited on the spot [MeV] to a voxel."""
-    atomic_add(tally.medium, voxel, quanta(energy, counters))
+    tally = ctx.tally
+    tally.add(tally.medium, voxel, quanta(energy, ctx.counters))
     if tally.water.ndim == 1:
-        atomic_add(tally.water, voxel, quanta(energy * tally.cut_ratio[voxel], counters))
+        tally.add(tally.water, voxel, quanta(energy * tally.cut_ratio[voxel], ctx.counters))
 
 
-@njit
-def score_track(tally, voxel, energy, to_water, counters):
-    """Add what an electron lost in a voxel, and what it would have lost in water [MeV]."""
-    atomic_add(tally.medium, voxel, quanta(energy, counters))
+@njit_device
+def score_track(ctx, voxel, deposit, weight):
+    """Add what a charged particle of a weight lost in a voxel on its track (AUSGAB of EGSnrc)."""
+    tally = ctx.tally
+    tally.add(tally.medium, voxel, quanta(deposit.medium * weight, ctx.counters))
     if tally.water.ndim == 1:
-        atomic_add(tally.water, voxel, quanta(to_water, counters))
+        tally.add(tally.water, voxel, quanta(deposit.water * weight, ctx.counters))
 
 
 @njit
@@ -144,6 +101,15 @@ def loss_in_water(ratios, material, energy, after):
     return (energy - after) * water_ratio(ratios, material, 0.5 * (energy + after))
 
 
+@njit_device
+def lose(ctx, deposit, material, energy, after):
+    """The deposit, increased by what is lost between two kinetic energies [MeV]."""
+    medium, water = deposit.medium + (energy - after), deposit.water
+    if ctx.tally.water.ndim == 1:
+        water += loss_in_water(ctx.tables.water_ratio, material, energy, after)
+    return Deposit(medium, water)
+
+
 @njit
 def ratio_to_rest(ratios, material, cut_ratio, energy, cut):
     """Mean ratio of an electron that is stopped at once, as if it had slowed down to the cut-off first."""
@@ -154,10 +120,13 @@ def ratio_to_rest(ratios, material, cut_ratio, energy, cut):
     )
 
 
-@njit
-def score_end(tally, voxel, material, energy, deposit, to_water, weight, tables, cuts, counters):
+@njit_device
+def score_end(ctx, region, deposit, energy, weight):
     """Add what is not yet scored of a track that ends here, and the energy it has left [MeV]."""
-    if tally.water.ndim == 1:
-        ratio = ratio_to_rest(tables.water_ratio, material, tally.cut_ratio[voxel], energy, cuts.electron)
-        to_water += energy * ratio
-    score_track(tally, voxel, (deposit + energy) * weight, to_water * weight, counters)
+    medium, water = deposit
+    if ctx.tally.water.ndim == 1:
+        cut_ratio = ctx.tally.cut_ratio[region.voxel]
+        water += energy * ratio_to_rest(
+            ctx.tables.water_ratio, region.material, cut_ratio, energy, ctx.cuts.electron_cut
+        )
+    score_track(ctx, region.voxel, Deposit(medium + energy, water), weight)

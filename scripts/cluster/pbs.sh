@@ -14,7 +14,7 @@ most_rounds=20 # a run that never gets through must not go round for ever
 round=${ROUND:-0}
 job_script=$PBS_O_WORKDIR/scripts/cluster/pbs.sh
 
-# PBS has no early warning of the limit, so the run is told by a clock, two minutes before.
+# PBS has no early warning of the limit, so a clock signals the run, two minutes before.
 limit=$(qstat -f "$PBS_JOBID" | sed -n 's/ *Resource_List.walltime = //p')
 IFS=: read -r hours minutes seconds <<<"$limit"
 seconds_left=$((10#$hours * 3600 + 10#$minutes * 60 + 10#$seconds - 120))

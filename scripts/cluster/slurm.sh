@@ -18,7 +18,7 @@ case_folder=$1 result_folder=$2
 shift 2
 most_requeues=20 # a run that never gets through must not go round for ever
 
-# Slurm wakes this shell (B:) two minutes before the limit; the shell tells srun, which tells every rank.
+# Slurm wakes this shell (B:) two minutes before the limit; the shell signals srun, which signals every rank.
 # SIGTERM, of preemption or scancel, goes the same way.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 \
     mcverify plan "$case_folder" --out "$result_folder" --threads "$SLURM_CPUS_PER_TASK" "$@" &

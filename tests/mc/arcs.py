@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mc.backends.cpu import Between
+from mc.backends.cpu import Collimation
 from mc.plan.delivery import deliver, fixed
 from mc.plan.plan import Beam, ControlPoint
 from mc.tables import Tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from phantoms.phantom import Phantom
 from tests.mc.engine import NOTHING, run_particles
 
@@ -90,7 +90,7 @@ def arc_and_statics(
     statics: int,
     source: Callable[[int], np.ndarray],
     parts: int,
-    between: Between = NOTHING,
+    collimation: Collimation = NOTHING,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Dose of an arc, and of static beams spread evenly over its meterset, each (parts, nz, ny, nx).
 
@@ -99,7 +99,7 @@ def arc_and_statics(
     moving = deliver(arc.beam, "HFS")
     turned, still = np.zeros((2, parts, *phantom.grid.shape))
     for part in range(parts):
-        options = {"between": between, "replica": part}
+        options = {"collimation": collimation, "replica": part}
         turned[part] = run_particles(phantom, tables, cuts, source(part), delivery=moving, **options).voxels
         particles = source(parts + part)
         for k in range(statics):

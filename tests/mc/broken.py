@@ -1,4 +1,4 @@
-"""A sound case, machine and dose, and the ways to break them."""
+"""A valid case, machine and dose, and functions that break them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pydicom
 
 
 class Bench:
-    """A copy of a sound case, machine and dose, and the ways to break them."""
+    """A copy of a valid case, machine and dose, with methods that break them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.case, self.out = folder, folder / "case", folder / "out"

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
+from mc.backends.tally import medium_tally, part_of
+from mc.backends.workspace import new_stack
 from mc.numerics.jit import njit
 from mc.numerics.rng import stream, uniform
 from mc.tables import Tables
-from mc.transport.history import Cuts
-from mc.transport.particle import STACK_COLUMNS
+from mc.transport.context import Context, Cuts
+from mc.transport.particle import PHOTON, Particle, particle_at
 from mc.transport.photon import interact
-from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, QUANTUM, medium_tally
+from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, QUANTUM
 
 MAX_PARTICLES = 6  # particles of one interaction
 KIND, ENERGY = 0, 1  # columns
 
 
-@njit
-def _loop(energy, tables, cuts, tally, stack, counters, particles, deposit):
+@njit(_nrt=True)
+def _loop(energy, tables, cuts, tallies, counters, particles, deposit):
     rng = stream(3, 0, 0, 0, 0)
+    tally, stack = part_of(tallies, 1, 0), new_stack(MAX_PARTICLES)
+    ctx = Context(None, tables, cuts, tally, stack, None, counters)
+    photon = Particle(PHOTON, energy, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
     for event in range(particles.shape[0]):
         before = tally.medium[0]
         choice, rng = uniform(rng)
-        depth, rng = interact(
-            energy, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0, 0, choice,
-            tables, cuts, tally, stack, 0, counters, rng,
-        )  # fmt: skip
+        stack.depth[0] = 0
+        rng = interact(ctx, photon, 0, 0, choice, rng)
         deposit[event] = tally.medium[0] - before
-        for row in range(depth):
-            particles[event, row, KIND] = stack[row, 0]
-            particles[event, row, ENERGY] = stack[row, 1]
+        for row in range(stack.depth[0]):
+            emitted = particle_at(stack, row)
+            particles[event, row, KIND] = emitted.kind
+            particles[event, row, ENERGY] = emitted.energy
 
 
 def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[np.ndarray, np.ndarray]:
@@ -37,14 +41,14 @@ def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[n
 
     Returns
     -------
-    particles : (n, MOST, 2) float64
-        Kind and energy [MeV] of what is set free; 0 where there is none.
+    particles : (n, MAX_PARTICLES, 2) float64
+        Kind and energy [MeV] of what is emitted; 0 where there is none.
     deposit : (n,) float64
         On the spot [MeV].
     """
     tally = medium_tally(1)
-    stack, counters = np.zeros((MAX_PARTICLES, STACK_COLUMNS)), np.zeros(N_COUNTERS, np.int64)
+    counters = np.zeros(N_COUNTERS, np.int64)
     particles, deposit = np.zeros((n, MAX_PARTICLES, 2)), np.zeros(n, np.int64)
-    _loop(energy, tables, cuts, tally, stack, counters, particles, deposit)
+    _loop(energy, tables, cuts, tally, counters, particles, deposit)
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
     return particles, deposit * QUANTUM

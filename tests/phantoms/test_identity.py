@@ -1,4 +1,4 @@
-"""What tells who a patient is, is found in an export and taken out of texts."""
+"""What identifies a patient is found in an export and taken out of texts."""
 
 from __future__ import annotations
 

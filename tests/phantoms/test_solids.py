@@ -142,7 +142,7 @@ def test_scattered_nodes_do_not_fill_the_memory(tmp_path):
 
 
 def test_distances_are_those_to_the_nearest_edge():
-    """An L, and one with a hole that a keyhole reaches: the way there and back is no border."""
+    """An L, and one with a hole that a keyhole reaches: the edges to the hole and back are no border."""
     raster = Grid((1, 80, 80), (1.0, 0.05, 0.05), (0.0, -1.975, -1.975))
     corner = np.array([(-1, -1), (1, -1), (1, -0.2), (0, -0.2), (0, 1.2), (-1, 1.2)], dtype=float)
     x, y = raster.centres(2)[None], raster.centres(1)[:, None]

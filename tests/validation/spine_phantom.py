@@ -1,19 +1,23 @@
-"""A made-up spine case in memory, ready to be changed: what `compare` of a plan check takes."""
+"""A made-up spine case in memory, ready to be changed, and its comparison."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from mc.dose import Dose
+from mc.dose import TO_MEDIUM, Dose
 from mc.plan.plan import Beam, ControlPoint, Plan, Prescription
+from mc.run.report import RunReport
 from phantoms.ct import CT
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.structures import ROI, StructureSet
 from validation.limits.profiles import load_profile
+from validation.plan_check.comparison import Comparison, compare
+from validation.plan_check.record import Record
 from validation.rtdose import PlannedDose
 
 GRID = Grid((16, 24, 24), (0.2, 0.2, 0.2), (-1.5, -2.3, -2.3))
@@ -79,10 +83,18 @@ def plan_gray(grid: Grid = GRID) -> np.ndarray:
     return np.where((abs(x) < 2.2) & (abs(y) < 2.2), dose, 0.0)
 
 
+def exported(dose: np.ndarray, grid: Grid) -> PlannedDose:
+    """A dose [Gy] as a planning system exports it."""
+    return PlannedDose(
+        FOLDER / "RTDOSE.dcm", grid, dose, "PLAN", "1.2.6", "1.2.7", "1.2.4", "MRN-0815",
+        "1.2.3", "1.2.5", None, None, 1e-6,
+    )  # fmt: skip
+
+
 def case(
     scale: float = 1.0, noise: float = 0.005, rois=(BODY, PTV, CORD), grid: Grid = GRID, **changes
 ) -> dict:
-    """Arguments of `compare`: Monte Carlo is `scale` times the plan, with `noise` of its maximum."""
+    """What `compare_case` takes: Monte Carlo is `scale` times the plan, with `noise` of its maximum."""
     planned = plan_gray()
     truth = plan_gray(grid)
     sigma = noise * np.sqrt(truth * truth.max())
@@ -108,11 +120,8 @@ def case(
     }
     given = {
         "plan": plan_of(),
-        "planned_dose": PlannedDose(
-            FOLDER / "RTDOSE.dcm", GRID, planned, "PLAN", "1.2.6", "1.2.7", "1.2.4", "MRN-0815",
-            "1.2.3", "1.2.5", None, None, 1e-6,
-        ),
-        "mc_dose": Dose(grid, np.maximum(blurred, 0), sigma, 0.5 * sigma, provenance),
+        "planned_dose": exported(planned, GRID),
+        "dose": Dose(grid, np.maximum(blurred, 0), sigma, 0.5 * sigma, provenance),
         "structures": StructureSet(
             tuple(rois), "RS", "1.2.5", "1.2.4", "MRN-0815", "", frozenset(), str(FOLDER / "RTSTRUCT.dcm")
         ),
@@ -122,17 +131,31 @@ def case(
         ),
         "phantom": Phantom(GRID, density, (density > 0.5).astype(np.uint8), (air, water), audit),
         "profile": load_profile("spine"),
-        "quality": {
-            "histories": 1_000_000,
-            "phase_space_reuse": 4.0,
-            "transport_uncertainty": 0.008,
-            "latent_uncertainty": 0.004,
-            "energy_balance": 1.0,
-            "lost_particles": 0,
-            "wall_seconds": 61.0,
-            "seed": 1,
-        },
+        "report": RunReport(
+            histories=1_000_000,
+            phase_space_reuse=4.0,
+            transport_uncertainty=0.008,
+            latent_uncertainty=0.004,
+            energy_balance=1.0,
+            lost_particles=0,
+            wall_seconds=61.0,
+            seed=1,
+        ),
         "calibration": {"6 MV FFF": {"gy_per_history": 1.8e-16, "sigma": 2e-19, "latent": 0.003}},
         "warnings": [f"{FOLDER / 'RTPLAN.dcm'}: beam 1 has no name"],
     }  # fmt: skip
     return given | changes
+
+
+def with_run(dose: Dose, report: RunReport, calibration: dict) -> Dose:
+    """The dose with what a run leaves in its provenance."""
+    made = {**dose.provenance, "quality": report.to_dict(), "calibrations": calibration}
+    return replace(dose, provenance=made)
+
+
+def compare_case(given: dict) -> Comparison:
+    """The comparison of a `case`."""
+    given = dict(given)
+    dose = with_run(*(given.pop(name) for name in ("dose", "report", "calibration")))
+    profile, stages = given.pop("profile"), given.pop("on_stage", lambda _: None)
+    return compare(Record("", quantity=TO_MEDIUM, **given), dose, profile, on_stage=stages)

@@ -6,9 +6,10 @@ from argparse import Namespace
 from dataclasses import fields
 
 from mc.compute.calibration import Calibrated, calibrate
+from mc.compute.head import HeadOptions
 from mc.compute.head_cache import with_heads
-from mc.config import Physics
 from mc.machine.machine import BeamQuality, Calibration, read_machine
+from mc.run.options import RunOptions, StopRule
 from mc.run.parallel import World
 from phantoms.files import replacing
 from validation.cli import output
@@ -23,32 +24,30 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     machine = read_machine(arguments.machine)
     if arguments.out is not None and ranks.rank == 0:
         output.check_writable(arguments.out.parent)
+    options = RunOptions(
+        stop=StopRule(arguments.uncertainty, max_time=arguments.max_time),
+        seed=arguments.seed,
+        threads=arguments.threads,
+        world=ranks,
+    )
     found: list[tuple[BeamQuality, Calibrated]] = []
     with screen.progress() as bar:
-        machine = with_heads(
-            machine,
-            machine.energies,
-            threads=arguments.threads,
-            on_stage=bar.stage,
-            on_progress=bar.update,
-        )
+        head_options = HeadOptions(threads=arguments.threads)
+        machine = with_heads(machine, machine.energies, head_options, bar.listener)
         bar.stage("kernels (compiled once, some twenty seconds)")
         load_kernels(ranks, machine=machine if machine.has_above else None)
         for quality in machine.energies:
             bar.stage(f"{machine.name} {quality.label}")
-            options = {
-                name: getattr(arguments, name) for name in ("uncertainty", "max_time", "seed", "threads")
-            }
-            calibrated = calibrate(machine, quality, Physics(), on_progress=bar.update, **options)
+            calibrated = calibrate(machine, quality, options, bar.listener)
             found.append((quality, calibrated))
-            if calibrated.quality["stopped_by"] == "interrupted":
+            if calibrated.report.interrupted:
                 break
     blocks = []
     for quality, calibrated in found:
         screen.facts(f"{machine.name} {quality.label}", _facts(quality, calibrated))
         if calibrated.relative_sigma > arguments.uncertainty:
             screen.warn(
-                f"{quality.label}: stopped by {calibrated.quality['stopped_by']} at "
+                f"{quality.label}: stopped by {calibrated.report.stopped_by} at "
                 f"{100 * calibrated.relative_sigma:.2f} %, short of {100 * arguments.uncertainty:g} %"
             )
         blocks.append(toml_block(quality, calibrated))
@@ -57,7 +56,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     if arguments.out is not None and ranks.rank == 0:
         with replacing(arguments.out) as path:
             path.write_text(text, encoding="utf-8")
-    return NO_RESULT if found[-1][1].quality["stopped_by"] == "interrupted" else 0
+    return NO_RESULT if found[-1][1].report.interrupted else 0
 
 
 def toml_block(quality: BeamQuality, calibrated: Calibrated) -> str:
@@ -73,7 +72,7 @@ def toml_block(quality: BeamQuality, calibrated: Calibrated) -> str:
 
 
 def _facts(quality: BeamQuality, calibrated: Calibrated) -> list[tuple[str, str]]:
-    reference, run = quality.reference, calibrated.quality
+    reference, run = quality.reference, calibrated.report
     x, y = reference.field_cm
     latent = calibrated.relative_latent
     latent = "unknown" if latent is None else f"{100 * latent:.2f} %"
@@ -91,6 +90,6 @@ def _facts(quality: BeamQuality, calibrated: Calibrated) -> list[tuple[str, str]
             "source histories of 1 MU",
             f"{reference.dose_per_mu_gy / calibrated.calibration.gy_per_history:.4e}",
         ),
-        ("histories run", f"{run['histories']:.4g}, the phase space {run['phase_space_reuse']:.1f} times"),
-        ("time", f"{clock(run['wall_seconds'])}, {run['cpu_seconds']:.0f} CPU-s of this rank"),
+        ("histories run", f"{run.histories:.4g}, the phase space {run.phase_space_reuse:.1f} times"),
+        ("time", f"{clock(run.wall_seconds)}, {run.cpu_seconds:.0f} CPU-s of this rank"),
     ]

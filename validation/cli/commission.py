@@ -24,9 +24,10 @@ TUNED = "tuned.toml"
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
+    from mc.run.progress import Listener
     from validation.commission.criteria import DEFAULT, load_criteria
     from validation.commission.machine_file import write_tuned_file
-    from validation.commission.run import Effort, Listener, commission
+    from validation.commission.run import Effort, commission
     from validation.report.commission import commission_report
     from validation.report.html import write_html
     from validation.report.pdf import write_pdf

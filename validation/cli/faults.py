@@ -31,7 +31,7 @@ class Outcome:
 
 @contextmanager
 def one_line_errors() -> Iterator[Outcome]:
-    """Run the body; an exception is told in one line and leaves the outcome at "no verdict"."""
+    """Run the body; an exception becomes one line and leaves the outcome at "no verdict"."""
     outcome = Outcome()
     try:
         with _suspend_on_signal(), as_input_error():

@@ -24,7 +24,7 @@ PASSED, FAILED = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A dose to compare, [Gy] on its grid; `of` says what it is the dose of, as far as the file tells.
+    """A dose to compare, [Gy] on its grid; `of` says what it is the dose of, as far as the file states it.
 
     `sigma` is its transport sigma [Gy], where the file states one.
     """

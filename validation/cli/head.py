@@ -6,9 +6,8 @@ import re
 from argparse import Namespace
 from pathlib import Path
 
-from mc.compute.head import HeadRun, simulate_head
+from mc.compute.head import HeadOptions, HeadRun, simulate_head
 from mc.machine.machine import BeamQuality, Machine, read_machine
-from mc.run.interrupt import INTERRUPTED
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from validation.cli import output
@@ -21,6 +20,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Simulate the head of every beam of a machine that describes one, or of that named."""
     machine = read_machine(arguments.machine)
     beams = _chosen(machine, arguments.beam)
+    options = HeadOptions(
+        seed=arguments.seed, threads=arguments.threads, keep_outside_field=arguments.keep_wide
+    )
     code = 0
     for quality in beams:
         stem = _stem(arguments.out, machine, quality, len(beams))
@@ -32,15 +34,13 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
                 machine.sad_cm,
                 stem,
                 arguments.electrons or quality.head.electrons,
+                options,
                 title=f"{machine.name} {quality.label}",
-                seed=arguments.seed,
-                threads=arguments.threads,
-                keep_outside_field=arguments.keep_wide,
-                on_progress=bar.update,
+                listener=bar.listener,
             )
         screen.facts(f"{done.phase_space.header_path}: {machine.name} {quality.label}", facts(done))
         _warn(done, screen)
-        if done.quality["stopped_by"] == INTERRUPTED:
+        if done.report.interrupted:
             screen.warn("interrupted: the phase space holds what was done")
             code = NO_RESULT
             break
@@ -70,32 +70,35 @@ def _stem(out: Path | None, machine: Machine, quality: BeamQuality, beams: int) 
 
 def facts(done: HeadRun) -> list[tuple[str, str]]:
     """What a simulation came to, for the screen."""
-    quality, header = done.quality, done.phase_space.header
+    report, header = done.report, done.phase_space.header
     return [
-        ("electrons on the target", f"{quality['electrons']:,}"),
+        ("electrons on the target", f"{report.electrons:,}"),
         ("particles", f"{header.particles:,}: {header.counts[0]:,} photons, {header.counts[1]:,} electrons, "
          f"{header.counts[2]:,} positrons, {header.record_length} bytes each"),
         (
             "efficiency",
-            f"{quality['electrons_per_cpu_second']:.0f} electrons per CPU-second, "
-            f"{quality['particles_per_electron']:.2f} particles per electron "
-            f"at splitting {' and '.join(map(str, quality['splitting']))}",
+            f"{report.electrons_per_cpu_second:.0f} electrons per CPU-second, "
+            f"{report.particles_per_electron:.2f} particles per electron "
+            f"at splitting {' and '.join(map(str, report.splitting))}",
         ),
         (
             "past the splitting field",
-            f"{quality['wide_photons_per_electron']:.3g} photons, {quality['wide_mev_per_electron']:.3g} MeV "
+            f"{report.outside_photons_per_electron:.3g} photons, {report.outside_mev_per_electron:.3g} MeV "
             "per electron",
         ),
-        ("energy balance", f"{quality['energy_balance']:.9f}"),
+        ("energy balance", f"{report.energy_balance:.9f}"),
         (
             "given by splitting less taken by roulette",
-            f"{-100 * quality['splitting_balance']:.2f} % of the energy (0 but for noise)",
+            f"{-100 * report.splitting_balance:.2f} % of the energy (0 but for noise)",
         ),
-        ("time", f"{clock(quality['wall_seconds'])}, {quality['cpu_seconds']:.0f} CPU-s"),
+        ("time", f"{clock(report.wall_seconds)}, {report.cpu_seconds:.0f} CPU-s"),
     ]  # fmt: skip
 
 
 def _warn(done: HeadRun, screen: Screen) -> None:
-    for name, what in (("lost_particles", "particles were lost"), ("stack_overflows", "found no room")):
-        if done.quality[name]:
-            screen.warn(f"{done.quality[name]} {what}")
+    for count, what in (
+        (done.report.lost_particles, "particles were lost"),
+        (done.report.stack_overflows, "found the stack full"),
+    ):
+        if count:
+            screen.warn(f"{count} {what}")

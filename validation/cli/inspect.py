@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
 OF_MATERIALS = {"density", "composition"}  # keys by which a table of materials is known
-ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is told [cm]
+ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -163,7 +163,7 @@ def show_phase_space(path: Path, screen: Screen) -> PhaseSpace:
 
 
 def _toml(path: Path, screen: Screen) -> None:
-    """A machine, case, CT calibration, profile or table of materials, told apart by their keys."""
+    """A machine, case, CT calibration, profile or table of materials, distinguished by their keys."""
     content = read_table(path)
     keys = set(content)
     if keys & {"energies", "sad_cm"}:

@@ -24,12 +24,12 @@ def load_kernels(
     With `simple_beams` also those of water tanks and validation cases, with `water` those that score dose to
     water, too, with a `machine` those that go through its collimators.
     """
-    from mc.backends.cpu import Between, warm_up
+    from mc.backends.cpu import Collimation, warm_up
     from mc.run.batch import collimation_of
 
     collimations = []
     if machine is None or any(file.plane == BELOW for beam in machine.energies for file in beam.phase_spaces):
-        collimations.append(Between())
+        collimations.append(Collimation())
     if machine is not None:
         cones = machine.collimators.cones
         collimations.append(collimation_of(machine, Physics(), cones.diameters_cm[0] if cones else None))
@@ -72,5 +72,5 @@ def _kept() -> Iterator[None]:
         raise InputError(
             numba.config.CACHE_DIR,
             f"compiled kernels cannot be kept there: {error.strerror or error}",
-            "make room, or name another folder by the environment variable NUMBA_CACHE_DIR",
+            "free some space, or name another folder by the environment variable NUMBA_CACHE_DIR",
         ) from None

@@ -81,7 +81,7 @@ def check_writable(folder: Path) -> None:
 
 
 def check_space(folder: Path, voxels: int) -> None:
-    """Refuse a disk without room for the result of a grid of `voxels`."""
+    """Refuse a disk without space for the result of a grid of `voxels`."""
     needed, free = voxels * BYTES_PER_VOXEL + REPORT_BYTES, shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(

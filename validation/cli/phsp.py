@@ -31,7 +31,7 @@ def _info(arguments: Namespace, screen: Screen) -> int:
     facts = [
         (
             "square about the axis",
-            f"{square:g} x {square:g} cm at z = {plane:g} cm, photons that fly straight",
+            f"{square:g} x {square:g} cm at z = {plane:g} cm, photons on straight lines",
         ),
         ("latent sigma of the fluence", f"{100 * sigma.fluence:.2f} %"),
         ("latent sigma of the energy fluence", f"{100 * sigma.energy_fluence:.2f} %"),
@@ -69,7 +69,7 @@ def _filter(arguments: Namespace, screen: Screen) -> int:
 
     note = f"kept: {', '.join(KINDS[kind - 1] for kind in kinds)} of {low:g} to {high:g} MeV"
     if radius is not None:
-        note += f" that fly within {radius:g} cm of the axis at z = {plane:g} cm"
+        note += f" that pass within {radius:g} cm of the axis at z = {plane:g} cm"
     return _print_summary(thin_out(space, arguments.out, keep, note, all_values=arguments.all_values), screen)
 
 

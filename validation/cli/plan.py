@@ -16,7 +16,6 @@ from mc.compute.plan_dose import ComputedDose, compute_plan_dose
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
-from mc.run.interrupt import INTERRUPTED
 from mc.run.parallel import World
 from phantoms.case import CASE_FILE, Case, find_case
 from phantoms.ct import CT, read_ct
@@ -28,7 +27,7 @@ from phantoms.overrides import CaseFile, load_case_file
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet, read_structures
 from validation.cli import output
-from validation.cli.computing import machine_of, run_options
+from validation.cli.computing import listener_of, machine_of, run_options
 from validation.cli.kernels import load_gamma
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import show_verdict
@@ -95,19 +94,19 @@ def check_plan(
     profile : Profile
         Limits to judge by.
     """
-    started, water = time.monotonic(), arguments.dose_to != "medium"
+    started = time.monotonic()
     case = find_case(folder)
     plan = read_plan(case.plan_file)
     out = arguments.out or output.default_folder(read_identity([case.plan_file]).hidden(plan.label))
+    options = run_options(arguments, ranks, checkpoint_in=out)
     ready = output.result_folder(out, folder) if ranks.rank == 0 else nullcontext()
     with screen.progress() as bar, ready:
         bar.stage("reading the export")
         inputs = read_inputs(case, plan, arguments.calibration)
         if ranks.rank == 0:
-            output.check_space(out, int(inputs.dose.dose.size) * (2 if water else 1))
+            output.check_space(out, int(inputs.dose.dose.size) * (2 if options.dose_to_water else 1))
 
         machine = machine_of(plan, arguments, bar)
-        options = run_options(plan, machine, arguments, out, bar, screen, ranks)
         computed = compute_plan_dose(
             plan,
             inputs.ct,
@@ -116,7 +115,8 @@ def check_plan(
             machine=machine,
             case_file=inputs.case_file,
             voxel=arguments.voxel,
-            **options,
+            options=options,
+            listener=listener_of(plan, machine, options, bar, screen),
         )
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
@@ -129,15 +129,14 @@ def check_plan(
     show_verdict(comparison, screen)
     for path, why in case.unused:
         screen.note(f"not used: {path.name} ({why})")
-    interrupted = computed.quality["stopped_by"] == INTERRUPTED
-    if interrupted:
-        reached = 100 * computed.quality["transport_uncertainty"]
+    if computed.report.interrupted:
+        reached = 100 * computed.report.transport_uncertainty
         screen.warn(f"interrupted at {reached:.2f} % transport sigma: the verdict above is provisional")
     screen.line(f"{clock(time.monotonic() - started)}; report: {out / output.REPORT}")
-    if interrupted:
-        screen.note("the same command goes on where it was")
+    if computed.report.interrupted:
+        screen.note("the same command resumes the run")
         return NO_VERDICT
-    options["checkpoint"].remove()
+    options.checkpoint.remove()
     return PASSED if comparison.verdict.passed else FAILED
 
 
@@ -185,6 +184,7 @@ def _compare(
     inputs: Inputs, computed: ComputedDose, dose: Dose, profile: Profile, out: Path, named: bool
 ) -> Comparison:
     """Compare `dose` with the plan's dose; write what it was made from, and the report."""
+    from validation.plan_check.comparison import compare
     from validation.plan_check.points import read_points
     from validation.plan_check.record import Record
 
@@ -200,7 +200,7 @@ def _compare(
         identity=inputs.identity,
     )
     record.save(out / output.INPUTS, out / output.DOSE)
-    comparison = record.compare(computed.dose, profile, name=inputs.identity.label if named else "")
+    comparison = compare(record, computed.dose, profile, name=inputs.identity.label if named else "")
     write_comparison(comparison, out)
     return comparison
 

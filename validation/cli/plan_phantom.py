@@ -15,13 +15,12 @@ from mc.compute.plan_dose import ComputedDose, compute_phantom_dose
 from mc.dose import TO_MEDIUM, TO_WATER
 from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
-from mc.run.interrupt import INTERRUPTED
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.phantom_file import PhantomFile, find_phantom
 from validation.cli import gamma, output
-from validation.cli.computing import machine_of, run_options
+from validation.cli.computing import listener_of, machine_of, run_options
 from validation.cli.screen import Screen, clock
 from validation.metrics.numbers import plain
 from validation.rtdose import OfPlan, write_rtdose
@@ -33,20 +32,21 @@ ABOUT = 0.5  # half width of the cube about an isocentre that its dose is averag
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute the dose; compare it by gamma where an RTDOSE is given. Returns the exit code."""
-    started, water = time.monotonic(), arguments.dose_to != "medium"
+    started = time.monotonic()
     _refuse_patient_options(arguments)
     plan, chosen = read_plan(arguments.case), find_phantom(arguments.phantom)
     if arguments.dose is not None:
         gamma.read_dose(arguments.dose)  # refused now rather than after the run
     phantom = chosen.about(plan.beams[0].control_points[0].isocentre)
     out = arguments.out or output.default_folder(plan.label, arguments.case)
+    options = run_options(arguments, ranks, checkpoint_in=out)
     ready = output.result_folder(out, arguments.case) if ranks.rank == 0 else nullcontext()
     with screen.progress() as bar, ready:
         if ranks.rank == 0:
-            output.check_space(out, int(phantom.density.size) * (2 if water else 1))
+            output.check_space(out, int(phantom.density.size) * (2 if options.dose_to_water else 1))
         machine = machine_of(plan, arguments, bar)
-        options = run_options(plan, machine, arguments, out, bar, screen, ranks)
-        computed = compute_phantom_dose(plan, phantom, machine, **options)
+        listener = listener_of(plan, machine, options, bar, screen)
+        computed = compute_phantom_dose(plan, phantom, machine, options=options, listener=listener)
         if ranks.rank > 0:
             return DONE
         bar.stage("writing the dose")
@@ -54,9 +54,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     for warning in computed.warnings:
         screen.warn(warning)
     screen.facts(f"{plan.label} in {chosen.title}", _facts(record))
-    interrupted = computed.quality["stopped_by"] == INTERRUPTED
+    interrupted = computed.report.interrupted
     if not interrupted:
-        options["checkpoint"].remove()
+        options.checkpoint.remove()
     if arguments.dose is not None:
         gamma.run(_comparison(arguments, out), screen, ranks)
     screen.line(f"{clock(time.monotonic() - started)}; dose: {out / output.RTDOSE} and {out / output.DOSE}")
@@ -98,9 +98,9 @@ def _write(out: Path, arguments: Namespace, plan: Plan, chosen: PhantomFile, com
             "isocentres": [_at_isocentre(dose, place) for place in _isocentres(plan)],
             "maximum_gy": float(dose.mean[top]),
             "maximum_at_mm": [10.0 * dose.grid.centres(axis)[top[axis]] for axis in (2, 1, 0)],
-            "transport_uncertainty": computed.quality["transport_uncertainty"],
-            "latent_uncertainty": computed.quality["latent_uncertainty"],
-            "stopped_by": computed.quality["stopped_by"],
+            "transport_uncertainty": computed.report.transport_uncertainty,
+            "latent_uncertainty": computed.report.latent_uncertainty,
+            "stopped_by": computed.report.stopped_by,
             "warnings": computed.warnings,
             "provenance": dose.provenance,
         }

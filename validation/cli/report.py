@@ -22,6 +22,7 @@ from validation.limits.profiles import DEFAULT, Profile, load_profile, shipped_p
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compare again and write report and result; 0 if the verdict passes, 1 if it fails."""
+    from validation.plan_check.comparison import compare
     from validation.plan_check.record import Record
 
     started, result = time.monotonic(), arguments.result
@@ -34,7 +35,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         dose = Dose.load(result / output.DOSE)
         bar.stage("comparing")
         load_gamma()
-        comparison = record.compare(dose, profile, name=name, on_stage=bar.stage)
+        comparison = compare(record, dose, profile, name=name, on_stage=bar.stage)
         bar.stage("writing the report")
         write_comparison(comparison, out)
     show_verdict(comparison, screen)

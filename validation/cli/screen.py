@@ -13,8 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from mc.run.progress import Listener
+from mc.run.progress import Progress as RunProgress
+
 if TYPE_CHECKING:
-    from mc.run.simulate import Progress as RunProgress
     from phantoms.grid import Grid
 
 COLOURS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red"}
@@ -83,7 +85,7 @@ class Bar:
         self._next = 0.0
 
     def stage(self, name: str) -> None:
-        """Tell what begins."""
+        """Show which stage begins."""
         self.close()
         self._name, self._next = name, time.monotonic() + PLAIN_EVERY
         self._console.print(Text(f"{name} ..."), soft_wrap=True)
@@ -101,6 +103,11 @@ class Bar:
             self._next = time.monotonic() + PLAIN_EVERY
             text = f"{self._name}: {100 * progress.share_done:.0f} %, {_state(progress)}"
             self._console.print(Text(text), soft_wrap=True)
+
+    @property
+    def listener(self) -> Listener:
+        """Shows stages and progress of a computation."""
+        return Listener(self.stage, self.update)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -54,7 +54,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
                     if arguments.record:
                         record.write(verdict, case.folder)
     except KeyboardInterrupt:
-        screen.note(f"interrupted; the same command goes on from {arguments.out}")
+        screen.note(f"interrupted; the same command resumes it from {arguments.out}")
         _table(done, screen)
         return NO_VERDICT
     _table(done, screen)

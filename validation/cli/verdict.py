@@ -18,11 +18,11 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
     ]
     columns = ("", "test", "found", "warns", "fails", "remark")
     screen.table(f"{comparison.plan.label}: {profile.title}", columns, rows, right=(2,), whole=(0, 2))
-    quality = comparison.quality
-    latent = quality["latent_uncertainty"]
+    report = comparison.report
+    latent = report.latent_uncertainty
     screen.line(
-        f"{quality['histories']:.3g} histories, stopped by {quality['stopped_by']}; transport sigma "
-        f"{100 * quality['transport_uncertainty']:.2f} %, latent sigma "
+        f"{report.histories:.3g} histories, stopped by {report.stopped_by}; transport sigma "
+        f"{100 * report.transport_uncertainty:.2f} %, latent sigma "
         + (f"{100 * latent:.2f} %" if latent == latent else "unknown")
     )
     screen.line(f"Monte Carlo dose compared: {comparison.quantity}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mc.dose import TO_WATER, Dose
 from mc.run.parallel import World
+from mc.run.progress import Listener
 from phantoms.files import replacing
 from phantoms.polygons import mask_by_centre
 from validation.cli import output
@@ -102,7 +104,7 @@ def _computing(
 ) -> Callable[[SetupError], Dose]:
     """What computes the dose of a moved patient, with the kernels loaded."""
     from mc.compute.plan_dose import above_jaws, compute_phantom_dose
-    from validation.cli.computing import stop_rule
+    from validation.cli.computing import run_options
     from validation.cli.kernels import load_kernels
     from validation.whatif.motion import move_plan
 
@@ -115,17 +117,16 @@ def _computing(
     bar.stage("kernels (compiled once, some twenty seconds)")
     load_kernels(ranks, water=water, machine=machine if above_jaws(plan, machine) else None)
 
+    options = replace(run_options(arguments, ranks), dose_to_water=water)
+
     def compute(error: SetupError) -> Dose:
         computed = compute_phantom_dose(
             move_plan(plan, error),
             record.phantom,
             machine,
-            body,
-            water=water,
-            stop=stop_rule(arguments),
-            seed=arguments.seed,
-            threads=arguments.threads,
-            on_progress=bar.update,
+            scored=body,
+            options=options,
+            listener=Listener(progress=bar.update),
         )
         for warning in computed.warnings:
             screen.warn(warning)

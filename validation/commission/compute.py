@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mc.config import Physics
 from mc.run.batch import PlacedBeam, group_count
 from mc.run.batch_statistics import REPEATS, BatchStatistics
-from mc.run.interrupt import INTERRUPTED
-from mc.run.simulate import Progress, StopRule, count_variance, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener, Progress
+from mc.run.report import RunReport
+from mc.run.simulate import count_variance, simulate
 from phantoms.errors import InputError
 from validation.commission.fields import Field
 from validation.commission.tank import fine_positions, sampling, tank_for, voxel_side
@@ -66,15 +67,14 @@ class ComputedField:
         Depth dose on the axis, where output factors ask for it.
     voxel_cm : float
         Side of the voxels.
-    quality : dict
-        How the run went (`mc.run.simulate.Simulation`).
+    report : RunReport
     """
 
     field: Field
     curves: tuple[Curve, ...]
     axis: Curve | None
     voxel_cm: float
-    quality: dict
+    report: RunReport
 
 
 class CurveBatches:
@@ -143,14 +143,10 @@ def compute_field(
     field: Field,
     beam: PlacedBeam,
     sad_cm: float,
-    physics: Physics,
+    options: RunOptions,
     *,
-    uncertainty: float,
-    max_time: float | None = None,
     voxel_cm: float | None = None,
-    seed: int = 1,
-    threads: int | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    listener: Listener = Listener(),
 ) -> ComputedField:
     """All scans of a field from one run.
 
@@ -160,13 +156,13 @@ def compute_field(
     beam : PlacedBeam
         The field's particles, placed for its SSD (`validation.commission.source`).
     sad_cm : float
-    physics : Physics
-    uncertainty : float
-        Relative transport sigma of the curves at which to stop (`CurveBatches.relative_sigma`).
-    max_time : float, optional
-        [s]; the first round, which tells the sigmas, is completed all the same.
+    options : RunOptions
+        The uncertainty of its stop rule is the relative transport sigma of the curves
+        (`CurveBatches.relative_sigma`). The first round, which determines the sigmas, is completed whatever
+        the maximum time.
     voxel_cm : float, optional
         Side of the voxels; chosen by the field's width if not given.
+    listener : Listener
 
     Raises
     ------
@@ -186,7 +182,7 @@ def compute_field(
         for scan, at in zip(scans, positions, strict=True)
     ]
     batches = CurveBatches(weights, group_count([beam]))
-    run_time = 0.0
+    uncertainty, max_time, run_time = options.stop.uncertainty, options.stop.max_time, 0.0
 
     def on_batch(dose: np.ndarray) -> bool:
         batches.add(dose)
@@ -199,20 +195,23 @@ def compute_field(
         progress.uncertainty = batches.relative_sigma() if batches.complete else None
         if progress.uncertainty is not None:
             progress.share_done = min(1.0, (uncertainty / progress.uncertainty) ** 2)
-        on_progress(progress)
+        listener.progress(progress)
 
     run = simulate(
-        phantom, [beam], physics, StopRule(uncertainty=None), seed=seed, threads=threads,
-        on_progress=report, on_batch=on_batch,
-    )  # fmt: skip
-    if run.quality["stopped_by"] == INTERRUPTED:
+        phantom,
+        [beam],
+        replace(options, stop=StopRule(uncertainty=None)),
+        on_batch=on_batch,
+        listener=replace(listener, progress=report),
+    )
+    if run.report.interrupted:
         raise KeyboardInterrupt
     curves = batches.curves(scans, positions, count_variance([beam]))
     for curve in curves:
         if not curve.dose.max() > 0.0:
             raise InputError(field.label, f"no dose on {curve.scan.label}", "check its SSD, field and axes")
     axis = curves.pop() if field.output_factors else None
-    return ComputedField(field, tuple(curves), axis, side, run.quality)
+    return ComputedField(field, tuple(curves), axis, side, run.report)
 
 
 def _symmetric(field: Field, beam: PlacedBeam) -> tuple[bool, bool]:

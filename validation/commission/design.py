@@ -1,4 +1,4 @@
-"""Which runs tell how curves answer to several parameters at once."""
+"""Which runs show how curves respond to several parameters at once."""
 
 from __future__ import annotations
 

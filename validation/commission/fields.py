@@ -51,7 +51,7 @@ def sort_by_field(machine: Machine, measured: ScanSet) -> tuple[tuple[Field, ...
     Raises
     ------
     InputError
-        If the machine has no such beam, or no file tells which beam a scan is of.
+        If the machine has no such beam, or no file states which beam a scan is of.
     """
     found: list[tuple[BeamQuality, tuple, float, list[Scan], list[OutputFactor]]] = []
     warnings: list[str] = []
@@ -74,23 +74,23 @@ def sort_by_field(machine: Machine, measured: ScanSet) -> tuple[tuple[Field, ...
 
 
 def quality_of(machine: Machine, scan: Scan) -> tuple[BeamQuality, str]:
-    """The beam quality a scan was measured in, and a warning if the machine alone told its fluence mode.
+    """The beam quality a scan was measured in, and a warning if only the machine gave its fluence mode.
 
     Raises
     ------
     InputError
-        If it cannot be told, or the machine has no such beam.
+        If it is unknown, or the machine has no such beam.
     """
     if scan.nominal_mv is None:
         raise InputError(
-            scan.source, "the file tells no energy", f"state it in {STATEMENT} beside it: nominal_mv = 6.0"
+            scan.source, "the file states no energy", f"state it in {STATEMENT} beside it: nominal_mv = 6.0"
         )
     if scan.fluence_mode is not None:
         return machine.quality(scan.nominal_mv, scan.fluence_mode), ""
     fitting = [q for q in machine.energies if abs(q.nominal_mv - scan.nominal_mv) < 1e-3]
     if len(fitting) == 1:
         return fitting[0], (
-            f"{scan.file.name} does not tell whether the beam is flattened; taken for "
+            f"{scan.file.name} does not state whether the beam is flattened; taken for "
             f"{fitting[0].label}, the only beam of {scan.nominal_mv:g} MV that {machine.name} has"
         )
     modes = [q.fluence_mode for q in machine.energies]
@@ -98,6 +98,6 @@ def quality_of(machine: Machine, scan: Scan) -> tuple[BeamQuality, str]:
         return machine.quality(scan.nominal_mv, modes[0]), ""  # refused there, with the beams there are
     raise InputError(
         scan.source,
-        f"the file does not tell whether the beam is flattened, and {machine.name} has both",
+        f"the file does not state whether the beam is flattened, and {machine.name} has both",
         f'state it in {STATEMENT} beside it: fluence_mode = "STANDARD" or "FFF"',
     )

@@ -101,7 +101,7 @@ def build_up_of(field: Field, scans: Sequence[Scan], criteria: Criteria) -> floa
         return depth_of_maximum(scan.positions, scan.values)[0]
     raise InputError(
         field.label,
-        "no depth dose of this energy tells where the build-up ends",
+        "no depth dose of this energy shows where the build-up ends",
         "add one, or state build_up_cm in criteria of your own",
     )
 

@@ -43,7 +43,7 @@ class _Block:
         return _bare(" ".join(self.lines[first:last]).split("=", 1)[1]) if first >= 0 else ""
 
     def set(self, key: str, value: str, note: bool = True) -> None:
-        """Replace an entry, or add it; a note tells what it was."""
+        """Replace an entry, or add it; a note states what it was."""
         first, last = self.find(key)
         was = self.value(key)
         line = f"{key} = {value}"
@@ -60,7 +60,7 @@ def write_tuned_file(original: Machine, found: Commissioning, path: Path) -> Non
     Raises
     ------
     InputError
-        If it cannot be written, or the file is laid out in a way that is not understood.
+        If it cannot be written, or the layout of the file is not understood.
     """
     tuned, quality = found.machine, found.fields[0].field.quality
     energy = [each.label for each in original.energies].index(quality.label)
@@ -71,7 +71,7 @@ def write_tuned_file(original: Machine, found: Commissioning, path: Path) -> Non
         written = read_machine(partial)
         if (written.collimators, written.energies[energy].head) != (tuned.collimators, quality.head):
             raise InputError(
-                original.path, "is laid out in a way that is not understood", "put the entries in by hand"
+                original.path, "has a layout that is not understood", "put the entries in by hand"
             )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 PRECISION = 0.1  # tolerances: to this every point is taken as good, however little noise there is
-SHOWN = 400  # points at most that tell the share
+SHOWN = 400  # points at most that determine the share
 
 
 class Noise:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from mc.compute.head import HeadOptions
 from mc.compute.head_cache import remove_cached_head
 from mc.config import Physics
 from mc.machine.machine import Machine
 from mc.provenance import provenance
-from mc.run.simulate import Progress
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener
 from phantoms.errors import InputError
 from validation.commission.compute import ComputedField, compute_field
 from validation.commission.cost import products, residuals
@@ -64,6 +66,11 @@ class Effort:
     threads: int | None = None
     search_electrons: int = SEARCH_ELECTRONS
     search_uncertainty: float = SEARCH_UNCERTAINTY
+
+    def run_options(self, physics: Physics) -> RunOptions:
+        """Options of the run of each field."""
+        stop = StopRule(self.uncertainty, max_time=self.max_time)
+        return RunOptions(physics, stop, self.seed, self.threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +146,7 @@ def _field(judged: JudgedField) -> dict[str, Any]:
         "jaws_cm": field.jaws,
         "ssd_cm": field.ssd_cm,
         "voxel_cm": judged.computed.voxel_cm,
-        "run": judged.computed.quality,
+        "run": judged.computed.report.to_dict(),
         "scans": [
             {
                 "kind": scan.comparison.scan.kind,
@@ -168,14 +175,6 @@ def _field(judged: JudgedField) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Listener:
-    """Who is told how far it is: `stage` what begins, `progress` after every batch."""
-
-    stage: Callable[[str], None] = lambda _: None
-    progress: Callable[[Progress], None] = lambda _: None
-
-
 def compute_fields(
     machine: Machine,
     fields: Sequence[Field],
@@ -185,11 +184,11 @@ def compute_fields(
     prefix: str = "",
 ) -> list[ComputedField]:
     """Compute every field; what the machine cannot make is refused before any is computed."""
-    ready = []
+    ready, head_options = [], HeadOptions(seed=effort.seed, threads=effort.threads)
     for field in fields:
         if not field.quality.phase_spaces and field.quality.head is not None:
             listener.stage(f"{prefix}head of {field.quality.label}")
-        ready.append(sourced(machine, field, effort.threads, listener.progress, effort.seed))
+        ready.append(sourced(machine, field, head_options, Listener(progress=listener.progress)))
     placed = [place_beam(machine, field) for field in ready]
     computed = []
     for number, (field, beam) in enumerate(zip(ready, placed, strict=True), 1):
@@ -199,13 +198,9 @@ def compute_fields(
                 field,
                 beam,
                 machine.sad_cm,
-                physics,
-                uncertainty=effort.uncertainty,
-                max_time=effort.max_time,
+                effort.run_options(physics),
                 voxel_cm=effort.voxel_cm,
-                seed=effort.seed,
-                threads=effort.threads,
-                on_progress=listener.progress,
+                listener=listener,
             )
         )
     return computed

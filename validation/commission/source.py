@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mc.compute.calibration import water_tank_beam
-from mc.compute.head import HeadProgress
-from mc.compute.head_cache import SEED, with_head_phase_space
+from mc.compute.head import HeadOptions
+from mc.compute.head_cache import with_head_phase_space
 from mc.machine.head_model import Core
 from mc.machine.machine import BeamQuality, Machine
 from mc.run.batch import PlacedBeam
+from mc.run.progress import Listener
 from validation.commission.fields import Field
 from validation.commission.parameters import OF_HEAD, with_offsets, with_values
 
@@ -32,18 +33,13 @@ def place_beam(machine: Machine, field: Field) -> PlacedBeam:
 
 
 def sourced(
-    machine: Machine,
-    field: Field,
-    threads: int | None,
-    on_progress: Callable[[HeadProgress], None] = lambda _: None,
-    seed: int = SEED,
+    machine: Machine, field: Field, options: HeadOptions = HeadOptions(), listener: Listener = Listener()
 ) -> Field:
     """A field whose beam has phase spaces: one made of its head where the machine file names none."""
     quality = field.quality
     if quality.phase_spaces or quality.head is None:
         return field
-    made = with_head_phase_space(machine, quality, seed=seed, threads=threads, on_progress=on_progress)
-    return replace(field, quality=made)
+    return replace(field, quality=with_head_phase_space(machine, quality, options, listener))
 
 
 def with_tuned(

@@ -32,7 +32,7 @@ ACROSS_SHARE = 0.2  # of the field's width, which the averaging across does not 
 MARGIN = 3.0  # of water beside the outermost point [cm]
 MARGIN_BELOW = 5.0  # of water below the deepest point, and beside the field [cm]
 VOXELS = ((5.0, 0.2), (2.0, 0.1), (0.0, 0.05))  # side of the voxels [cm] for fields at least so wide [cm]
-STEP = 0.05  # of the positions at which a curve is told [cm]
+STEP = 0.05  # of the positions at which a curve is given [cm]
 STENCIL = 4  # voxels along the scan, at least
 SMOOTH = 1.0  # half width of the fit along the scan, at most [cm]
 BUILD_UP, EDGE = 1.0, 0.5  # depth above which, and distance from a field's edge within which, it is 0 [cm]
@@ -62,7 +62,7 @@ def tank_for(
 
 
 def fine_positions(scan: Scan) -> np.ndarray:
-    """Positions at which the curve of a scan is told, (n,) [cm]: every `STEP`, and the measured ones."""
+    """Positions at which the curve of a scan is given, (n,) [cm]: every `STEP`, and the measured ones."""
     first, last = scan.positions[[0, -1]]
     if scan.kind == PDD:
         first = max(first, 0.0)

@@ -3,10 +3,10 @@
 **What is done.** About a starting point all parameters are moved at once, one step down or up, by a
 screening design (`validation.commission.design`): about two runs for each parameter and one in the middle.
 The *curves*, not the cost, are fitted (`validation.commission.response`), for curves answer smoothly to small
-changes; the cost is then known everywhere in between. Every run tells of every parameter, so runs may be
+changes; the cost is then known everywhere in between. Every run informs about every parameter, so runs may be
 short. The minimum is looked for within the steps and nowhere else: where it lies on the border, and the cost
 falls towards it by more than noise can make it, the next round starts from it. Runs of earlier rounds that
-lie near take part in its fit. About the minimum found a last round of longer runs, its steps shorter, tells
+lie near take part in its fit. About the minimum found a last round of longer runs, its steps shorter, shows
 what is small: there the fit owes nothing to how curves bend farther off. "Steps" are its own from there on.
 
 **What is claimed.** Leaving out one group of histories after the other moves the minimum; by how much is its
@@ -187,7 +187,7 @@ class _Search:
     Attributes
     ----------
     origin : (parameters,) float64
-        Where each parameter stays as long as nothing tells it to move.
+        Where each parameter stays as long as nothing moves it.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -204,7 +204,7 @@ class _Search:
         self._centre = np.clip(place, self._least + self._steps, self._most - self._steps)
 
     def come_closer(self, point: np.ndarray) -> None:
-        """Move the centre to a point, from which on nothing moves unless told to, and shorten the steps."""
+        """Move the centre to a point, from which on nothing moves unasked, and shorten the steps."""
         place = self._centre + point * self._steps
         self._steps = LAST_STEPS * self._steps
         self._move_to(place)

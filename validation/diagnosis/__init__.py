@@ -1,4 +1,4 @@
-"""What may be wrong: planning-system errors told apart by what each does to the dose.
+"""What may be wrong: planning-system errors distinguished by what each does to the dose.
 
 `diagnose` fits the difference between the plan's dose and Monte Carlo with the effects of all of them
 together and judges each by its own parameter; docs/diagnosis.md explains.

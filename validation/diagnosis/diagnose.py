@@ -9,7 +9,6 @@ from scipy.ndimage import binary_opening
 
 from mc.dose import Dose
 from mc.plan.plan import Plan
-from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre, volume_fraction
 from phantoms.structures import ROI, StructureSet
@@ -35,6 +34,7 @@ from validation.diagnosis.voxels import (
     mean_energy,
 )
 from validation.limits.profiles import DiagnosisLimit
+from validation.rtdose import PlannedDose
 
 MIN_VOXELS, MIN_BLOCKS = 300, 20  # for a diagnosis at all
 REGION_VOXELS, REGION_BLOCKS, TISSUE_BLOCKS = 40, 4, 12  # inside or behind a region, for it to be looked at
@@ -46,9 +46,8 @@ PATTERN = 0.2  # displacement from which regions cannot be judged by their toler
 
 def diagnose(
     plan: Plan,
-    planned_dose: np.ndarray,
-    grid: Grid,
-    mc: Dose,
+    planned_dose: PlannedDose,
+    dose: Dose,
     phantom: Phantom,
     structures: StructureSet,
     outline: ROI,
@@ -64,12 +63,10 @@ def diagnose(
     Parameters
     ----------
     plan : Plan
-    planned_dose : (nz, ny, nx) array
-        Of the whole course [Gy].
-    grid : Grid
-        Of `planned_dose`.
-    mc : Dose
-        On the same grid.
+    planned_dose : PlannedDose
+        Of the whole course.
+    dose : Dose
+        The Monte Carlo dose, on the same grid.
     phantom : Phantom
         That Monte Carlo saw.
     structures : StructureSet
@@ -80,16 +77,17 @@ def diagnose(
         By beam quality: the record of its calibration, for what is known of the output's own sigma.
     """
     stays = directions(plan)
-    doses = coarse_doses(grid, planned_dose, mc.mean, mc.sigma, mask_by_centre(outline, grid))
+    grid = planned_dose.grid
+    doses = coarse_doses(grid, planned_dose.dose, dose.mean, dose.sigma, mask_by_centre(outline, grid))
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
     voxels = choose_voxels(doses, patient, stays, mean_energy(plan))
     if voxels is None or len(voxels.points) < MIN_VOXELS or voxels.blocks.max() + 1 < MIN_BLOCKS:
-        return Diagnosis(note="too few voxels with dose below the build-up to tell errors apart")
+        return Diagnosis(note="too few voxels with dose below the build-up to distinguish errors")
     by_test = {limit.test: limit for limit in limits}
     regions = _regions(structures, phantom, patient)
     joint = JointFit(doses, voxels)
     if not joint.holds:
-        return Diagnosis(note="the doses are too unlike, or Monte Carlo's too noisy, to tell errors apart")
+        return Diagnosis(note="the doses are too unlike, or Monte Carlo's too noisy, to distinguish errors")
     couch, passing = _couch(voxels, stays, plan, patient)
     candidates = [
         couch,
@@ -194,7 +192,7 @@ def _region_candidates(
 def _select(
     joint: JointFit, candidates: Sequence[Candidate], limits: Mapping[str, DiagnosisLimit]
 ) -> dict[int, Effect | None]:
-    """Add to the fit what the doses show; effects of all others, None where they cannot be told."""
+    """Add to the fit what the doses show; effects of all others, None where they cannot be determined."""
     while True:
         outside, best, most = {}, None, MIN_GAIN
         for candidate in candidates:

@@ -14,7 +14,7 @@ from validation.diagnosis.joint import DEPTH, PROFILE, SCALE, SIGNIFICANT, Candi
 from validation.diagnosis.result import UNITS, BeamEffect, Finding, RegionEffect
 from validation.limits.profiles import DiagnosisLimit
 
-LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not told
+LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not reported
 SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
 
 
@@ -102,7 +102,7 @@ def _fitted(
     none: str,
     limits: Mapping,
 ) -> Finding:
-    """A column that is always fitted; `say` tells what its value [%] means."""
+    """A column that is always fitted; `say` puts its value [%] into words."""
     value, sigma = 100 * float(joint.fit.values[column]), 100 * float(joint.fit.sigma[column])
     return _finding(test, quantity, value, sigma, limits, say(value), none)
 
@@ -160,7 +160,7 @@ def density(
     found = [r for r in regions if r.found]
     if found:
         worst = max(found, key=lambda r: abs(r.percent))
-    else:  # the one that would better the fit most; others are too small to be told from chance
+    else:  # the one that would better the fit most; others are too small to be distinguished from chance
         worst = max(regions, key=lambda r: r.gain_percent)
     if not found and abs(worst.percent) > _tolerance(limits):
         unknown = words.displaced(worst) if displaced else words.too_small(worst)

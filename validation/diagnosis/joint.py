@@ -14,12 +14,12 @@ from validation.diagnosis.voxels import BLUR, MODEL, Doses, Voxels
 
 SCALE, X, Y, Z, DEPTH, PROFILE = range(6)  # columns that are always fitted
 UNLIKE = 0.002  # of chi2, by which one of them must fit better
-MIN_DISPLACEMENT = 0.05  # displacement from which a dose grid can be told from an isocentre [cm]
+MIN_DISPLACEMENT = 0.05  # displacement from which a dose grid can be distinguished from an isocentre [cm]
 SHIFT_ROUNDS, CONVERGED = 8, 0.002  # repetitions until displacements change by less [cm]
 MAX_SCALE, FARTHEST = 50.0, 3.0  # factor, displacement [cm] that doses of one plan may differ by
 MIN_CLEAN = 0.2  # of the plan's dose that is left without its errors, at least
 SIGNIFICANT = 4.0  # sigmas from 0 for an effect to count
-ALIKE = 0.998  # of a column explained by the others: the two cannot be told apart
+ALIKE = 0.998  # of a column explained by the others: the two cannot be separated
 SMOOTH = 0.7  # of the dose before its gradient is taken [voxels]
 SMOOTH_SIGMA = 1.5  # of Monte Carlo's variance [voxels]
 
@@ -91,7 +91,7 @@ class JointFit:
         Taken out of the plan's dose before the fit; along z, y, x [cm].
     with_depth : bool or None
         Whether depth dose moved along with it: a dose grid elsewhere. Otherwise it stays in the patient while
-        the beams move: another isocentre. None if that cannot be told.
+        the beams move: another isocentre. None if that cannot be determined.
     active : list of Candidate
     fit : Fit
         `SCALE` to `PROFILE`, then the columns of `active`.

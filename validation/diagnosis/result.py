@@ -38,12 +38,12 @@ class Finding:
     quantity : str
         What `value` is, in words.
     value, sigma : float or None
-        The fitted parameter and its sigma, in `unit`; None where it cannot be told, and `sentence` says why.
+        The fitted parameter and its sigma, in `unit`; None where it is undetermined, and `sentence` says why.
     unit : str
     tolerance, action : float or None
         Warns beyond the first, fails beyond the second, if it is also significant; None: no limit.
     status : {'pass', 'warn', 'fail', 'shown'}
-        'shown' where it cannot be told.
+        'shown' where it cannot be determined.
     sentence : str
         The probable cause, or that there is no sign of one.
     source : str
@@ -108,7 +108,7 @@ class RegionEffect:
 class BeamEffect:
     """By how much one beam alone is stronger in the plan's dose, all other errors found allowed for [%].
 
-    None where its dose cannot be told from that of other beams.
+    None where its dose cannot be separated from that of other beams.
     """
 
     number: int

@@ -249,8 +249,8 @@ def _effective_attenuation(
     dose: np.ndarray, stays: Sequence[Direction], points: np.ndarray, depths: np.ndarray, energy: float
 ) -> float:
     """How steeply the dose in the open fields falls with depth, less than primary photons [cm2/g]."""
-    narrow = attenuation_of(energy)
-    parts = primaries(stays, points, depths, narrow)
+    primary = attenuation_of(energy)
+    parts = primaries(stays, points, depths, primary)
     total = np.maximum(parts.sum(axis=0), 1e-300)
     mean = np.sum(parts * depths, axis=0) / total
     opened = (
@@ -258,11 +258,11 @@ def _effective_attenuation(
     )
     seen = (opened > OPEN) & (mean > BUILD_UP) & (dose > 0.0)
     if np.count_nonzero(seen) < MIN_SEEN or np.std(mean[seen]) < MIN_SPREAD:
-        return narrow
+        return primary
     # the slope of what the primaries leave over, by Monte Carlo
     rest = np.log(dose[seen] / total[seen])
     slope = np.polyfit(mean[seen], rest, 1, w=np.sqrt(dose[seen]))[0]
-    return float(np.clip(narrow - slope, MIN_ATTENUATION * narrow, narrow))
+    return float(np.clip(primary - slope, MIN_ATTENUATION * primary, primary))
 
 
 def primaries(

@@ -15,10 +15,10 @@ NO_SHIFT = "both doses lie at the same place"
 NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
 NO_PROFILE = "both doses have the same profile across the fields"
 NO_BEAM_BELOW = "no beam enters through a couch"
-COUCH_LIKE_OUTPUT = "all dose passes the couch alike: its effect cannot be told from that of the output"
+COUCH_LIKE_OUTPUT = "all dose passes the couch alike: its effect cannot be separated from that of the output"
 NO_REGIONS = "no structure lies in or before enough of the dose"
 AXES = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))
-MIN_MM = 0.3  # components of a shift that are told
+MIN_MM = 0.3  # components of a shift that are reported
 NEAR = 0.05  # by which a factor may miss a number of fractions
 
 
@@ -59,7 +59,7 @@ def no_output(known: float | None) -> str:
 
 def no_beams(count: int) -> str:
     """Of beams that cannot be judged one by one."""
-    return "one beam: the same as the output" if count < 2 else "the beams overlap too much to be told apart"
+    return "one beam: the same as the output" if count < 2 else "the beams overlap too much to be separated"
 
 
 def beam(worst: BeamEffect) -> str:
@@ -67,14 +67,14 @@ def beam(worst: BeamEffect) -> str:
     named = f" ({worst.name})" if worst.name else ""
     return (
         f"beam {worst.number}{named} alone is {_percent(worst.percent)} in the plan's dose: "
-        "probably its monitor units, or what it passes on its way"
+        "probably its monitor units, or what lies in its path"
     )
 
 
 def no_beam(beams: Sequence[BeamEffect]) -> str:
     """Of beams that agree."""
     unknown = sum(b.percent is None for b in beams)
-    suffix = f"; {unknown} of {len(beams)} cannot be told apart" if unknown else ""
+    suffix = f"; {unknown} of {len(beams)} cannot be separated" if unknown else ""
     return f"no beam deviates from the others{suffix}"
 
 
@@ -140,7 +140,7 @@ def stated(roi: ROI, override: Mapping | None) -> str:
     """What was said of a structure's density beside the CT."""
     parts = [f"RTSTRUCT gives it {name} {value:g}" for name, value in roi.physical.items()]
     if override is not None:
-        parts.append(f"Monte Carlo was told {override['material']} of {override['density']:g} g/cm3")
+        parts.append(f"Monte Carlo was given {override['material']} of {override['density']:g} g/cm3")
     elif parts:
         parts.append("Monte Carlo took the CT's density")
     return ", ".join(parts)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from mc.backends.workspace import new_passage, new_solids
 from mc.config import Physics
 from mc.geometry.collimator import Collimator
 from mc.numerics.jit import njit
@@ -14,16 +15,18 @@ from mc.numerics.rng import stream
 from mc.plan.delivery import fixed
 from mc.run.batch import PlacedBeam
 from mc.run.batch_statistics import REPEATS
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import Tables
-from mc.transport.collimation import OUT_COLUMNS, OUT_ROWS, collimate
-from mc.transport.freed import room_for
-from mc.transport.history import Cuts
+from mc.transport.collimation import collimate
+from mc.transport.context import Cuts
+from mc.transport.particle import WEIGHT, Particle
 from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS
 from phantoms.phantom import Phantom
 
+COLUMNS = WEIGHT + 1  # kind, energy, x, y, z, u, v, w, weight
 CAPACITY = 2  # rows of result for each particle sent; few send out more than one
 
 
@@ -32,23 +35,21 @@ def send(
     particles, starts, collimator, jaws, leaves, tables, cuts, electrons, counters, seed, result, history
 ):
     """Send histories of particles (n, 9) through; fills `result` (m, 9), `history` (m,); their number."""
-    out = np.empty((OUT_ROWS, OUT_COLUMNS))
-    scrap = room_for(electrons, collimator)
+    passage = new_passage(collimator, jaws, leaves, tables, cuts, counters)
+    solids = new_solids(electrons, passage)
     n = 0
     for h in range(starts.size - 1):
         rng = stream(seed, 0, 0, h, 0)
         for p in range(starts[h], starts[h + 1]):
             r = particles[p]
-            count, rng = collimate(
-                int(r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8],
-                collimator, jaws, leaves, tables, cuts, counters, out, scrap, rng,
-            )  # fmt: skip
-            for c in range(count):
+            particle = Particle(int(r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8])
+            rng = collimate(passage, particle, solids, rng)
+            for c in range(passage.emerged.depth[0]):
                 if n == result.shape[0]:
                     counters[OVERFLOWS] += 1
                     break
-                for column in range(OUT_COLUMNS):
-                    result[n, column] = out[c, column]
+                for column in range(COLUMNS):
+                    result[n, column] = passage.emerged.rows[c, column]
                 history[n] = h
                 n += 1
     return n
@@ -74,10 +75,10 @@ def collimated(
     starts : (histories + 1,) int64
         First particle of each history.
     electrons : True or None
-        Whether electrons that are set free in the solids are followed.
+        Whether secondary electrons of the collimators are followed.
     """
     capacity = CAPACITY * len(particles) + 100
-    result, history = np.empty((capacity, OUT_COLUMNS)), np.empty(capacity, np.int64)
+    result, history = np.empty((capacity, COLUMNS)), np.empty(capacity, np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     n = send(
         particles, starts, collimator, jaws, leaves, tables, cuts, electrons,
@@ -148,9 +149,8 @@ def tank_dose(
     space = write_phase_space(stem, particles, histories)
     beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -ssd])), 1.0)
     try:
-        return simulate(
-            phantom, [beam], physics, StopRule(None, passes * REPEATS * histories), threads=threads
-        )
+        stop = StopRule(None, passes * REPEATS * histories)
+        return simulate(phantom, [beam], RunOptions(physics, stop, threads=threads))
     finally:
         for suffix in (".IAEAphsp", ".IAEAheader"):
             stem.with_name(stem.name + suffix).unlink()

@@ -22,7 +22,9 @@ from mc.config import Physics
 from mc.dose import Dose
 from mc.plan.delivery import fixed
 from mc.run.batch import PlacedBeam
-from mc.run.simulate import Progress, StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Progress
+from mc.run.simulate import simulate
 from mc.source.phase_space import PhaseSpace
 from phantoms.recipes import water_tank
 from phantoms.schema import Table
@@ -168,8 +170,8 @@ def repeat(
     doses = []
     for seed, space in enumerate(_files(study, head, repeats, folder)):
         beams = _beams(study, space, size[2])
-        result = simulate(phantom, beams, physics, stop, seed=seed, threads=options.threads)
-        if result.quality["stopped_by"] == "interrupted":
+        result = simulate(phantom, beams, RunOptions(physics, stop, seed, options.threads))
+        if result.report.interrupted:
             raise KeyboardInterrupt
         doses.append(result.dose)
     latent = study.varied == "file"

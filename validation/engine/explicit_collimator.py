@@ -1,9 +1,9 @@
 """Full transport through collimators, as the check on `mc.transport.collimation`.
 
 Photons by delta tracking (Woodcock et al., ANL-7050, 1965) with every interaction and every order; electrons
-and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. What is
-solid is told by a test of single points, written for this check alone; where a track leaves a solid is found
-by bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.within` is used. Slow.
+and positrons by the condensed histories of `mc.transport.electron`, with the photons they radiate. A test of
+single points, written for this check alone, decides what is solid; where a track leaves a solid is found by
+bisection. Nothing of `mc.geometry.collimator` and `mc.geometry.collimator_solids` is used. Slow.
 """
 
 from __future__ import annotations
@@ -15,27 +15,34 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mc.backends.tally import medium_tally, part_of
+from mc.backends.workspace import new_stack
 from mc.machine.collimators import Block, Collimators, Cones, Jaws, Leaves
-from mc.numerics.jit import njit
+from mc.numerics.columns import ATTENUATION, interval_value
+from mc.numerics.jit import njit, njit_device
 from mc.numerics.rng import stream, uniform
 from mc.numerics.sampling import energy_position
+from mc.transport.context import Context
 from mc.transport.electron import ANALOGUE, make_electron
-from mc.transport.particle import PHOTON, STACK_COLUMNS, push
+from mc.transport.particle import PHOTON, Particle, moved, pop, push
 from mc.transport.photon import interact
-from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, medium_tally
+from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS
 from phantoms.materials import Material
 
 AIR, OUTSIDE = -1, -2  # regions; the solids are numbered from 0
 STEP = 0.002  # of a charged particle, after which its region is looked up: less than gaps of leaves [cm]
 HALVINGS = 24
 STACK = 4096
-JAW_PAIR, LEAF_PAIRS, HOLE = range(3)
+KINDS = (Jaws, Leaves, Cones)
+LEAF_PAIRS, HOLE = 1, 2  # places in KINDS
 HEIGHTS = 40001  # at which an end is held against the light field
 
 
 class Solids(NamedTuple):
     """Collimators with their positions, for one point at a time; n solids, m ends.
 
+    Attributes
+    ----------
     kind, axis, material : (n,) int64
     upper, lower, density, radius, bore : (n,) float64
         `radius` 0: the ends are planes; `bore`: slope of a focused hole, or minus the radius of a cylinder.
@@ -113,7 +120,7 @@ def place_solids(
         second[i, : len(two)] = [-tip(block, -position, sad) for position in two]
     mlc = collimators.leaves
     return Solids(
-        kind=np.array([[Jaws, Leaves, Cones].index(type(block)) for block in blocks]),
+        kind=np.array([KINDS.index(type(block)) for block in blocks]),
         axis=np.array([getattr(block, "axis", "X") == "Y" for block in blocks], np.int64),
         material=np.array([materials.index(block.material) for block in blocks]),
         focused=np.array([hasattr(b, "ends") and b.ends.kind == "focused" for b in blocks], np.int64),
@@ -223,11 +230,11 @@ def _cross(geo, cell, face, iu, iv, iw):
     return (face,), face != OUTSIDE
 
 
-@njit
-def _depart(kind, energy, x, y, z, u, v, w, weight, cuts, tally, stack, depth, counters, rng):
-    """Hand a charged particle that has left back to the stack. Returns its depth and rng."""
-    depth = push(stack, depth, kind, energy, x, y, z, u, v, w, weight, tally, 0, counters)
-    return depth, rng
+@njit_device
+def _on_exit(ctx, particle, rng):
+    """Hand a charged particle that has left back to the stack. Returns the rng."""
+    push(ctx, particle, 0)
+    return rng
 
 
 _transport_electron = make_electron(
@@ -236,76 +243,62 @@ _transport_electron = make_electron(
         boundary=_boundary, clearance=_clearance, longest_step=_longest_step, cross=_cross,
     ),
     3.0,
-    ANALOGUE._replace(depart=_depart),
+    ANALOGUE._replace(on_exit=_on_exit),
 )  # fmt: skip
 
 
-@njit
-def _track_photon(energy, x, y, z, u, v, w, weight, geo, tables, cuts, tally, stack, depth, counters, rng):
-    """Follow a photon to its interaction or out: whether it emerged below, and where; stack depth and rng."""
-    i, f = energy_position(energy)
-    t = tables.photon
-    majorant = geo.air_density * (t[0, i, 0, 0] + f * t[0, i, 0, 1])
+@njit_device
+def _track_photon(ctx, photon, rng):
+    """Follow a photon to its interaction or out: whether it emerged below, the photon there, and the rng."""
+    geo, t = ctx.geo, ctx.tables.photon
+    i, f = energy_position(photon.energy)
+    majorant = geo.air_density * interval_value(t, 0, i, ATTENUATION, f)
     for k in range(geo.kind.size):
-        m = geo.material[k]
-        majorant = max(majorant, geo.density[k] * (t[m, i, 0, 0] + f * t[m, i, 0, 1]))
+        majorant = max(majorant, geo.density[k] * interval_value(t, geo.material[k], i, ATTENUATION, f))
     bottom = geo.lower[geo.kind.size - 1]
     while True:
         a, rng = uniform(rng)
         path = -math.log(a) / majorant
-        if z + path * w >= bottom:
-            path = (bottom - z) / w
-            return True, x + path * u, y + path * v, bottom, depth, rng
-        x, y, z = x + path * u, y + path * v, z + path * w
-        k = region(geo, x, y, z)
+        if photon.z + path * photon.w >= bottom:
+            kind, energy, x, y, _, u, v, w, weight = moved(photon, (bottom - photon.z) / photon.w)
+            return True, Particle(kind, energy, x, y, bottom, u, v, w, weight), rng
+        photon = moved(photon, path)
+        k = region(geo, photon.x, photon.y, photon.z)
         if k == OUTSIDE:
-            return False, x, y, z, depth, rng
+            return False, photon, rng
         density, m, _ = _medium(geo, k + 1)
         a, rng = uniform(rng)
-        if a * majorant < density * (t[m, i, 0, 0] + f * t[m, i, 0, 1]):
+        if a * majorant < density * interval_value(t, m, i, ATTENUATION, f):
             choice, rng = uniform(rng)
-            depth, rng = interact(
-                energy, x, y, z, u, v, w, weight, m, k + 1, choice,
-                tables, cuts, tally, stack, depth, counters, rng,
-            )  # fmt: skip
-            return False, x, y, z, depth, rng
+            return False, photon, interact(ctx, photon, m, k + 1, choice, rng)
 
 
 @njit(_nrt=True)
-def transport(particles, starts, geo, tables, cuts, tally, counters, seed, result, history):
+def transport(particles, starts, geo, tables, cuts, tallies, counters, seed, result, history):
     """Transport histories of particles (n, 9), rows of `mc.transport.collimation`.
 
     Fills `result` (m, 9) and `history` (m,) with what emerges; returns their number.
     """
-    stack = np.empty((STACK, STACK_COLUMNS))
+    tally = part_of(tallies, tallies.medium.shape[0], 0)
+    ctx = Context(geo, tables, cuts, tally, new_stack(STACK), None, counters)
     n = 0
     for h in range(starts.size - 1):
         rng = stream(seed, 0, 0, h, 1)
         for p in range(starts[h], starts[h + 1]):
             r = particles[p]
-            depth = push(
-                stack, 0, int(r[0]), r[1], r[2], -r[3], r[4], r[5], -r[6], r[7], r[8], tally, 0, counters
-            )
-            while depth > 0:
-                depth -= 1
-                kind, energy, weight = int(stack[depth, 0]), stack[depth, 1], stack[depth, 8]
-                x, y, z = stack[depth, 2], stack[depth, 3], stack[depth, 4]
-                u, v, w = stack[depth, 5], stack[depth, 6], stack[depth, 7]
-                emerged = z >= geo.lower[geo.kind.size - 1] and w > 0.0
-                if kind != PHOTON and region(geo, x, y, z) != OUTSIDE:
-                    depth, rng = _transport_electron(
-                        kind, energy, x, y, z, u, v, w, weight,
-                        geo, tables, cuts, tally, stack, depth, counters, rng,
-                    )  # fmt: skip
+            push(ctx, Particle(int(r[0]), r[1], r[2], -r[3], r[4], r[5], -r[6], r[7], r[8]), 0)
+            while ctx.stack.depth[0] > 0:
+                particle = pop(ctx.stack)
+                emerged = particle.z >= geo.lower[geo.kind.size - 1] and particle.w > 0.0
+                if particle.kind != PHOTON and region(geo, particle.x, particle.y, particle.z) != OUTSIDE:
+                    rng = _transport_electron(ctx, particle, rng)
                     continue
-                if kind == PHOTON:
-                    emerged, x, y, z, depth, rng = _track_photon(
-                        energy, x, y, z, u, v, w, weight,
-                        geo, tables, cuts, tally, stack, depth, counters, rng,
-                    )  # fmt: skip
+                if particle.kind == PHOTON:
+                    emerged, particle, rng = _track_photon(ctx, particle, rng)
                 if emerged and n == result.shape[0]:
                     counters[LOST] += 1
                 elif emerged:
+                    kind, energy, x, y, z, u, v, w, weight = particle
                     row = result[n]
                     row[0], row[1], row[2], row[3], row[4] = kind, energy, x, -y, z
                     row[5], row[6], row[7], row[8] = u, -v, w, weight

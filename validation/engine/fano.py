@@ -22,14 +22,15 @@ from pathlib import Path
 import numpy as np
 
 from mc.backends import cpu
+from mc.backends.tally import merge
 from mc.compute.beam_dose import Account
 from mc.config import Physics
-from mc.geometry.voxels import build_voxels, without_rim
+from mc.geometry.voxels import build_voxels, without_margin
 from mc.plan.delivery import fixed
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
 from mc.transport.particle import ELECTRON
-from mc.transport.scoring import QUANTUM, merge
+from mc.transport.scoring import QUANTUM
 from phantoms.errors import InputError
 from phantoms.phantom import Phantom
 from phantoms.schema import Table
@@ -148,14 +149,24 @@ class FanoSource:
         particles[:, 5:8] = direction / np.linalg.norm(direction, axis=1, keepdims=True)
         tally = cpu.empty_tally(self._geometry, self._tables, self._cuts)
         rows = cpu.empty_rows()
+        use = cpu.PhaseSpaceUse(
+            first_history=number * electrons,
+            beam=0,
+            replica=0,
+            seed=1,
+            target_z=0.0,
+            mirror=np.ones(2),
+            rotate=False,
+            scale=1.0,
+            min_weight=0.0,
+        )
         cpu.run_phase_space(
-            particles, np.arange(electrons + 1), number * electrons,
-            fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, *cpu.Between(), 1.0, 0.0,
-            0, 0, 1, self._geometry, self._tables, self._cuts, tally, rows,
+            particles, np.arange(electrons + 1), use, fixed(np.eye(3), np.zeros(3)), *cpu.Collimation(),
+            self._geometry, self._tables, self._cuts, tally, rows,
         )  # fmt: skip
         medium = merge(tally, self._geometry.density.size).medium
         self.account.add(medium, rows)
-        deposit = without_rim(medium, self._phantom).sum(axis=(1, 2)) * QUANTUM  # [MeV]
+        deposit = without_margin(medium, self._phantom).sum(axis=(1, 2)) * QUANTUM  # [MeV]
         expected = electrons * self._energy * np.diff(self._mass) / self._mass[-1]
         groups = [deposit[layers].sum() / expected[layers].sum() for layers in self.groups.values()]
         return np.concatenate([deposit / expected, groups])

@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from mc.compute.calibration import water_tank_beam
-from mc.compute.head import simulate_head
+from mc.compute.head import HeadOptions, simulate_head
 from mc.config import Physics
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
 from mc.machine.machine import ABOVE, BELOW, SHIPPED, Machine, PhaseSpaceFile, read_machine
 from mc.run.batch import PlacedBeam, group_count
 from mc.run.batch_statistics import REPEATS, BatchStatistics
-from mc.run.interrupt import INTERRUPTED
-from mc.run.simulate import Progress, StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener, Progress
+from mc.run.simulate import simulate
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.phantom import Phantom
 from validation.engine import figures
@@ -63,9 +64,9 @@ def run(case: Case, options: Options) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         made = simulate_head(
             replace(quality.head, core=None, splitting=SPLITTING), machine.sad_cm,
-            Path(folder) / "head", electrons, threads=options.threads, on_progress=stages.next(),
+            Path(folder) / "head", electrons, HeadOptions(threads=options.threads), listener=stages.next(),
         )  # fmt: skip
-        if made.quality["stopped_by"] == INTERRUPTED:
+        if made.report.interrupted:
             raise KeyboardInterrupt
         own, turned = made.phase_space.header_path, quality.head.symmetric
         files = (
@@ -76,7 +77,10 @@ def run(case: Case, options: Options) -> Verdict:
         doses = []
         for file, uses in files:
             beam = water_tank_beam(machine, replace(quality, phase_spaces=(file,)), field, ssd)
-            doses.append(_dose(phantom, beam, physics, uses, half, options.threads, stages.next()))
+            # a round is two passes over the file
+            histories = uses * REPEATS * beam.images * beam.phase_space.header.orig_histories
+            run_options = RunOptions(physics, StopRule(None, histories), threads=options.threads)
+            doses.append(_dose(phantom, beam, half, run_options, stages.next()))
     ours, reference = doses
     checks = (*photon_checks(*photons), *dose_checks(ours, reference))
     return Verdict(
@@ -85,7 +89,7 @@ def run(case: Case, options: Options) -> Verdict:
         physics,
         float(electrons),
         time.process_time() - started,
-        {"head": made.quality, "dmax_gy_per_electron": reference.dmax},
+        {"head": made.report.to_dict(), "dmax_gy_per_electron": reference.dmax},
         partial(
             figures.draw_curves, title=case.title, curves=_pairs(ours, reference), dmax=reference.dmax,
             limit=CURVE_LIMIT, checks=checks,
@@ -100,8 +104,8 @@ class _Stages:
         self._report, self._stages, self._begun = report, stages, 0
         self._started = time.monotonic()
 
-    def next(self) -> Callable[[Progress], None]:
-        """What to tell the progress of the next stage."""
+    def next(self) -> Listener:
+        """Listener of the next stage."""
         self._begun += 1
 
         def show(inner: Progress) -> None:
@@ -109,7 +113,7 @@ class _Stages:
             elapsed = time.monotonic() - self._started
             self._report(Progress(histories=inner.histories, share_done=done, elapsed=elapsed))
 
-        return show
+        return Listener(progress=show)
 
 
 def _photons(
@@ -164,13 +168,11 @@ class TankDose:
 def _dose(
     phantom: Phantom,
     beam: PlacedBeam,
-    physics: Physics,
-    passes: int,
     half: float,
-    threads: int | None,
-    on_progress: Callable[[Progress], None],
+    options: RunOptions,
+    listener: Listener,
 ) -> TankDose:
-    """Dose of a beam in a tank; `passes` over its file, each of them twice."""
+    """Dose of a beam of half width `half` [cm] in a tank."""
     grid, none = phantom.grid, np.zeros(phantom.grid.shape)
     z, y, x = (grid.centres(axis) for axis in range(3))
     inner = [np.abs(c) < half - EDGE for c in (y, x)]
@@ -190,16 +192,8 @@ def _dose(
             spread.add(part)
         return False
 
-    done = simulate(
-        phantom,
-        [replace(beam, weight=1.0)],
-        physics,
-        StopRule(None, passes * REPEATS * beam.images * beam.phase_space.header.orig_histories),
-        threads=threads,
-        on_progress=on_progress,
-        on_batch=keep,
-    )
-    if done.quality["stopped_by"] == INTERRUPTED:
+    done = simulate(phantom, [replace(beam, weight=1.0)], options, on_batch=keep, listener=listener)
+    if done.report.interrupted:
         raise KeyboardInterrupt
     sigmas = [np.sqrt(sum(np.maximum(part, 0.0) for part in spread.variances())) for spread in stats]
     lines = averaged_curves(none, none, grid)

@@ -20,7 +20,7 @@ import numpy as np
 from mc.machine.collimator_geometry import build_collimator, collimator_materials
 from mc.machine.machine import SHIPPED, read_machine
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from validation.engine import figures
 from validation.engine.case import Case, read_physics
@@ -30,7 +30,7 @@ from validation.engine.tank import read_phantom
 from validation.engine.verdict import Check, Options, Verdict
 
 FIELD_LIMIT, LEAKAGE_LIMIT, EDGE_LIMIT = 1.0, 20.0, 0.05  # [%, %, cm]
-EDGE = 0.5  # the field's rim of this width is penumbra, in and out [cm]
+EDGE = 0.5  # the field's edge of this width is penumbra, in and out [cm]
 LEAKAGE_RADIUS = 8.0  # in the isocentre plane [cm]
 BIN = 0.5  # of the profiles in the field [cm]
 
@@ -113,7 +113,7 @@ def same_histories(
     """History above the jaws of every particle (n,) below them; a number of its own where none is found.
 
     Histories that left nothing below are not counted there. But a photon that passed an opening has kept its
-    energy and direction, to the last bit, and tells which history it belongs to.
+    energy and direction, to the last bit, and with it the history it belongs to.
     """
 
     def key(rows: np.ndarray) -> np.ndarray:
@@ -183,7 +183,7 @@ def fluence_checks(ours: Crossings, given: Crossings, half: float) -> list[Check
                 return (np.abs(sign * along - half) < EDGE) & (np.abs(across) < half - EDGE)
 
             off, sigma, total = differ(edge_strip, 1)
-            # half of the rim is open: a shift by d changes it by d / EDGE
+            # half of the edge is open: a shift by d changes it by d / EDGE
             shift, error = EDGE * off / total, EDGE * sigma / total
             checks.append(Check(f"edge, {side} {axis}", 10 * shift, 10 * EDGE_LIMIT, 10 * error, "mm"))
     return checks

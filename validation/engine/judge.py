@@ -1,4 +1,4 @@
-"""The gate of the reference doses: two noisy doses of one truth, held against each other in four ways.
+"""The test against reference doses: two noisy doses of one truth, compared in four ways.
 
 1. Systematic shift (Kawrakow and Fippel) of any group of more than 1 % of the voxels, above Dmax/2 and from
    10 to 50 % of Dmax apart.

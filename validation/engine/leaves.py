@@ -23,7 +23,7 @@ from mc.machine.collimators import Leaves
 from mc.machine.machine import SHIPPED, Machine, read_machine
 from mc.source.beams import spectrum
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.recipes import water_tank
 from phantoms.schema import Table
@@ -92,7 +92,7 @@ def patterns(leaves: Leaves) -> dict[str, list[np.ndarray]]:
 
 
 class Bench:
-    """A machine made ready for both ways.
+    """A machine made ready for both methods.
 
     Parameters
     ----------
@@ -165,12 +165,12 @@ class Bench:
 def _profile(
     along: np.ndarray, off: np.ndarray, score: np.ndarray, sign: np.ndarray, history: np.ndarray
 ) -> Profile:
-    """Profile of what lies within `INSIDE` of the line; arrays (m,); `sign` is -1 for the explicit way."""
+    """Profile of what lies within `INSIDE` of the line; arrays (m,); `sign` is -1 for the explicit method."""
     bins = len(BINS) - 1
     place = np.searchsorted(BINS, along, side="right") - 1
     kept = (abs(off) < INSIDE) & (place >= 0) & (place < bins)
     place, score, sign, history = place[kept], score[kept], sign[kept], history[kept]
-    # a history's particles in a bin, of both ways, count together: most photons cancel
+    # a history's particles in a bin, of both methods, count together: most photons cancel
     pairs, of = np.unique(history * bins + place, return_inverse=True)
     squares = np.bincount(of, score * sign) ** 2
     whole = np.bincount(history, score * sign)

@@ -13,7 +13,9 @@ from mc.config import Physics
 from mc.plan.delivery import fixed
 from mc.run.batch import PlacedBeam, group_count
 from mc.run.batch_statistics import REPEATS, BatchStatistics
-from mc.run.simulate import Progress, StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.progress import Listener, Progress
+from mc.run.simulate import simulate
 from mc.source.phase_space import open_phase_space
 from phantoms.phantom import Phantom
 from phantoms.schema import Table
@@ -96,23 +98,20 @@ def phase_space_dose(
         result = simulate(
             phantom,
             [beam],
-            physics,
-            StopRule(None, per_round),
-            seed=1 + done,
-            threads=options.threads,
-            on_progress=show,
+            RunOptions(physics, StopRule(None, per_round), seed=1 + done, threads=options.threads),
             on_batch=keep,
+            listener=Listener(progress=show),
         )
-        if result.quality["stopped_by"] == "interrupted":
+        report = result.report
+        if report.interrupted:
             raise KeyboardInterrupt  # the rounds before this one are kept
         for batch in batches:
             stats.add(batch)
-        quality = result.quality
         account.emitted += 1.0  # every round emits the same energy
-        account.missing += 1.0 - quality["energy_balance"]
-        account.lost += quality["lost_particles"]
-        account.overflows += quality["stack_overflows"]
-        cpu, wall, done = cpu + quality["cpu_seconds"], wall + time.monotonic() - started, done + 1
+        account.missing += 1.0 - report.energy_balance
+        account.lost += report.lost_particles
+        account.overflows += report.stack_overflows
+        cpu, wall, done = cpu + report.cpu_seconds, wall + time.monotonic() - started, done + 1
         store.save(vars(stats) | asdict(account) | {"cpu_seconds": cpu, "wall_seconds": wall})
     shape = phantom.grid.shape
     transport, _ = stats.variances()

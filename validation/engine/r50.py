@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mc.compute.beam_dose import BeamTransport
+from mc.run.options import RunOptions
 from phantoms.errors import InputError
 from validation.engine import figures
 from validation.engine.case import Case, read_physics
@@ -37,7 +38,7 @@ def run(case: Case, options: Options) -> Verdict:
     depth, reference, reference_sigma = load_reference(case.folder / "reference.npz")
     if len(depth) != phantom.grid.shape[0] or not np.allclose(depth, phantom.grid.centres(0), atol=1e-4):
         raise InputError(case.folder / "reference.npz", "has other slices than the phantom of case.toml")
-    transport = BeamTransport(phantom, beam, physics, threads=options.threads)
+    transport = BeamTransport(phantom, beam, RunOptions(physics, threads=options.threads))
     each = histories.batch
 
     def batch(k: int) -> np.ndarray:

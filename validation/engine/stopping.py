@@ -1,7 +1,7 @@
 """Cases of kind `stopping`: stopping powers and CSDA ranges of the engine's tables against ESTAR's.
 
 Judged is what an electron loses: the collision and the total stopping power, and the range. The radiative
-part alone is drawn and listed (docs/validation.md tells how far it departs, and why).
+part alone is drawn and listed (docs/validation.md: how far it departs, and why).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reference doses in little room: 16 bits for the dose, 8 for its relative sigma."""
+"""Reference doses in little space: 16 bits for the dose, 8 for its relative sigma."""
 
 from __future__ import annotations
 

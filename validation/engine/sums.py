@@ -1,4 +1,4 @@
-"""Runs in batches that can be broken off: their sums are kept in a file and the next run goes on from it."""
+"""Runs in batches that can be interrupted: their sums are kept in a file, from which the next run resumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from mc.compute.beam_dose import Account, BeamTransport
 from mc.config import Physics
 from mc.numerics.jit import source_hash
 from mc.run.interrupt import Interrupt
-from mc.run.simulate import Progress
+from mc.run.options import RunOptions
+from mc.run.progress import Progress
 from mc.source.beams import Beam
 from mc.tables import tables_hash
 from phantoms.files import replacing
@@ -219,7 +220,7 @@ def beam_sums(
     seed: int = 1,
 ) -> Sums:
     """Dose per particle of a simple beam [Gy], (nz, ny, nx)."""
-    transport = BeamTransport(phantom, beam, physics, seed=seed, threads=options.threads)
+    transport = BeamTransport(phantom, beam, RunOptions(physics, seed=seed, threads=options.threads))
     each = histories.batch
     return accumulate(
         options,

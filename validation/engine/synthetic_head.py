@@ -16,9 +16,9 @@ from phantoms.schema import Table
 class Head:
     """What an original history leaves on the plane z = 0: nothing, or a bunch of particles.
 
-    The particles of a bunch lie close together, fly the same way, and share their highest energy and their
-    weight, as those that directional splitting makes of one electron on the target. The head is symmetric
-    about both axes.
+    The particles of a bunch lie close together, move in one direction, and share their highest energy and
+    their weight, as those that directional splitting makes of one electron on the target. The head is
+    symmetric about both axes.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def read_phantom(entry: Table) -> Phantom:
     if layers[0].z0 != 0.0 or not math.isclose(layers[-1].z1, size[2]):
         raise entry.error("layers", f"must reach from 0 to {size[2]:g} cm")
     phantom = slabs(layers, size[1::-1], voxel[::-1])
-    # the rim takes the first material: the air of the references, not that of the library
+    # the air margin takes the first material: the air of the references, not that of the library
     used = list(dict.fromkeys([materials()["air"], *(layer.material for layer in layers)]))
     density = phantom.density.copy()
     renumbered = [used.index(m) if m in used else 0 for m in phantom.materials]

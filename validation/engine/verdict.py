@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mc.config import Physics
-from mc.run.simulate import Progress
+from mc.run.progress import Progress
 
 ALLOWANCE = 2.0  # [sigma]
 

@@ -55,7 +55,7 @@ def make_calibration(films: FilmSet) -> tuple[Calibration, list[str]]:
         lateral = fit_lateral(measured.position_mm, measured.response, middle, measured.film)
         used = lateral.covers(measured.position_mm)
         measured = _as_in_the_middle(measured, lateral, curves, doses)
-        # all of a film now tells its response, which evens out its layer
+        # all of a film now shows its response, which evens out its layer
         curves = _fit_curves(measured, used, films.path)
     listed = _film_means(measured, used)
     for name, curve in zip(CHANNELS, curves, strict=True):

@@ -22,7 +22,7 @@ from validation.film.curve import Curve
 LN10 = np.log(10.0)
 STEPS = 40  # of the search, most
 CONVERGED = 1e-5  # of the dose, in parts of the largest
-DARKEST = 1e-4  # response below which nothing is told apart
+DARKEST = 1e-4  # response below which nothing is distinguished
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def single_channel(response: np.ndarray, sigma: np.ndarray, curve: Curve, spread
         And the response's noise.
     curve : Curve
     spread : float
-        One sigma of the disturbance, which a single channel cannot tell from dose.
+        One sigma of the disturbance, which a single channel cannot distinguish from dose.
     """
     found = curve.dose(response)
     above, below = found == np.inf, found == -np.inf

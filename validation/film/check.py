@@ -1,4 +1,4 @@
-"""The whole way of a film: scan, dose, registration, comparison; and what is kept of it."""
+"""The evaluation of a film: scan, dose, registration, comparison; and what is kept of it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class FilmSet:
     title : str
     lateral_axis : str
     lateral_response : bool
-        Whether the films lie across the scanner, so that they tell its lateral response.
+        Whether the films lie across the scanner, so that they show its lateral response.
     profile : (n, 2) array or None
         Position from the film's middle [mm] and dose relative to it.
     middle_mm : float or None

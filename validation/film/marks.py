@@ -96,7 +96,7 @@ def place_by_marks(
     corner_mm : (float, float)
         The film's middle from the scan's upper left corner, right and down.
     start : Placement
-        Tells how the film was turned and mirrored.
+        Found is how the film was turned and mirrored.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from validation.film.scan import Scan
 
-LEVELS = 256  # of the histogram in which bed and film are told apart
+LEVELS = 256  # of the histogram in which bed and film are separated
 RARE = 1e-3  # share of the pixels below which a level is empty: edges of films
 MIN_GAP = 0.06  # between the response of the bed and of films
 BED = 0.75  # the empty bed is at least this bright
@@ -22,7 +22,7 @@ LAPLACIAN = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A piece of film on the bed.
+    """A film, or part of one, on the bed.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Region:
 
 
 def find_films(scan: Scan, unexposed: float | None = None) -> list[Region]:
-    """Pieces of film on the bed, from top to bottom (those side by side from left to right).
+    """Films on the bed, from top to bottom (those side by side from left to right).
 
     The empty bed is brighter than any film. Where the response of unexposed film is known the border is half
     way between both; otherwise it is the middle of the widest gap in the histogram. Without an empty bed in

@@ -41,7 +41,7 @@ class Picture:
     path : Path
     pixels : (rows, columns, channels) uint16
     pitch_mm : (float, float) or None
-        Distance of rows and of columns [mm]; None where the file does not tell.
+        Distance of rows and of columns [mm]; None where the file does not state it.
     """
 
     path: Path

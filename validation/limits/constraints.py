@@ -44,7 +44,7 @@ class ConstraintRow:
     unit : {'Gy', '%', 'cc'}
     fractions : int
     plan, mc : float or None
-        None where they cannot be told; `note` says why.
+        None where they cannot be determined; `note` says why.
     sigma : float or None
         One transport sigma of `mc`.
     plan_margin, margin : float or None
@@ -97,7 +97,7 @@ class ConstraintRow:
         return f"{self.place} {limit} in {self.fractions} fractions"
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields and `flip`, ready for JSON: None for what could not be told."""
+        """All fields and `flip`, ready for JSON: None for what could not be determined."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):

@@ -18,7 +18,7 @@ from validation.metrics.gamma import Criterion
 
 DEFAULT = "spine"
 DATA = Path(__file__).parents[1] / "data"
-# Kinds of planning-system errors a profile may limit; validation.diagnosis tells what they are.
+# Kinds of planning-system errors a profile may limit; validation.diagnosis describes them.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
 MAX_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
 TARGET = "target"  # in place of an organ: the plan's targets

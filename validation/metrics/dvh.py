@@ -59,7 +59,7 @@ class MetricValue:
     ----------
     name, unit : str
     value, sigma : float or None
-        None where it cannot be told; `note` says why a value is missing.
+        None where it cannot be determined; `note` says why a value is missing.
     note : str
     """
 

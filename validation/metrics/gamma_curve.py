@@ -1,8 +1,8 @@
-"""Gamma and distance to agreement in one dimension, exact over the straight pieces of the evaluated curve.
+"""Gamma and distance to agreement in one dimension, exact over the straight segments of the evaluated curve.
 
 Gamma of a reference point is the least distance, in units of both criteria, to the evaluated curve (Low et
 al., Med Phys 25 (1998) 656, eq. 4-7). In one dimension the curve is a polyline and the nearest point of
-each piece has a closed form, so nothing is searched for.
+each segment has a closed form, so nothing is searched for.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _descend(terms, size, corner, u, lower, upper, steps):
     Returns
     -------
     gamma_squared : float
-        The least on the way.
+        The least so far.
     u : (float, float, float)
         Where it is.
     """

@@ -34,5 +34,5 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, PurePath):
-        return value.name  # its folder may tell who the patient is
+        return value.name  # its folder may reveal who the patient is
     raise TypeError(f"{type(value).__name__} has no place in a result")

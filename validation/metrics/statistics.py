@@ -57,7 +57,7 @@ def noise_ceiling(
         copy = reference
         if sigma is not None:
             copy = random.standard_normal(reference.shape)
-            copy *= sigma  # in place: a large grid has no room for more copies
+            copy *= sigma  # in place: a large grid has no memory for more copies
             copy += reference
         copies.append(copy)
     return gamma(copies[0], grid, copies[1], grid, criterion, mask).passing_rate()
@@ -116,7 +116,7 @@ def systematic_difference(
     a1 N(t - s1) + a2 N(t - s2) + (1 - a1 - a2) N(t), N the unit normal (Kawrakow and Fippel, Phys Med
     Biol 45 (2000) 2163; Kawrakow, Med Phys 29 (2002) 487), by maximum likelihood. Groups that the
     Bayesian information criterion does not call for are left out. Below about one sigma a shift and
-    its fraction are told apart poorly; their product, and the mean difference, are not.
+    its fraction are separated poorly; their product, and the mean difference, are not.
 
     Parameters
     ----------

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mc.dose import Dose
+from mc.dose import TO_WATER, Dose
 from mc.plan.aperture import mean_opening, technique
 from mc.plan.plan import Plan
+from mc.run.report import RunReport
 from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
@@ -27,8 +27,9 @@ from validation.metrics.gamma import parse_criterion
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.points import ReferencePoint, joined
+from validation.plan_check.record import NEW_RUN, Record, without_folders
 from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
-from validation.plan_check.verdict import Row, Structure, Test, Verdict, histograms, judge, judge_run
+from validation.plan_check.verdict import DosePair, Row, Structure, Test, Verdict, judge, judge_run
 from validation.rtdose import PlannedDose
 
 SCHEMA = "mcverify result"
@@ -48,11 +49,11 @@ class Comparison:
     patient : str
         Pseudonym (`phantoms.identity.pseudonym`).
     name : str
-        Who the patient is, where the report is to tell; else empty. It is not part of `to_dict`.
+        Who the patient is, where the report is to name them; else empty. It is not part of `to_dict`.
     plan, planned_dose, ct, phantom, profile
         As they were compared; `planned_dose` is of the whole course.
-    mc : Dose
-        On the grid of `planned_dose`; its provenance says whether it was resampled to get there.
+    dose : Dose
+        The Monte Carlo dose on the grid of `planned_dose`; its provenance states whether it was resampled.
     mc_voxel_mm : (float, float, float)
         Voxel (x, y, z) of the Monte Carlo run itself.
     prescription : float or None
@@ -72,8 +73,8 @@ class Comparison:
         Which errors of the planning system the difference shows; its findings are tests of the verdict, too.
     not_evaluated : tuple of (str, str)
         Structures left out, and why.
-    quality : dict
-        What the run says of itself (`mc.run.simulate.simulate`).
+    report : RunReport
+        Of the run.
     calibration : dict of str to dict
         By beam quality: the record of its calibration (`mc.compute.plan_dose`).
     warnings : tuple of str
@@ -84,7 +85,7 @@ class Comparison:
     name: str = field(repr=False)
     plan: Plan
     planned_dose: PlannedDose
-    mc: Dose
+    dose: Dose
     mc_voxel_mm: tuple[float, float, float]
     ct: CT
     phantom: Phantom
@@ -101,17 +102,17 @@ class Comparison:
     points: tuple[PointDose, ...]
     diagnosis: Diagnosis
     not_evaluated: tuple[tuple[str, str], ...]
-    quality: Mapping[str, Any]
+    report: RunReport
     calibration: Mapping[str, Any]
     warnings: tuple[str, ...]
 
     @property
     def quantity(self) -> str:
         """Which Monte Carlo dose was compared: to medium or to water, of what."""
-        return str(self.mc.provenance.get("quantity", "not stated"))
+        return str(self.dose.provenance.get("quantity", "not stated"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but volumes, ready for strict JSON: None for what could not be told."""
+        """Everything but volumes, ready for strict JSON: None for what could not be determined."""
         plan, grid = self.plan, self.planned_dose.grid
         return plain(
             {
@@ -165,9 +166,9 @@ class Comparison:
                 "reference_points": self.points,
                 "diagnosis": self.diagnosis.to_dict(),
                 "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
-                "quality": self.quality,
+                "quality": self.report.to_dict(),
                 "calibration": self.calibration,
-                "provenance": self.mc.provenance,
+                "provenance": self.dose.provenance,
                 "phantom_audit": {k: v for k, v in self.phantom.audit.items() if k != "warnings"},
                 "warnings": self.warnings,
             }
@@ -175,123 +176,110 @@ class Comparison:
 
 
 def compare(
-    *,
-    plan: Plan,
-    planned_dose: PlannedDose,
-    mc_dose: Dose,
-    structures: StructureSet,
-    ct: CT,
-    phantom: Phantom,
+    record: Record,
+    dose: Dose,
     profile: Profile,
-    quality: Mapping[str, Any],
-    calibration: Mapping[str, Any],
-    warnings: Sequence[str] = (),
-    points: Sequence[ReferencePoint] = (),
-    patient: str = "",
+    *,
     name: str = "",
     on_stage: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
-    """Compare a Monte Carlo dose with the plan's: DVH, gamma, verdict, and what the report needs beside.
+    """Compare the Monte Carlo dose of a case with the planned one: gamma, DVH, limits, diagnosis, points.
 
-    The plan is the reference of gamma and Monte Carlo is evaluated (see `validation.metrics.gamma.gamma`).
-    Where the voxels of both grids coincide the Monte Carlo dose is cropped to the plan's; where they do
-    not, DVH and gamma read it on its own grid and only maps and point doses interpolate it.
+    The planned dose is the reference of gamma, the Monte Carlo dose is evaluated (see
+    `validation.metrics.gamma.gamma`). Where the voxels of both grids coincide the Monte Carlo dose is cropped
+    to the grid of the planned one; where they do not, DVH and gamma use it on its own grid, and only maps and
+    point doses interpolate it.
 
     Parameters
     ----------
-    plan : Plan
-    planned_dose : PlannedDose
-        Of the whole course (`validation.rtdose.course_dose`).
-    mc_dose : Dose
-        Of the whole course.
-    structures : StructureSet
-    ct : CT
-    phantom : Phantom
-        Its audit names the body outline that was used.
+    record : Record
+        The case; its planned dose is of the whole course (`validation.rtdose.course_dose`).
+    dose : Dose
+        As the run left it, with dose to water beside it where that is compared. Its provenance holds the
+        report of the run and the calibrations (`mc.compute.plan_dose`).
     profile : Profile
-    quality : dict
-        `mc.run.simulate.Simulation.quality`.
-    calibration : dict of str to dict
-        Calibration by beam quality, as in the provenance of `mc.compute.plan_dose`.
-    warnings : sequence of str
-        What reading and running had to say; those of plan and phantom are added.
-    points : sequence of ReferencePoint
-        That plan and dose name, beside the isocentres.
-    patient : str
-        Pseudonym; that of the plan's Patient ID if not given.
     name : str
-        Who the patient is, where the report is to tell.
+        Name of the patient for a report that is to state it.
     on_stage : callable
-        Told in a few words what comes next.
+        Called with a short description of each stage as it begins.
+
+    Raises
+    ------
+    InputError
+        If the planned dose is not of the whole course, dose to water is to be compared and missing, or the
+        body holds no voxel of the planned dose.
     """
+    plan, planned_dose, structures = record.plan, record.planned_dose, record.structures
     if planned_dose.summation not in ("PLAN", "BEAM"):
         raise InputError(planned_dose.path, f"is a {planned_dose.summation} dose, not of the whole course")
-    grid = planned_dose.grid
-    on_plan = mc_dose.crop_to(grid)
-    judged = mc_dose if "resampled" in on_plan.provenance else on_plan
+    chosen = dose.to_water if record.quantity == TO_WATER else dose
+    if chosen is None:
+        raise InputError("Monte Carlo dose", f"holds no {TO_WATER}", NEW_RUN)
+    report = RunReport.from_dict(chosen.provenance["quality"])
+    calibration = chosen.provenance["calibrations"]
+    on_plan = chosen.crop_to(planned_dose.grid)
+    judged = chosen if "resampled" in on_plan.provenance else on_plan
     notes: list[str] = []
     if missing := on_plan.provenance.get("voxels_without_dose"):
         notes.append(f"{missing} voxels of the RTDOSE lie outside the Monte Carlo dose, taken as 0 Gy there")
 
     on_stage("structures")
-    outline = structures.external(phantom.audit.get("body", {}).get("roi"))
-    body = mask_by_centre(outline, grid)
+    outline = structures.external(record.phantom.audit.get("body", {}).get("roi"))
+    body = mask_by_centre(outline, planned_dose.grid)
     if not body.any():
         raise InputError(f"structure {outline.name}", "holds no voxel of the RTDOSE grid")
-    evaluated, shares, not_evaluated = _voxelise(structures, outline, grid, judged.grid)
+    evaluated, shares, not_evaluated = _voxelise(structures, outline, planned_dose.grid, judged.grid)
     notes += [
         f"structure {name}: only {100 * share:.0f} % of its volume lies within the RTDOSE grid"
         for name, share in shares.items()
         if share < WHOLE
     ]
     prescription = _prescription(plan, notes)
-    # profiles need not name organs; then the default profile's names tell which structure is the cord
+    # profiles need not name organs; then the default profile's names identify the cord
     organs = profile.organs or load_profile(DEFAULT).organs
 
     on_stage("gamma, DVH and limits")
-    dvhs = histograms(evaluated, planned_dose.dose, judged.mean, judged.sigma)
+    doses = DosePair(planned_dose, judged, evaluated, body)
     verdict = judge(
-        planned_dose.dose,
-        grid,
-        judged.mean,
-        judged.sigma,
-        judged.grid,
-        list(evaluated),
-        body,
+        doses,
         _with_shown_gamma(profile),
-        prescription,
-        plan.fractions,
-        dict(not_evaluated),
-        dvhs,
+        prescription=prescription,
+        fractions=plan.fractions,
+        left_out=dict(not_evaluated),
     )
-    verdict = replace(verdict, tests=verdict.tests + judge_run(quality))
-    curves, more = curves_and_rows(evaluated, dvhs, shares, profile, organs)
+    verdict = replace(verdict, tests=verdict.tests + judge_run(report))
+    curves, more = curves_and_rows(doses, shares, profile, organs)
     on_stage("diagnosis")
     diagnosis = diagnose(
-        plan, planned_dose.dose, grid, on_plan, phantom, structures, outline, profile.diagnosis, calibration
+        plan,
+        planned_dose,
+        on_plan,
+        record.phantom,
+        structures,
+        outline,
+        profile.diagnosis,
+        calibration,
     )
-    tests = verdict.tests + tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
-    if diagnosis.note:
-        tests += (Test("diagnosis", None, "", "shown", note=diagnosis.note),)
+    tests = verdict.tests + _diagnosis_tests(diagnosis)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
-    places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *points])
-    doses = tuple(point_dose(place, planned_dose, on_plan, body) for place in places)
+    places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *record.points])
+    spots = tuple(point_dose(place, planned_dose, on_plan, body) for place in places)
     if len(isocentres) > 1:
         notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
-    folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
+    audit = record.phantom.audit.get("warnings", [])
     return Comparison(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
-        patient=patient or pseudonym(plan.patient_id or planned_dose.patient_id),
+        patient=record.patient or pseudonym(plan.patient_id or planned_dose.patient_id),
         name=name,
         plan=plan,
         planned_dose=planned_dose,
-        mc=on_plan,
+        dose=on_plan,
         mc_voxel_mm=tuple(10 * d for d in judged.grid.spacing[::-1]),
-        ct=ct,
-        phantom=phantom,
+        ct=record.ct,
+        phantom=record.phantom,
         profile=profile,
         prescription=prescription,
         body=body,
@@ -300,14 +288,14 @@ def compare(
         verdict=verdict,
         curves=curves,
         organs=organs,
-        regions=region_differences(planned_dose.dose, on_plan, body),
-        isocentres=tuple(dose for dose in doses if dose.name.startswith("isocentre")),
-        points=tuple(dose for dose in doses if not dose.name.startswith("isocentre")),
+        regions=region_differences(planned_dose, on_plan, body),
+        isocentres=tuple(spot for spot in spots if spot.name.startswith("isocentre")),
+        points=tuple(spot for spot in spots if not spot.name.startswith("isocentre")),
         diagnosis=diagnosis,
         not_evaluated=not_evaluated,
-        quality=dict(quality),
+        report=report,
         calibration=dict(calibration),
-        warnings=_collect([*warnings, *plan.warnings, *phantom.audit.get("warnings", []), *notes], folders),
+        warnings=_collect([*record.warnings, *plan.warnings, *audit, *notes], record.folders),
     )
 
 
@@ -358,6 +346,14 @@ def _with_shown_gamma(profile: Profile) -> Profile:
     return replace(profile, gamma=profile.gamma + more)
 
 
+def _diagnosis_tests(diagnosis: Diagnosis) -> tuple[Test, ...]:
+    """Findings of the diagnosis as tests, and the reason where there are none."""
+    tests = tuple(_diagnosis_test(finding) for finding in diagnosis.findings)
+    if diagnosis.note:
+        tests += (Test("diagnosis", None, "", "shown", note=diagnosis.note),)
+    return tests
+
+
 def _diagnosis_test(finding: Finding) -> Test:
     return Test(
         f"diagnosis: {finding.title}",
@@ -379,13 +375,5 @@ def _grouped(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _collect(warnings: Sequence[str], folders: set[str]) -> tuple[str, ...]:
-    """Each warning once, without the folders of the case, whose names may tell who the patient is."""
+    """Each warning once, without the folders of the case, whose names may reveal who the patient is."""
     return tuple(dict.fromkeys(without_folders(text, folders) for text in warnings))
-
-
-def without_folders(text: str, folders: Iterable[str]) -> str:
-    """A text about files without the folders they lie in."""
-    for folder in folders:
-        if folder != ".":
-            text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
-    return text

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from validation.limits.profiles import Organ, Profile
-from validation.metrics.dvh import Dvh
-from validation.plan_check.verdict import TABLE_METRICS, Row, Structure
+from validation.plan_check.verdict import TABLE_METRICS, DosePair, Row
 
 CORD_METRICS = ("D0.35cc",)  # beside TABLE_METRICS, whether the profile has a limit on it or not
 CURVE_POINTS = 241
@@ -43,17 +42,16 @@ class DvhCurves:
 
 
 def curves_and_rows(
-    structures: Sequence[Structure],
-    dvhs: Mapping[str, tuple[Dvh, Dvh]],
+    doses: DosePair,
     shares: Mapping[str, float],
     profile: Profile,
     organs: Sequence[Organ],
 ) -> tuple[tuple[DvhCurves, ...], tuple[Row, ...]]:
     """Curves of every structure, and the organs' metrics beyond `TABLE_METRICS`."""
-    curves, rows = [], []
+    curves, rows, dvhs = [], [], doses.dvhs
     top = 1.03 * max((dvh.highest for pair in dvhs.values() for dvh in pair), default=0.0)
     axis = np.linspace(0.0, top or 1.0, CURVE_POINTS)
-    for s in structures:
+    for s in doses.structures:
         dvh, mc_dvh = dvhs[s.name]
         curves.append(
             DvhCurves(

@@ -33,7 +33,7 @@ class Numbers:
 
 
 def pack(value: Any, numbers: Numbers) -> Any:
-    """`value` as what JSON holds; arrays go to the end of `numbers`, where their places are told."""
+    """`value` as what JSON holds; arrays go to the end of `numbers`, where their places are stated."""
     if is_dataclass(value):
         return {field.name: pack(getattr(value, field.name), numbers) for field in fields(value)}
     if isinstance(value, np.ndarray):

@@ -1,6 +1,6 @@
 """What a comparison was made from, kept beside its dose, so that it can be made again with other limits.
 
-docs/formats.md describes the file. It tells the patient's pseudonym and not who it is, and holds what a
+docs/formats.md describes the file. It holds the patient's pseudonym and not who it is, and holds what a
 comparison looks at: contours, the plan, its dose, the CT about the dose, and the phantom as coarse as
 `validation.diagnosis` takes it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mc.dose import TO_WATER, Dose
 from mc.plan.plan import Plan
 from phantoms.ct import CT
 from phantoms.errors import InputError
@@ -30,8 +29,6 @@ from phantoms.phantom import Phantom
 from phantoms.structures import StructureSet
 from phantoms.subvoxels import box_of
 from validation.diagnosis.voxels import averaged, coarse_grid, factors
-from validation.limits.profiles import Profile
-from validation.plan_check.comparison import Comparison, compare, without_folders
 from validation.plan_check.packing import Numbers, pack, unpack
 from validation.plan_check.points import ReferencePoint
 from validation.rtdose import PlannedDose
@@ -90,7 +87,7 @@ class Record:
         plan, structures, planned_dose, ct, phantom, quantity, warnings, points
             As they were read and computed; `planned_dose` of the whole course.
         identity : Identity, optional
-            Of the patient; what tells it is taken out of every text.
+            Of the patient; what reveals it is taken out of every text.
         """
         identity = identity or Identity()
         folders = {str(Path(source).parent) for source in (planned_dose.path, structures.source)}
@@ -129,45 +126,10 @@ class Record:
             points=tuple(_anonymised(ReferencePoint, point, anonymise) for point in points),
         )
 
-    def compare(
-        self,
-        dose: Dose,
-        profile: Profile,
-        *,
-        name: str = "",
-        on_stage: Callable[[str], None] = lambda text: None,
-    ) -> Comparison:
-        """Compare a Monte Carlo dose of this case by the limits of a profile.
-
-        Parameters
-        ----------
-        dose : Dose
-            As the run left it, with dose to water beside it where that is compared.
-        profile : Profile
-        name : str
-            Who the patient is, for a report that is to tell.
-        on_stage : callable
-            Told in a few words what comes next.
-        """
-        judged = dose.to_water if self.quantity == TO_WATER else dose
-        if judged is None:
-            raise InputError("Monte Carlo dose", f"holds no {TO_WATER}", NEW_RUN)
-        return compare(
-            plan=self.plan,
-            planned_dose=self.planned_dose,
-            mc_dose=judged,
-            structures=self.structures,
-            ct=self.ct,
-            phantom=self.phantom,
-            profile=profile,
-            quality=judged.provenance["quality"],
-            calibration=judged.provenance["calibrations"],
-            warnings=self.warnings,
-            points=self.points,
-            patient=self.patient,
-            name=name,
-            on_stage=on_stage,
-        )
+    @property
+    def folders(self) -> set[str]:
+        """Folders of the export, whose names may identify the patient."""
+        return {str(Path(source).parent) for source in (self.planned_dose.path, self.structures.source)}
 
     def save(self, path: str | Path, dose_file: Path) -> None:
         """Write the record of the dose in `dose_file` as HDF5, whole or not at all.
@@ -314,3 +276,11 @@ def _take(file: h5py.File, name: str) -> tuple[Grid, np.ndarray]:
     """An array and its grid."""
     values, attributes = file[name][...], file[name].attrs
     return Grid(values.shape, tuple(attributes["spacing_cm"]), tuple(attributes["origin_cm"])), values
+
+
+def without_folders(text: str, folders: Iterable[str]) -> str:
+    """A text about files without the folders they lie in."""
+    for folder in folders:
+        if folder != ".":
+            text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
+    return text

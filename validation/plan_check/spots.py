@@ -71,17 +71,19 @@ class PointDose:
     note: str = ""
 
 
-def region_differences(plan: np.ndarray, mc: Dose, body: np.ndarray) -> tuple[RegionDifference, ...]:
+def region_differences(
+    planned_dose: PlannedDose, dose: Dose, body: np.ndarray
+) -> tuple[RegionDifference, ...]:
     """Differences within BODY, above and below half of the plan's maximum.
 
     Parameters
     ----------
-    plan : (nz, ny, nx) array
-        [Gy]
-    mc : Dose
-        On the plan's grid.
+    planned_dose : PlannedDose
+    dose : Dose
+        The Monte Carlo dose, on the same grid.
     body : (nz, ny, nx) bool
     """
+    plan = planned_dose.dose
     top = float(plan.max())
     high = body & (plan >= HIGH * top)
     low = body & (plan >= LOW * top) & ~high
@@ -90,10 +92,10 @@ def region_differences(plan: np.ndarray, mc: Dose, body: np.ndarray) -> tuple[Re
         (f"at least {100 * HIGH:g} % of the plan's maximum", high),
         (f"{100 * LOW:g} to {100 * HIGH:g} % of the plan's maximum", low),
     ):
-        region = region & (mc.sigma > 0)  # voxels that Monte Carlo never reached have no statistics
+        region = region & (dose.sigma > 0)  # voxels that Monte Carlo never reached have no statistics
         if not region.any():
             continue
-        found = systematic_difference(mc.mean, mc.sigma, plan, np.zeros_like(plan), region)
+        found = systematic_difference(dose.mean, dose.sigma, plan, np.zeros_like(plan), region)
         differences.append(
             RegionDifference(
                 name, found.voxels, found.mean_percent, found.mean_sigma_percent, found.excess_percent
@@ -102,14 +104,14 @@ def region_differences(plan: np.ndarray, mc: Dose, body: np.ndarray) -> tuple[Re
     return tuple(differences)
 
 
-def point_dose(point: ReferencePoint, planned_dose: PlannedDose, mc: Dose, body: np.ndarray) -> PointDose:
+def point_dose(point: ReferencePoint, planned_dose: PlannedDose, dose: Dose, body: np.ndarray) -> PointDose:
     """Both doses about a point, averaged over a sphere of `RADIUS`."""
     place, radius = tuple(10 * c for c in point.position), 10 * RADIUS
     near = sphere(planned_dose.grid, point.position, RADIUS) & body
     count = int(np.count_nonzero(near))
     if count == 0:
         return PointDose(point.name, place, radius, 0, note="lies outside the dose grid or outside BODY")
-    planned, found, sigma = planned_dose.dose[near], mc.mean[near], mc.sigma[near]
+    planned, found, sigma = planned_dose.dose[near], dose.mean[near], dose.sigma[near]
     mean, mc_mean = float(planned.mean()), float(found.mean())
     mc_sigma = float(np.sqrt(np.sum(sigma**2))) / count
     values = (point.name, place, radius, count, mean, mc_mean, mc_sigma)

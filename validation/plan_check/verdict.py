@@ -10,12 +10,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
+from mc.dose import Dose
+from mc.run.report import MAX_IMBALANCE, RunReport
 from phantoms.errors import InputError
-from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
 from validation.limits.constraints import (
     FLIP,
@@ -30,8 +31,9 @@ from validation.metrics.dvh import Dvh, MetricValue
 from validation.metrics.gamma import GammaMap, Sweep, gamma, passing_rate
 from validation.metrics.statistics import noise_ceiling
 from validation.metrics.volumes import Volume
+from validation.rtdose import PlannedDose
 
-MAX_IMBALANCE_PPM = 1.0  # of deposited + escaped over emitted energy; rounding alone leaves 0.001
+MAX_IMBALANCE_PPM = 1e6 * MAX_IMBALANCE
 UNRELIABLE = "the transport did not go as it must: report this"
 TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 TARGET_TYPES = ("PTV", "CTV", "GTV")
@@ -175,7 +177,7 @@ class Verdict:
         return self.status != "fail"
 
     def to_dict(self) -> dict:
-        """Everything but the maps, ready for JSON: None for what could not be told."""
+        """Everything but the maps, ready for JSON: None for what could not be determined."""
         profile = self.profile
         return {
             "status": self.status,
@@ -206,54 +208,71 @@ class Verdict:
         }
 
 
-def histograms(
-    structures: Sequence[Structure], plan: np.ndarray, mc: np.ndarray, mc_sigma: np.ndarray
-) -> dict[str, tuple[Dvh, Dvh]]:
-    """DVHs of plan and Monte Carlo by the names of the structures."""
-    return {s.name: (Dvh(s.cells, plan), Dvh(s.mc_cells, mc, mc_sigma)) for s in structures}
-
-
-def judge(
-    plan: np.ndarray,
-    plan_grid: Grid,
-    mc: np.ndarray,
-    mc_sigma: np.ndarray,
-    mc_grid: Grid,
-    structures: list[Structure],
-    body: np.ndarray,
-    profile: Profile,
-    prescription: float | None = None,
-    fractions: int | None = None,
-    left_out: Mapping[str, str] | None = None,
-    dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
-) -> Verdict:
-    """Compare the Monte Carlo dose with the plan's.
+@dataclass(frozen=True, eq=False)
+class DosePair:
+    """Both doses of a plan, and where they are compared.
 
     Parameters
     ----------
-    plan, mc, mc_sigma : array
-        Course doses and transport sigma [Gy], each on its grid.
-    plan_grid, mc_grid : Grid
-    structures : list of Structure
-        Those with volume; BODY need not be among them.
-    body : bool array
-        Voxels of the plan's grid that gamma looks at.
+    planned_dose : PlannedDose
+        Of the whole course.
+    dose : Dose
+        The Monte Carlo dose, of the whole course, on the same or another grid.
+    structures : sequence of Structure
+        Those with volume, on both grids; BODY need not be among them.
+    body : (nz, ny, nx) bool
+        Voxels of the planned dose that gamma is evaluated in.
+    """
+
+    planned_dose: PlannedDose
+    dose: Dose
+    structures: Sequence[Structure]
+    body: np.ndarray
+
+    @cached_property
+    def dvhs(self) -> dict[str, tuple[Dvh, Dvh]]:
+        """DVHs of planned and Monte Carlo dose by the names of the structures."""
+        return {structure.name: self.dvh(structure) for structure in self.structures}
+
+    def dvh(self, structure: Structure) -> tuple[Dvh, Dvh]:
+        """DVHs of planned and Monte Carlo dose in any structure."""
+        return (
+            Dvh(structure.cells, self.planned_dose.dose),
+            Dvh(structure.mc_cells, self.dose.mean, self.dose.sigma),
+        )
+
+
+def judge(
+    doses: DosePair,
+    profile: Profile,
+    *,
+    prescription: float | None = None,
+    fractions: int | None = None,
+    left_out: Mapping[str, str] | None = None,
+) -> Verdict:
+    """Compare the Monte Carlo dose with the planned one by the limits of a profile.
+
+    Parameters
+    ----------
+    doses : DosePair
     profile : Profile
     prescription : float, optional
         Of the course [Gy].
     fractions : int, optional
-        Picks the constraints.
+        Selects the constraints.
     left_out : dict of str to str, optional
         Structures that could not be evaluated, and why.
-    dvhs : dict of str to pair of Dvh, optional
-        Of the structures (`histograms`), where they are at hand.
+
+    Raises
+    ------
+    InputError
+        If no voxel of the body lies above the dose threshold of a gamma criterion, or the Monte Carlo dose is
+        zero everywhere.
     """
-    results = tuple(
-        _gamma(limit, plan, plan_grid, mc, mc_sigma, mc_grid, structures, body) for limit in profile.gamma
-    )
+    structures, dvhs = doses.structures, doses.dvhs
+    results = tuple(_gamma(limit, doses) for limit in profile.gamma)
     limits = [*profile.differences, *(c for c in profile.constraints if c.fractions == fractions)]
     metrics = list(dict.fromkeys([*TABLE_METRICS, *(limit.metric for limit in limits)]))
-    dvhs = histograms(structures, plan, mc, mc_sigma) if dvhs is None else dvhs
     found = {name: [dvh.metrics(metrics, prescription) for dvh in pair] for name, pair in dvhs.items()}
     expanded: dict[tuple, tuple[Dvh, Dvh]] = {}
 
@@ -264,22 +283,16 @@ def judge(
         if margins is None:
             return *pair(s, metric), dvhs[s.name][1].volume
         if (s.name, margins) not in expanded:
-            (expanded[s.name, margins],) = histograms([s.expanded(margins)], plan, mc, mc_sigma).values()
+            expanded[s.name, margins] = doses.dvh(s.expanded(margins))
         grown = expanded[s.name, margins]
         return *(dvh.metric(metric, prescription) for dvh in grown), grown[1].volume
 
     tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
     for limit in profile.differences:
         tests += _judge_difference(limit, structures, pair, profile, prescription)
-    constraints = judge_constraints(
-        structures,
-        read,
-        profile,
-        fractions,
-        left_out,
-    )
+    constraints = judge_constraints(structures, read, profile, fractions, left_out)
     tests += _constraint_tests(constraints, fractions_note(profile, fractions))
-    tests += _judge_quality(mc, mc_sigma, mc_grid, profile)
+    tests += _judge_resolution(doses.dose, profile)
     shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
     rows = tuple(
         _row(s, *pair(s, metric))
@@ -289,25 +302,17 @@ def judge(
     return Verdict(profile, prescription, tuple(tests), rows, constraints, results)
 
 
-def _gamma(
-    limit: GammaLimit,
-    plan: np.ndarray,
-    plan_grid: Grid,
-    mc: np.ndarray,
-    mc_sigma: np.ndarray,
-    mc_grid: Grid,
-    structures: list[Structure],
-    body: np.ndarray,
-) -> GammaResult:
-    """Gamma of Monte Carlo (evaluated) against the plan (reference) within BODY."""
-    found = gamma(plan, plan_grid, mc, mc_grid, limit.criterion, body)
+def _gamma(limit: GammaLimit, doses: DosePair) -> GammaResult:
+    """Gamma of the Monte Carlo dose (evaluated) against the planned dose (reference) within BODY."""
+    plan, plan_grid, dose, body = doses.planned_dose.dose, doses.planned_dose.grid, doses.dose, doses.body
+    found = gamma(plan, plan_grid, dose.mean, dose.grid, limit.criterion, body)
     if found.count() == 0:
         raise InputError(f"gamma {limit.criterion}", "no voxel of BODY lies above the threshold")
     ceiling = None
-    if plan_grid.matches(mc_grid):
-        ceiling = noise_ceiling(plan, None, mc_sigma, plan_grid, limit.criterion, body)
+    if plan_grid.matches(dose.grid):
+        ceiling = noise_ceiling(plan, None, dose.sigma, plan_grid, limit.criterion, body)
     rates = {}
-    for s in structures:
+    for s in doses.structures:
         inside = found.part(s.volume.box)[s.volume.half]
         rates[s.name] = passing_rate(inside[np.isfinite(inside)])
     return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates)
@@ -335,7 +340,11 @@ def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
 
 
 def _judge_difference(
-    limit: DifferenceLimit, structures: list[Structure], pair, profile: Profile, prescription: float | None
+    limit: DifferenceLimit,
+    structures: Sequence[Structure],
+    pair,
+    profile: Profile,
+    prescription: float | None,
 ) -> list[Test]:
     """The limit on each structure it speaks of; a warning if there is none."""
     if limit.structures == TARGET:
@@ -382,13 +391,11 @@ def _constraint_tests(rows: tuple[ConstraintRow, ...], note: str) -> list[Test]:
     return tests
 
 
-def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Profile) -> list[Test]:
-    """Warnings about the Monte Carlo dose itself."""
-    high = mc > 0.5 * mc.max()
-    if not high.any():
+def _judge_resolution(dose: Dose, profile: Profile) -> list[Test]:
+    """Tests of the Monte Carlo dose itself: its noise and its voxels."""
+    if not dose.mean.max() > 0:
         raise InputError("Monte Carlo dose", "is zero everywhere")
-    sigma = 100 * float(np.sqrt(np.mean((mc_sigma[high] / mc[high]) ** 2)))
-    voxel = 10 * max(grid.spacing)
+    sigma, voxel = 100 * dose.relative_uncertainty(), 10 * max(dose.grid.spacing)
     tests = []
     for name, value, unit, most in (
         ("transport sigma, rms above half the maximum", sigma, "%", profile.max_sigma_percent),
@@ -400,27 +407,26 @@ def _judge_quality(mc: np.ndarray, mc_sigma: np.ndarray, grid: Grid, profile: Pr
     return tests
 
 
-def judge_run(quality: Mapping[str, Any]) -> tuple[Test, ...]:
-    """Whether the transport itself went as it must; a dose that fails this is not to be trusted.
+def judge_run(report: RunReport) -> tuple[Test, ...]:
+    """Tests of the transport itself; a dose that fails one is not to be trusted.
 
-    Parameters
-    ----------
-    quality : dict
-        `mc.run.simulate.Simulation.quality`; what it does not state is not judged.
+    What the report does not state is not judged.
     """
     tests = []
-    if "energy_balance" in quality:
-        off = 1e6 * abs(quality["energy_balance"] - 1.0)
+    if report.energy_balance is not None:
+        off = 1e6 * abs(report.energy_balance - 1.0)
         status, note = ("pass", "") if off <= MAX_IMBALANCE_PPM else ("fail", UNRELIABLE)  # NaN fails
         tests.append(
             Test("energy balance of the run, off by", off, "ppm", status, action=MAX_IMBALANCE_PPM, note=note)
         )
-    for name, bad in (("lost_particles", "fail"), ("stack_overflows", "warn")):
-        if name in quality:
-            count = int(quality[name])
+    for name, count, bad in (
+        ("lost particles", report.lost_particles, "fail"),
+        ("stack overflows", report.stack_overflows, "warn"),
+    ):
+        if count is not None:
             status, note = (bad, UNRELIABLE) if count else ("pass", "")
             bound = {"action" if bad == "fail" else "tolerance": 0.0}
-            tests.append(Test(name.replace("_", " "), count, "", status, note=note, **bound))
+            tests.append(Test(name, int(count), "", status, note=note, **bound))
     return tuple(tests)
 
 

@@ -65,7 +65,9 @@ def profile(comparison: Comparison, target: Structure, organ: Structure) -> Draw
     """Both doses from target to organ, and their difference."""
     grid, plan = comparison.planned_dose.grid, comparison.planned_dose.dose
     line = line_between(target, organ, plan, grid)
-    planned, found, sigma = (line.sample(v, grid) for v in (plan, comparison.mc.mean, comparison.mc.sigma))
+    planned, found, sigma = (
+        line.sample(v, grid) for v in (plan, comparison.dose.mean, comparison.dose.sigma)
+    )
     reference, of = scale(comparison)
     figure = Figure(figsize=(WIDTH, 2.7))
     above = figure.add_axes((0.09, 0.42, 0.89, 0.55))

@@ -82,7 +82,7 @@ def difference_limit(comparison: Comparison) -> float:
     body = comparison.body
     if not body.any():
         return 3.0
-    difference = np.abs(comparison.mc.mean[body] - comparison.planned_dose.dose[body])
+    difference = np.abs(comparison.dose.mean[body] - comparison.planned_dose.dose[body])
     most = 100 * float(np.quantile(difference, 0.999)) / scale(comparison)[0]
     return next((limit for limit in (3.0, 5.0, 10.0, 20.0, 50.0) if most <= limit), 100.0)
 

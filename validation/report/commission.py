@@ -27,7 +27,7 @@ from validation.report.content import (
     cells,
     table,
 )
-from validation.report.facts import PROVENANCE, QUALITY
+from validation.report.facts import PROVENANCE, RUN
 from validation.report.text import PLUS_MINUS, signed
 from validation.scans import Scan
 from validation.scans.compare import ScanComparison
@@ -134,8 +134,8 @@ def _verdict(found: Commissioning) -> Iterator[Block]:
 def _tuning(found: Commissioning, tuning: Tuning) -> Iterator[Block]:
     yield Text(
         "Cost: mean square of the difference in units of its tolerance (dose criterion and slope times "
-        "distance), freed of the bias of noise; 1 is an rms gamma of 1. Curves are taken as quadratic in "
-        "each parameter between the runs, bent as far as noise lets it be seen. Sigma: transport and "
+        "distance), corrected for the bias of noise; 1 is an rms gamma of 1. Curves are taken as quadratic "
+        "in each parameter between the runs, bent as far as noise lets it be seen. Sigma: transport and "
         "phase space, by leaving out one group of histories after the other. Output factors take no part.",
         small=True,
     )
@@ -333,7 +333,7 @@ def _or_dash(value: float, digits: int) -> str:
 
 
 def _quality(field: JudgedField) -> list[Pair]:
-    run = field.computed.quality
+    run = field.computed.report.to_dict()
     shown = ("transport_uncertainty", "latent_uncertainty")  # of the whole tank, not of the curves
-    pairs = [Pair(label, text(run[key])) for key, label, text in QUALITY if key in run and key not in shown]
+    pairs = [Pair(label, text(run[key])) for key, label, text in RUN if key in run and key not in shown]
     return [Pair("Side of the voxels [mm]", f"{10 * field.computed.voxel_cm:g}"), *pairs]

@@ -28,7 +28,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph, in small print where it explains rather than tells; `link` is the anchor of a section."""
+    """A paragraph, in small print where it explains rather than states; `link` is the anchor of a section."""
 
     text: str
     small: bool = False

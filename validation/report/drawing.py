@@ -23,7 +23,7 @@ STYLE = {
 DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
-# of structures: seen on white and on a dark CT; markers tell curves apart in black and white
+# of structures: seen on white and on a dark CT; markers distinguish curves in black and white
 COLOURS = ("#d62728", "#8c2d9e", "#1f6fc4", "#2a9d3a", "#d98200", "#0f9fb0", "#8c564b", "#d6559f",
            "#6b7a1e", "#555555")  # fmt: skip
 MARKERS = "osD^vPX<>*"

@@ -13,8 +13,8 @@ from validation.plan_check.verdict import Structure
 from validation.report.content import Facts, Pair, Table, table
 from validation.report.text import dose, duration, number, percent
 
-# of `mc.run.simulate.Simulation.quality`: what is shown, under which name, and how
-QUALITY = (
+# entries of `mc.run.report.RunReport` that are shown, under which name, and how
+RUN = (
     ("histories", "Original histories", number),
     ("recorded_histories", "Histories recorded in the phase space and transported", number),
     ("particles", "Phase-space particles transported", number),
@@ -54,7 +54,7 @@ PHYSICS = (
 
 def header(comparison: Comparison) -> list[Pair]:
     """Who, what, with which machine and software."""
-    plan, provenance = comparison.plan, comparison.mc.provenance
+    plan, provenance = comparison.plan, comparison.dose.provenance
     prescriptions = (
         f"{dose(p.dose)} Gy {f'to {p.description}' * bool(p.description)}" for p in plan.prescriptions
     )
@@ -82,14 +82,11 @@ def header(comparison: Comparison) -> list[Pair]:
     ]
 
 
-def quality(comparison: Comparison) -> list[Pair]:
+def run(comparison: Comparison) -> list[Pair]:
     """How the Monte Carlo dose came about."""
-    given, provenance = comparison.quality, comparison.mc.provenance
-    pairs = [
-        Pair(label, text(given[key]) if given[key] is not None else "unknown")
-        for key, label, text in QUALITY
-        if key in given
-    ]
+    report, provenance = comparison.report, comparison.dose.provenance
+    given = report.to_dict()
+    pairs = [Pair(label, text(given[key])) for key, label, text in RUN if key in given]
     target = target_sigma(comparison)
     if target is not None:
         pairs.append(Pair("Transport sigma asked for", percent(target)))
@@ -101,8 +98,8 @@ def quality(comparison: Comparison) -> list[Pair]:
     physics = provenance.get("physics", {})
     pairs += [Pair(label, f"{physics[key]:g}") for key, label in PHYSICS if key in physics]
     pairs += [Pair(label, str(provenance[key])) for key, label in PROVENANCE if provenance.get(key)]
-    if "tables_sha256" in given:
-        pairs.append(Pair("Cross-section tables, SHA-256", str(given["tables_sha256"])))
+    if report.tables_sha256 is not None:
+        pairs.append(Pair("Cross-section tables, SHA-256", str(report.tables_sha256)))
     pairs += [
         Pair(f"Phase space {name}, SHA-256", str(digest))
         for name, digest in provenance.get("phase_spaces", {}).items()
@@ -115,7 +112,7 @@ def quality(comparison: Comparison) -> list[Pair]:
 
 
 def _sigma_in(comparison: Comparison, structure: Structure) -> str:
-    volume, mc = structure.volume, comparison.mc
+    volume, mc = structure.volume, comparison.dose
     mean = volume.of_values(mc.mean)[volume.half]
     if not mean.any():
         return "-"
@@ -125,17 +122,17 @@ def _sigma_in(comparison: Comparison, structure: Structure) -> str:
 
 def target_sigma(comparison: Comparison) -> float | None:
     """Transport sigma that the run was asked for, as a fraction; None if it had no such goal."""
-    return comparison.mc.provenance.get("stop", {}).get("uncertainty")
+    return comparison.dose.provenance.get("stop", {}).get("uncertainty")
 
 
 def latent_alarm(comparison: Comparison) -> str:
     """What to shout about the latent sigma; empty if it is known and within the target."""
-    latent = comparison.quality.get("latent_uncertainty")
+    latent = comparison.report.latent_uncertainty
     target = target_sigma(comparison) or 0.01 * comparison.profile.max_sigma_percent
     if latent is None or not math.isfinite(latent):
         return (
             "The latent sigma is unknown: what the finite number of histories in the phase space leaves in "
-            "the dose cannot be told from so few passes."
+            "the dose cannot be known from so few passes."
         )
     if latent <= target:
         return ""

@@ -289,7 +289,7 @@ def draw_lateral(calibration: Calibration) -> Drawing:
 
 
 def _panels(grid: _OnPlane, rows: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """Axes in rows, each of the film's shape with room for a colour bar."""
+    """Axes in rows, each of the film's shape with space for a colour bar."""
     wide, high = np.ptp(grid.u), np.ptp(grid.v)
     cell = WIDTH / columns
     width = cell - LEFT - 0.2

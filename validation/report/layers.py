@@ -92,7 +92,7 @@ def draw_isodoses(axis: Axes, comparison: Comparison, view: View, point: np.ndar
     x, y = centres_mm(grid, view)
     for values, style, width in (
         (comparison.planned_dose.dose, "solid", 1.1),
-        (comparison.mc.mean, ISODOSE_DASHES, 1.3),
+        (comparison.dose.mean, ISODOSE_DASHES, 1.3),
     ):
         plane = cut(values, grid, view.axis, point[view.axis])
         for level, shade in zip(LEVELS, LEVEL_COLOURS, strict=True):
@@ -112,7 +112,7 @@ def draw_difference(
     grid = comparison.planned_dose.grid
     planned, found, body = (
         nearest_cut(values, grid, view.axis, point[view.axis])
-        for values in (comparison.planned_dose.dose, comparison.mc.mean, comparison.body)
+        for values in (comparison.planned_dose.dose, comparison.dose.mean, comparison.body)
     )
     shown = np.where(body > 0, 100 * (found - planned) / scale(comparison)[0], np.nan)
     steps = np.linspace(-limit, limit, DIFFERENCE_STEPS + 1)
@@ -198,7 +198,7 @@ def frame(axis: Axes, view: View, point: np.ndarray, box: np.ndarray, what: str 
 
 def isodose_handles(comparison: Comparison) -> list[Line2D]:
     """Legend entries of the isodoses that occur, and of both line styles."""
-    top = max(float(comparison.planned_dose.dose.max()), float(comparison.mc.mean.max()))
+    top = max(float(comparison.planned_dose.dose.max()), float(comparison.dose.mean.max()))
     doses = [0.01 * level * scale(comparison)[0] for level in LEVELS]
     handles = [
         Line2D([], [], color=shade, linewidth=1.8, label=f"{dose:.1f} Gy ({level} %)")

@@ -1,4 +1,4 @@
-"""A report as PDF: the same blocks as in HTML, on as few pages as tell it all."""
+"""A report as PDF: the same blocks as in HTML, on as few pages as hold it all."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
 MIN_SCALE = 0.72  # of a figure that does not fit on the page otherwise
 LONGEST_WORD = 26 * mm  # what is longer, such as a digest, may be broken
 PADDING = 1.0 * mm
-# borders of what has a status: told apart by width as well as by colour
+# borders of what has a status: distinguished by width as well as by colour
 MARKS = {
     "pass": (colors.HexColor("#2a7d3a"), 1.2),
     "warn": (colors.HexColor("#d98200"), 2.4),

@@ -21,7 +21,7 @@ COLOURS = ("#12355b", "#c23b22", "#2a9d3a")
 
 
 def draw_phase_space(space: PhaseSpace, plane_z: float, path: Path) -> None:
-    """Draw a phase space into a PNG file; fluence on the plane z = `plane_z` [cm], flying straight on."""
+    """Draw a phase space into a PNG file; fluence on the plane z = `plane_z` [cm], along straight lines."""
     top, reach = _extent(space, plane_z)
     energies, angles = np.linspace(0.0, top, ENERGY_BINS + 1), np.linspace(0.0, 90.0, ANGLE_BINS + 1)
     places = np.linspace(-reach, reach, PLACES + 1)

@@ -122,7 +122,7 @@ def _points(comparison: Comparison) -> Iterator[Block]:
 
 
 def _quality(comparison: Comparison) -> Iterator[Block]:
-    yield Facts(tuple(facts.quality(comparison)))
+    yield Facts(tuple(facts.run(comparison)))
     if comparison.calibration:
         yield Heading("Absolute dose calibration")
         yield facts.calibrations(comparison)

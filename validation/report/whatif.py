@@ -110,7 +110,7 @@ def _model(found: WhatIf) -> Iterator[Block]:
     yield Text(MODEL)
     yield Text(
         "A dose fixed in the room alone (dotted lines) differs from these curves by up to "
-        f"{found.invariance_percent:.1f} % of a dose: so much the beams' way through the patient changes."
+        f"{found.invariance_percent:.1f} % of a dose: so much the beams' paths through the patient change."
     )
     if not found.checks:
         yield Text("No setup was computed again by Monte Carlo (--check does).")

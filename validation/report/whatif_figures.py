@@ -12,7 +12,7 @@ from validation.whatif import Curve, WhatIf
 from validation.whatif.motion import ROTATIONS, TRANSLATIONS
 
 ROW, FOOT, HEAD = 1.55, 0.42, 0.3  # heights [inch]
-LINES = ("-", (0, (6, 2)), (0, (2, 1.2)))  # of the three axes of a panel, told apart in black and white
+LINES = ("-", (0, (6, 2)), (0, (2, 1.2)))  # of the three axes of a panel, distinguished in black and white
 
 
 def draw_curves(found: WhatIf) -> Drawing:

@@ -10,7 +10,7 @@ from phantoms.files import replacing
 
 
 class Result(Protocol):
-    """What can be told as plain values."""
+    """What can be stated as plain values."""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for strict JSON."""

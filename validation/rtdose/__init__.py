@@ -1,4 +1,4 @@
-"""RTDOSE files in and out: the door to pydicom for doses."""
+"""RTDOSE files in and out: the importer of pydicom for doses."""
 
 from validation.rtdose.read import PlannedDose, course_dose, read_rtdose, sum_beam_doses
 from validation.rtdose.write import OfPlan, write_rtdose

@@ -1,9 +1,9 @@
 """A measured scan against a computed curve: dose difference, distance to agreement, gamma.
 
 Both are brought to one scale at the same place and in the same way: a depth dose at 10 cm, by a fit over 5 to
-15 cm, a profile by its mean over the central 60 % of the field. A scale found from few points would hand the
-noise there on to all. Told are percent of the measured maximum of a depth dose, and of the measured dose on
-the axis of a profile. What remains to be judged is shape; output factors judge the rest.
+15 cm, a profile by its mean over the central 60 % of the field. A scale found from few points would spread
+its noise to all. Reported are percent of the measured maximum of a depth dose, and of the measured dose
+on the axis of a profile. What remains to be judged is shape; output factors judge the rest.
 
 The measured points are the reference of gamma and the computed curve is evaluated, so that its noise costs
 little (`validation.metrics.gamma`). Judged are points beyond the build-up, from the depth of maximum on.

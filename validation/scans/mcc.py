@@ -99,7 +99,7 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
         raise entries.error(
             "SCAN_CURVETYPE",
             "this kind of scan is not supported",
-            f"leave it out; understood: {', '.join(KINDS)}; diagonals as CSV or W2CAD, which tell x and y",
+            f"leave it out; understood: {', '.join(KINDS)}; diagonals as CSV or W2CAD, which state x and y",
         )
     kind = KINDS[curve]
     entries.must_be("MODALITY", ("X",), "only photon beams are supported")

@@ -111,7 +111,7 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
         if size[0] != size[1] or np.abs(rows[:, :2]).max() > 0.5:
             raise lines.error(
                 entries.line,
-                "the file does not tell whether X is inline or crossline",
+                "the file does not state whether X is inline or crossline",
                 f"say so in scans.toml beside it: rfa_x = {' or '.join(map(repr, X_AXES))}",
             )
         x_axis = X_AXES[0]  # on the axis of a square field both are the same

@@ -40,9 +40,9 @@ class Scan:
         x1, x2, y1, y2 of the jaws in the isocentre plane.
     ssd_cm : float
     nominal_mv : float or None
-        Nominal energy; None where the file does not tell.
+        Nominal energy; None where the file does not state it.
     fluence_mode : {'STANDARD', 'FFF'} or None
-        Flattened or not; None where the file does not tell.
+        Flattened or not; None where the file does not state it.
     detector : str
     detector_radius_cm : float or None
         Radius of its sensitive volume; None where unknown.

@@ -1,9 +1,9 @@
 """Errors of a patient's setup: rigid motions of the patient on the couch, about the isocentre.
 
-They are told along the axes of the table top of IEC 61217 with the couch at 0: X lateral, to the right of who
-faces the gantry; Y longitudinal, to the gantry; Z vertical, up. Rotations are right-handed about these axes
-through the isocentre: pitch about X, roll about Y, yaw about Z. Several at once: roll first, then pitch, then
-yaw, then the translations.
+They are given along the axes of the table top of IEC 61217 with the couch at 0: X lateral, to the right of
+someone who faces the gantry; Y longitudinal, to the gantry; Z vertical, up. Rotations are right-handed about
+these axes through the isocentre: pitch about X, roll about Y, yaw about Z. Several at once: roll first, then
+pitch, then yaw, then the translations.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Curve:
     errors : tuple of float
         [mm or degrees]
     values : tuple of float or None
-        With the change of the beams' way through the patient.
+        With the change of the beams' paths through the patient.
     fixed : tuple of float or None
         Of a dose that is fixed in the room.
     kept : (float, float) or None
@@ -108,7 +108,7 @@ class WhatIf:
     curves : tuple of Curve
     summaries : tuple of Summary
     invariance_percent : float
-        Largest change of a curve that reports a dose by the beams' way through the patient, of its value.
+        Largest change of a curve that reports a dose by the beams' paths through the patient, of its value.
     checks : tuple of Check
     quantity : str
     notes : tuple of str

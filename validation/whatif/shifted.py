@@ -1,6 +1,6 @@
 """The dose of tissue that lies elsewhere: the dose stays in the room, the patient moves through it.
 
-What does not stay is the way of the beams through the patient. Its change is followed by the radiological
+What does not stay is the path of the beams through the patient. Its change is followed by the radiological
 depth of every beam, and says how good the picture of a dose fixed in the room is.
 """
 

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mc.backends.cpu import Between, cuts_of
+from mc.backends.cpu import Collimation, cuts_of
 from mc.config import Physics
 from mc.machine.collimators import Collimators, Ends, Leaves
 from mc.plan.delivery import fixed
 from mc.plan.field import check_field, rectangle
 from mc.plan.plan import Beam, ControlPoint
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
@@ -27,15 +27,15 @@ Y_JAWS, X_JAWS = jaws("Y", 28.0, FOCUSED), jaws("X", 36.7, FOCUSED)
 BORDERS = tuple(np.linspace(-5.0, 5.0, 11))
 LEAVES = Leaves(46.0, 54.0, TUNGSTEN, 18.0, "X", BORDERS, FOCUSED, 0.0, 0.0, 46.0, 54.0, 0.0)
 PHANTOM = water_tank((2.0, 14.0, 14.0), (2.0, 0.5, 0.5), surface=-1.0)
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 PHYSICS = Physics()
 FULL_HISTORIES = 450_000  # of a part of the full comparison
 
 
 @pytest.fixture(scope="module")
-def between():
+def collimation():
     """Y jaws, X jaws and leaves below each other, and the tables of air and tungsten."""
-    return Between(built(Y_JAWS, X_JAWS, LEAVES), build_tables(MATERIALS, PHYSICS))
+    return Collimation(built(Y_JAWS, X_JAWS, LEAVES), build_tables(MATERIALS, PHYSICS))
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +59,14 @@ def image(run):
 DOWN = np.eye(3), np.array([0.0, 0.0, -SAD])
 
 
-def test_jaws_and_leaves_shape_the_field(between, tables):
-    """Each side where it is told to be, in IEC coordinates; little comes through elsewhere."""
+def test_jaws_and_leaves_shape_the_field(collimation, tables):
+    """Each side at its stated position, in IEC coordinates; little comes through elsewhere."""
     bank1, bank2 = np.full(10, -4.0), np.full(10, 4.0)
     bank1[7], bank2[7] = 1.0, 2.0  # of Y from 2 to 3 cm
     still = fixed(*DOWN, (-3.0, 3.5, -4.5, 3.0), np.concatenate([bank1, bank2]))
-    run = run_particles(PHANTOM, tables, FIRST_COLLISIONS, source(40_000), delivery=still, between=between)
+    run = run_particles(
+        PHANTOM, tables, FIRST_COLLISIONS, source(40_000), delivery=still, collimation=collimation
+    )
     found, centre = image(run)
     x, y = np.meshgrid(centre, centre, indexing="ij")
     inside = (x > -3) & (x < 3.5) & (y > -4.5) & (y < 3)
@@ -86,12 +88,12 @@ def vmat(points):
     return Arc(weights, angles, isocentres, jaws, leaves, BORDERS)
 
 
-def assert_vmat_is_its_statics(points, statics, histories, parts, between, voxel, sigma=np.inf):
+def assert_vmat_is_its_statics(points, statics, histories, parts, collimation, voxel, sigma=np.inf):
     """Voxels above half the maximum: their sum within 4 sigma, each within its own, at most `sigma`."""
     cube = water_tank((8.0, 8.0, 8.0), (voxel, voxel, voxel), surface=-4.0)
     tables, arc = build_tables(cube.materials, PHYSICS), vmat(points)
     turned, still = arc_and_statics(
-        cube, tables, cuts_of(PHYSICS), arc, statics, partial(source, histories, 3.5), parts, between
+        cube, tables, cuts_of(PHYSICS), arc, statics, partial(source, histories, 3.5), parts, collimation
     )
     a, b = turned.mean(axis=0), still.mean(axis=0)
     high = a > 0.5 * a.max()
@@ -109,23 +111,23 @@ def assert_vmat_is_its_statics(points, statics, histories, parts, between, voxel
     assert squares == pytest.approx(expected, abs=5 * expected * np.sqrt(2.5 / high.sum()))
 
 
-def test_vmat_is_the_mean_of_static_beams(between):
-    assert_vmat_is_its_statics(20, 160, 4000, 8, between, voxel=0.5)
+def test_vmat_is_the_mean_of_static_beams(collimation):
+    assert_vmat_is_its_statics(20, 160, 4000, 8, collimation, voxel=0.5)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif("MCVERIFY_ARC" not in os.environ, reason="two minutes: set MCVERIFY_ARC=1")
-def test_178_control_points_against_2000_static_beams(between):
+def test_178_control_points_against_2000_static_beams(collimation):
     """To 0.5 % of each voxel of a centimetre."""
-    assert_vmat_is_its_statics(178, 2000, FULL_HISTORIES, 20, between, voxel=1.0, sigma=0.005)
+    assert_vmat_is_its_statics(178, 2000, FULL_HISTORIES, 20, collimation, voxel=1.0, sigma=0.005)
 
 
-def test_histories_are_turned_about_the_axis(between, tables):
+def test_histories_are_turned_about_the_axis(collimation, tables):
     """One history all at Y_b = 0, X_b = 4 cm lies on a ring when it is turned, at its two images when not."""
     particles = pencil(PHOTON, 1.0, (0.8, 0.0, 20.0), (4.0, 0, SAD), 6000)
     still = fixed(*DOWN, (-6, 6, -6, 6))
     run = run_particles(
-        PHANTOM, tables, FIRST_COLLISIONS, particles, delivery=still, between=between, rotate=True
+        PHANTOM, tables, FIRST_COLLISIONS, particles, delivery=still, collimation=collimation, rotate=True
     )
     found, centre = image(run)
     x, y = np.meshgrid(centre, centre, indexing="ij")
@@ -134,16 +136,18 @@ def test_histories_are_turned_about_the_axis(between, tables):
     sigma = 4 / np.sqrt(2 * 6000 * 0.06)  # a few hundred of them interact
     assert abs(np.sum(weight * x)) < 4 * sigma and abs(np.sum(weight * y)) < 4 * sigma
     assert np.sum(weight * x**2) == pytest.approx(np.sum(weight * y**2), rel=0.2)
-    straight = run_particles(PHANTOM, tables, FIRST_COLLISIONS, particles, delivery=still, between=between)
+    straight = run_particles(
+        PHANTOM, tables, FIRST_COLLISIONS, particles, delivery=still, collimation=collimation
+    )
     found, _ = image(straight)
     assert found[x > 3].sum() > 0.95 * found.sum()
 
 
-def test_collimated_runs_do_not_depend_on_the_workers(between, tables):
+def test_collimated_runs_do_not_depend_on_the_workers(collimation, tables):
     still = fixed(*DOWN, (-3, 3, -3, 3), (-2.0,) * 10 + (2.0,) * 10)
     runs = [
         run_particles(
-            PHANTOM, tables, cuts_of(PHYSICS), source(500), delivery=still, between=between, workers=n
+            PHANTOM, tables, cuts_of(PHYSICS), source(500), delivery=still, collimation=collimation, workers=n
         )
         for n in (1, 3)
     ]

@@ -1,12 +1,15 @@
 """Phase spaces made at first use: made once, found again, made anew for another head, never kept in half."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from mc.compute import head_cache
+from mc.compute.head import HeadOptions
 from mc.compute.head_cache import head_phase_space, remove_cached_head, with_head_phase_space, with_heads
 from mc.machine.machine import read_machine
+from mc.run.progress import Listener
 from mc.source.phase_space import open_phase_space
 from phantoms.errors import InputError
 
@@ -55,14 +58,14 @@ def machine(tmp_path, monkeypatch):
 
 def test_made_once_and_found_again(machine, tmp_path, monkeypatch):
     quality, stages = machine.energies[0], []
-    header = head_phase_space(machine, quality, threads=1, on_stage=stages.append)
+    header = head_phase_space(machine, quality, HeadOptions(threads=1), Listener(stages.append))
     space = open_phase_space(header)
     assert space.header.orig_histories == 300 and "HEAD 6 MV FFF" in space.header.title
     assert sorted(path.name for path in header.parent.parent.iterdir()) == [
         header.parent.name
     ]  # nothing partial
     monkeypatch.setattr(head_cache, "simulate_head", lambda *_, **__: pytest.fail("made twice"))
-    assert head_phase_space(machine, quality, on_stage=stages.append) == header
+    assert head_phase_space(machine, quality, listener=Listener(stages.append)) == header
     assert [line.split(",")[0] for line in stages] == [
         "kernels of heads (compiled once",
         "head of HEAD 6 MV FFF: 300 electrons",
@@ -84,7 +87,7 @@ def test_a_symmetric_head_may_be_rotated(machine, monkeypatch):
 def test_only_beams_without_phase_spaces_get_those_of_their_heads(machine, monkeypatch):
     made = []
     monkeypatch.setattr(
-        head_cache, "head_phase_space", lambda _, quality: made.append(quality) or quality.label
+        head_cache, "head_phase_space", lambda _, quality, *__: made.append(quality) or quality.label
     )
     (quality,) = machine.energies
     equipped = with_heads(machine, machine.energies)
@@ -99,11 +102,11 @@ def test_another_head_is_made_anew(machine, monkeypatch):
     quality = machine.energies[0]
     made = []
 
-    def fake_simulation(head, sad, stem, electrons, **_):
+    def fake_simulation(head, sad, stem, *_, **__):
         made.append(head)
         for extension in (".IAEAheader", ".IAEAphsp"):
             stem.with_name(stem.name + extension).write_text("pretended")
-        return type("Done", (), {"quality": {"stopped_by": "electrons"}})
+        return SimpleNamespace(report=SimpleNamespace(interrupted=False))
 
     monkeypatch.setattr(head_cache, "simulate_head", fake_simulation)
     paths = {head_phase_space(machine, quality)}
@@ -126,7 +129,7 @@ def test_only_the_cache_forgets(tmp_path):
 
 
 def test_half_a_phase_space_is_not_kept(machine, tmp_path, monkeypatch):
-    done = type("Done", (), {"quality": {"stopped_by": "interrupted"}})
+    done = SimpleNamespace(report=SimpleNamespace(interrupted=True))
     monkeypatch.setattr(head_cache, "simulate_head", lambda *_, **__: done)
     with pytest.raises(KeyboardInterrupt):
         head_phase_space(machine, machine.energies[0])

@@ -23,8 +23,8 @@ import json, sys
 import numpy as np
 from tests.mc.large_case import large_grid
 from mc.run.batch import PlacedBeam
-from mc.config import Physics
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.plan.delivery import fixed
 from mc.source.phase_space import open_phase_space
 from phantoms.phantom import Phantom
@@ -37,8 +37,8 @@ along_y = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 space = open_phase_space(sys.argv[1])
 beam = PlacedBeam(1, space, fixed(along_y, np.array([0.0, -100.0, 0.0])), 1.0)
 stop = StopRule(uncertainty=None, histories=600)
-found = simulate(phantom, [beam], Physics(), stop, scored=material > 0, threads=int(sys.argv[3]))
-print(json.dumps({"balance": found.quality["energy_balance"], "dose": float(found.dose.mean.sum())}))
+found = simulate(phantom, [beam], RunOptions(stop=stop, threads=int(sys.argv[3])), scored=material > 0)
+print(json.dumps({"balance": found.report.energy_balance, "dose": float(found.dose.mean.sum())}))
 """
 
 

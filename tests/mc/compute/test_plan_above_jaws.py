@@ -11,7 +11,7 @@ from mc.compute.plan_dose import compute_phantom_dose
 from mc.config import Physics
 from mc.machine.machine import read_machine
 from mc.plan.rtplan import read_plan
-from mc.run.simulate import StopRule
+from mc.run.options import RunOptions, StopRule
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
 from tests.dicom_factory import Field, cone, write_case, write_plan
@@ -45,16 +45,16 @@ def linac(tmp_path):
 
 
 def few(histories):
-    return StopRule(uncertainty=None, histories=histories)
+    return RunOptions(stop=StopRule(uncertainty=None, histories=histories), threads=1)
 
 
 def test_a_real_vmat_plan_on_a_phantom(shared, tmp_path):
     """Two partial arcs of an Agility, from the patient's left and right and from behind, on the isocentre."""
     found = read_plan(shared / "data" / "plans" / "agility-6mv" / "vmat_example.dcm")
     machine = read_machine(write_above_machine(tmp_path, AGILITY, particles=60_000))
-    computed = compute_phantom_dose(found, BOX, machine, stop=few(120_000), threads=1)
+    computed = compute_phantom_dose(found, BOX, machine, options=few(120_000))
     dose, centres = computed.dose.mean, BOX.grid.centres(0)
-    assert computed.quality["energy_balance"] == pytest.approx(1.0, abs=1e-6)
+    assert computed.report.energy_balance == pytest.approx(1.0, abs=1e-6)
     near = np.abs(centres) < 2.0
     target = dose[np.ix_(near, near, near)].mean()
     assert target > 0
@@ -70,7 +70,7 @@ def test_a_real_vmat_plan_on_a_phantom(shared, tmp_path):
 
 
 def test_an_arc_with_moving_leaves_from_the_command_line(tmp_path, monkeypatch, capsys):
-    """From the export to the report; the report tells what kind of beam it was."""
+    """From the export to the report; the report states what kind of beam it was."""
     small_case(tmp_path / "case")
     write_plan(tmp_path / "case", [moving_leaves()])
     write_above_machine(tmp_path / "machine")
@@ -97,7 +97,7 @@ def test_fields_of_the_same_plan_by_jaws_and_by_leaves(linac, tmp_path):
         Field(isocentre=(0, 0, 0), jaws=(-5, 5, -2.5, 2.5), leaves=leaves, boundaries=np.arange(-5, 6.0)),
     ):
         found = read_plan(write_plan(tmp_path, [field]))
-        doses.append(compute_phantom_dose(found, BOX, linac, stop=few(60_000), threads=1).dose.mean)
+        doses.append(compute_phantom_dose(found, BOX, linac, options=few(60_000)).dose.mean)
     centres = BOX.grid.centres(0)
     inside, outside = np.abs(centres) < 2, (np.abs(centres) > 3) & (np.abs(centres) < 5)
     field, beside = (d[np.ix_(inside, np.abs(centres) < 9, inside)].mean() for d in doses)
@@ -153,7 +153,7 @@ def test_cones_without_jaws(tmp_path):
     level = np.abs(y) < 2.0
     doses = {}
     for diameter in (2.0, 5.0):
-        dose = compute_phantom_dose(beam(diameter), fine, linac, stop=few(240_000), threads=1).dose.mean
+        dose = compute_phantom_dose(beam(diameter), fine, linac, options=few(240_000)).dose.mean
         plane = dose[:, level].mean(axis=1)
         doses[diameter] = middle = plane[radius < 0.6].mean()
         open_area = (plane > 0.5 * middle).sum() * 0.25**2
@@ -162,9 +162,9 @@ def test_cones_without_jaws(tmp_path):
         assert plane[square & (radius > 0.58 * diameter)].mean() < 0.35 * middle
     assert 0.7 < doses[2.0] / doses[5.0] < 1.0  # the output factor
     with pytest.raises(InputError, match=r"no cone of diameter 3 cm.*it has 2, 5 cm"):
-        compute_phantom_dose(beam(3.0), BOX, linac, stop=few(1000), threads=1)
+        compute_phantom_dose(beam(3.0), BOX, linac, options=few(1000))
     with pytest.raises(InputError, match="shaped by X jaws, which machine TESTLINAC does not have"):
-        compute_phantom_dose(read_plan(write_plan(tmp_path)), BOX, linac, stop=few(1000), threads=1)
+        compute_phantom_dose(read_plan(write_plan(tmp_path)), BOX, linac, options=few(1000))
     with pytest.raises(InputError, match="has a cone, machine TESTLINAC has none"):
         jaws = read_machine(write_above_machine(tmp_path / "jaws"))
-        compute_phantom_dose(beam(2.0), BOX, jaws, stop=few(1000), threads=1)
+        compute_phantom_dose(beam(2.0), BOX, jaws, options=few(1000))

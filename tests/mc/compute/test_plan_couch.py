@@ -7,7 +7,7 @@ from mc.compute.plan_dose import compute_plan_dose
 from mc.machine.machine import read_machine
 from mc.plan.couch import place_couch
 from mc.plan.rtplan import read_plan
-from mc.run.simulate import StopRule
+from mc.run.options import RunOptions, StopRule
 from phantoms.ct import read_ct
 from phantoms.errors import InputError
 from phantoms.structures import read_structures
@@ -101,8 +101,7 @@ def test_the_couch_attenuates_beams_from_behind(tmp_path, linac):
             structures,
             GRID,
             machine=linac,
-            stop=StopRule(uncertainty=None, histories=60_000),
-            threads=1,
+            options=RunOptions(stop=StopRule(uncertainty=None, histories=60_000), threads=1),
         )
         warned = any("without a couch" in warning for warning in found.warnings)
         assert warned == (name == "none") and ("couch" in found.phantom.audit) == (name == "couch")

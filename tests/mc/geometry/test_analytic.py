@@ -16,12 +16,12 @@ SOLIDS = (
     Solid("filter", 4, 8.9, (6.0, 6.5, 7.0, 7.2), (0.0, 0.0, 0.0, 0.0), (0.0, 0.5, 2.0, 2.5)),
     Solid("ring", 5, 2.7, (6.2, 8.0), (3.0, 5.0), (4.0, 5.5)),
 )
-TOP, BOTTOM, RADIUS, GATE = 0.0, 9.0, 9.0, 5.5
+TOP, BOTTOM, RADIUS, SPLITTING_PLANE = 0.0, 9.0, 9.0, 5.5
 
 
 @pytest.fixture(scope="module")
 def geometry():
-    return build_analytic(SOLIDS, TOP, BOTTOM, RADIUS, AIR, GATE)
+    return build_analytic(SOLIDS, TOP, BOTTOM, RADIUS, AIR, SPLITTING_PLANE)
 
 
 def solid_at(x, y, z):
@@ -62,7 +62,7 @@ def test_points_lie_in_their_solid(geometry):
 
 
 def test_rays_pass_through_the_solids_in_turn(geometry):
-    """Every piece of a ray between two surfaces lies in the solid of its region, to its very end."""
+    """Every segment of a ray between two surfaces lies in the solid of its region, to its very end."""
     for (x, y, z), (u, v, w) in random_rays(1500):
         cell = analytic.locate(geometry, x, y, z)
         for _ in range(100):
@@ -74,12 +74,14 @@ def test_rays_pass_through_the_solids_in_turn(geometry):
                 if expected is not None:
                     assert geometry.medium[cell[1]] == expected
             x, y, z = x + u * distance, y + v * distance, z + w * distance
-            region = analytic.beyond(face)
+            region = analytic.region_behind(face)
             if region == OUTSIDE:
                 break
-            through_gate = abs(z - GATE) < 1e-9 and abs(w) > 0.0 and geometry.slab[region] != cell[0]
-            cell, within = analytic.cross(geometry, cell, face, u, v, w)
-            assert within != through_gate
+            through_plane = (
+                abs(z - SPLITTING_PLANE) < 1e-9 and abs(w) > 0.0 and geometry.slab[region] != cell[0]
+            )
+            cell, inside = analytic.cross(geometry, cell, face, u, v, w)
+            assert inside != through_plane
         else:
             pytest.fail("the ray never leaves")
         assert solid_at(x + 1e-6 * u, y + 1e-6 * v, z + 1e-6 * w) in (OUTSIDE, None)

@@ -1,11 +1,11 @@
-"""Rays through the solids of collimators, against points tested one by one in the explicit check's way."""
+"""Rays through the solids of collimators, against points tested one by one, as the explicit check does."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mc.geometry.collimator import OPEN, SHUT, glance, march
+from mc.geometry.collimator import OPEN, SHUT, Placed, Ray, classify_ray, trace
 from mc.machine.collimators import Cones, Ends
 from mc.numerics.jit import njit
 from tests.mc.collimation import FIELD, MATERIALS, NO_LEAVES, SAD, built, jaws, leaves, parts
@@ -31,7 +31,7 @@ CASES = {
 
 @njit
 def solid_share(solids, x, y, z, u, v, w, a, b):
-    """Share of the way from a to b along a ray that lies in a solid, by points."""
+    """Share of the path from a to b along a ray that lies in a solid, by points."""
     count = 0
     for step in range(STEPS):
         t = a + (b - a) * (step + 0.5) / STEPS
@@ -56,6 +56,7 @@ def test_path_in_solids(name, spread):
     positions = np.concatenate([np.linspace(-4.0, 1.0, 16), np.linspace(-1.5, 4.0, 16) ** 2 / 4 + 1.0])
     moving = any(hasattr(block, "boundaries_cm") for block in blocks)
     given = positions if moving else NO_LEAVES
+    placed = Placed(collimator, FIELD, given)
     solids = place_solids(parts(*blocks), MATERIALS, SAD, FIELD, given, cone or 0.0)
     opened = shut = closed = 0
     for ray in rays(60, 5, spread):
@@ -64,11 +65,11 @@ def test_path_in_solids(name, spread):
             a, b = (block.top_cm - ray[2]) / u[2], (block.bottom_cm - ray[2]) / u[2]
             expected += solid_share(solids, *ray, a, b) * (b - a) * block.density
         end = (collimator.bottom - ray[2]) / u[2]
-        k, distance, depth = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, np.inf)
+        k, distance, depth = trace(placed, Ray(*ray), PHOTON, 0, 0.0, end, np.inf)
         assert (k, distance) == (-1, end)
         # a face is missed by half a step at most, and a ray meets 16 at most
         assert depth == pytest.approx(expected, abs=8 * W.density * (b - a) / STEPS)
-        seen, by = glance(collimator, FIELD, given, *ray)
+        seen, by = classify_ray(placed, Ray(*ray))
         if seen == OPEN:
             opened += 1
             assert depth == 0.0
@@ -76,14 +77,12 @@ def test_path_in_solids(name, spread):
             shut += 1
             upper, lower, density = collimator.measures[by, :3]
             assert depth > 0.999 * (lower - upper) / u[2] * density
-            assert (
-                march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, (upper - ray[2]) / u[2], np.inf)[2] == 0
-            )
+            assert trace(placed, Ray(*ray), PHOTON, 0, 0.0, (upper - ray[2]) / u[2], np.inf)[2] == 0
         if expected > 0.0:
             closed += 1
-            half, distance, spent = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, end, 0.5 * depth)
+            half, distance, spent = trace(placed, Ray(*ray), PHOTON, 0, 0.0, end, 0.5 * depth)
             assert half >= 0 and spent == 0.5 * depth
-            before = march(collimator, FIELD, given, PHOTON, 0, 0.0, *ray, distance, np.inf)[2]
+            before = trace(placed, Ray(*ray), PHOTON, 0, 0.0, distance, np.inf)[2]
             assert before == pytest.approx(0.5 * depth)
     assert opened > 0 or spread > 1.0
     assert shut > 0 or cone
@@ -95,11 +94,11 @@ def test_open_rays_are_found_by_their_bounds():
     for name, (blocks, cone) in CASES.items():
         wide = np.repeat([-5.0, 5.0], 16)
         given = wide if any(hasattr(block, "boundaries_cm") for block in blocks) else NO_LEAVES
-        collimator = built(*blocks, cone=cone)
+        placed = Placed(built(*blocks, cone=cone), FIELD, given)
         for x, y in ((0.0, 0.0), (1.5, -1.0), (-2.0, 1.2)):
             direction = np.array([x, y, 100.0]) / np.linalg.norm([x, y, 100.0])
             start = 0.27 * np.array([x, y, 100.0])
-            assert glance(collimator, FIELD, given, *start, *direction)[0] == OPEN, name
+            assert classify_ray(placed, Ray(*start, *direction))[0] == OPEN, name
 
 
 @pytest.mark.parametrize("ends", (FOCUSED, FLAT, ROUND, Ends("rounded", 40.0)))
@@ -111,7 +110,6 @@ def test_light_field(ends, position):
         direction = np.array([position + offset, 0.0, 100.0])
         direction /= np.linalg.norm(direction)
         field = np.array([position, 30.0, -20.0, 20.0])
-        depth = march(collimator, field, NO_LEAVES, PHOTON, 0, 0.0, 0.0, 0.0, 0.0, *direction, 60.0, np.inf)[
-            2
-        ]
+        placed, ray = Placed(collimator, field, NO_LEAVES), Ray(0.0, 0.0, 0.0, *direction)
+        depth = trace(placed, ray, PHOTON, 0, 0.0, 60.0, np.inf)[2]
         assert (depth > 0.0) == touches

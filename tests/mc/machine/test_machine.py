@@ -5,7 +5,6 @@ import re
 import pytest
 
 from mc.compute.calibration import find_calibration
-from mc.config import Physics
 from mc.machine.machine import SHIPPED, find_machine, phase_space_for, read_machine, reference_phase_space
 from mc.source.phase_space import open_phase_space
 from mc.source.phase_space_summary import summarise
@@ -132,9 +131,9 @@ def test_electrons_per_mu_are_a_calibration(folder):
     """They say what a history is worth, exactly, without a reference field or its phase space."""
     text = GOOD.replace("dose_per_mu_gy = 0.01\n", "dose_per_mu_gy = 0.01\nelectrons_per_mu = 5e13\n")
     machine = read_machine(write(folder, text))
-    found, warnings = find_calibration(machine, machine.energies[0], Physics())
+    found, warnings = find_calibration(machine, machine.energies[0])
     assert found.calibration.gy_per_history == pytest.approx(2e-16) and warnings == []
-    assert (found.relative_sigma, found.relative_latent) == (0.0, 0.0) and found.quality == {}
+    assert (found.relative_sigma, found.relative_latent) == (0.0, 0.0) and found.report is None
 
 
 def test_finds_by_name_the_users_own_first(folder):

@@ -13,7 +13,7 @@ from mc.physics.relaxation import sample_shell, sample_transition
 from mc.tables import build_tables
 from mc.tables.elements import load_elements
 from mc.tables.photons import photoelectric_cross_section
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.materials import load_materials
 from tests.mc.distributions import SIGNIFICANCE, chi_square_probability, draw

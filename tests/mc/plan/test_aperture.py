@@ -90,15 +90,15 @@ def test_openings():
 
 
 def test_mean_opening_is_over_the_monitor_units():
-    wide, narrow = (point(w, jaws=(-a, a, -1, 1)) for w, a in ((0, 3), (0, 1)))
+    large, small = (point(w, jaws=(-a, a, -1, 1)) for w, a in ((0, 3), (0, 1)))
     points = [
-        wide,
+        large,
         point(0.75, jaws=(-3, 3, -1, 1)),
         point(0.75, jaws=(-1, 1, -1, 1)),
         point(1, jaws=(-1, 1, -1, 1)),
     ]
     assert mean_opening(beam(*points)) == pytest.approx(0.75 * 12 + 0.25 * 4)
-    sliding = [narrow, point(1, jaws=(-3, 3, -1, 1))]
+    sliding = [small, point(1, jaws=(-3, 3, -1, 1))]
     assert mean_opening(beam(*sliding)) == pytest.approx(8)
 
 

@@ -10,7 +10,7 @@ from mc.numerics.rng import stream
 from mc.plan.delivery import deliver, first_state, positions, sample_state
 from mc.plan.plan import TABLE_TO_PATIENT, Beam, ControlPoint, beam_to_patient
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.recipes import water_tank
 from tests.mc.arcs import SAD, Arc, arc_and_statics, by_definition
@@ -79,7 +79,7 @@ def test_sixty_setups_against_independent_matrices(position, gantry, collimator,
 
 
 def test_instants_are_uniform_in_the_meterset():
-    """Kolmogorov-Smirnov, at a false-alarm rate of 1 in 1000; all that moves tells the same instant."""
+    """Kolmogorov-Smirnov, at a false-alarm rate of 1 in 1000; all that moves shows the same instant."""
     leaves = [(-s, -s, s, s) for s in (1.0, 3.0)]
     ends = [
         point(0, 10, 0, 0, (0, 0, 0), (-1, 1, -1, 1), leaves[0]),
@@ -99,7 +99,7 @@ def test_instants_are_uniform_in_the_meterset():
 
 
 def test_step_and_shoot_is_never_between_its_segments():
-    """Ways without meterset are skipped; segments come as often as their monitor units, at 4 sigma."""
+    """Motions without meterset are skipped; segments come as often as their monitor units, at 4 sigma."""
     openings = (1.0, 2.0, 3.0)
     edges = (0.0, 0.2, 0.3, 1.0)
     points = [point(0.0, jaws=(-9, 9, -9, 9)), point(0.0, jaws=(-7, 7, -7, 7))]  # before the first
@@ -139,7 +139,7 @@ def test_positions_cover_the_whole_motion():
     assert np.diff(angle).max() < 2.1 and angle[0] == 0 and angle[-1] == pytest.approx(350)
 
 
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 PHANTOM = water_tank((6.0, 6.0, 6.0), (0.5, 0.5, 0.5))
 
 
@@ -162,7 +162,7 @@ def test_particles_of_a_history_share_the_state():
 
 
 def test_an_arc_is_the_mean_of_its_instants():
-    """Against 200 static beams: no difference beyond the noise, as the spread of 10 parts tells it.
+    """Against 200 static beams: no difference beyond the noise, as the spread of 10 parts gives it.
 
     Gantry, collimator, couch and isocentre move, at another rate to each control point.
     """

@@ -12,7 +12,7 @@ from mc.backends.cpu import cuts_of
 from mc.config import Physics
 from mc.plan.plan import TABLE_TO_PATIENT, Beam, ControlPoint, beam_to_patient
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
@@ -21,10 +21,10 @@ from tests.mc.engine import pencil, run_particles
 
 PLAN = Physics()
 PLAN_CUTS = cuts_of(PLAN)
-FIRST_COLLISIONS = Cuts(electron=100.0, photon=100.0, split=8)
+FIRST_COLLISIONS = Cuts(electron_cut=100.0, photon_cut=100.0, photon_split=8)
 SAD = 100.0
 
-# Room axes: x to the right of who faces the gantry, y to the gantry, z up. Where left, posterior and
+# Fixed axes: x to the right of who faces the gantry, y to the gantry, z up. Where left, posterior and
 # head of the patient point.
 RIGHT, GANTRY, UP = np.eye(3)
 POSITIONS = {
@@ -140,7 +140,7 @@ def test_interactions_move_with_the_phantom(patchwork):
 
 @pytest.mark.parametrize("setup", [("HFP", 90, 90, 270), ("FFDL", 180, 0, 90)], ids=str)
 def test_dose_moves_with_the_phantom(patchwork, setup):
-    """The whole cascade, which draws its azimuths about other axes: the same dose within the noise."""
+    """The whole shower, which draws its azimuths about other axes: the same dose within the noise."""
     array, lower, spacing = patchwork
     particles = source_particles(2000)
     signed = np.round(motion(*setup)).astype(int)

@@ -35,7 +35,7 @@ def test_head_first_supine_without_rotations(gantry):
     np.testing.assert_allclose(origin, np.array((1, -2, 3)) - 100 * np.array((-s, c, 0)), atol=1e-12)
 
 
-# Derived by hand from the room: (position, gantry, collimator, couch), where the source stands as seen from
+# Derived by hand: (position, gantry, collimator, couch), where the source stands as seen from
 # the isocentre, and where X_b and Y_b point. Facing the gantry, gantry 90 has the source on the right; the
 # collimator turns counterclockwise as seen from the source, the couch counterclockwise as seen from above.
 BY_HAND = [
@@ -71,7 +71,7 @@ BY_HAND = [
 
 
 @pytest.mark.parametrize(("setup", "source", "x_b", "y_b"), BY_HAND)
-def test_beams_stand_where_they_do_in_the_room(setup, source, x_b, y_b):
+def test_beams_stand_where_iec_61217_puts_them(setup, source, x_b, y_b):
     position, *angles = setup
     rotation, origin = beam_to_patient(beam(*angles), position)
     isocentre = np.array((1, -2, 3))
@@ -89,13 +89,13 @@ def test_any_angles_against_scipy(position):
     for gantry, collimator, couch in rng.uniform(0, 360, (20, 3)):
         rotation, _ = beam_to_patient(beam(gantry, collimator, couch), position)
         point = rng.uniform(-10, 10, 3)
-        room = Rotation.from_euler("zyz", [collimator, gantry, -couch], degrees=True).apply(
+        fixed = Rotation.from_euler("zyz", [collimator, gantry, -couch], degrees=True).apply(
             point * [1, -1, -1]
         )
         # Bring the patient back to head first supine: turn a feet-first table, then roll about its length.
         if position.startswith("F"):
-            room = Rotation.from_euler("z", 180, degrees=True).apply(room)
-        supine = Rotation.from_euler("y", roll, degrees=True).apply(room)
+            fixed = Rotation.from_euler("z", 180, degrees=True).apply(fixed)
+        supine = Rotation.from_euler("y", roll, degrees=True).apply(fixed)
         expected = supine[0], -supine[2], supine[1]
         np.testing.assert_allclose(rotation @ point, expected, atol=1e-12)
         assert np.linalg.det(rotation) == pytest.approx(1)
@@ -202,7 +202,7 @@ def test_standing_still_on_an_arc_is_no_whole_turn_and_is_said(tmp_path):
     field = Field(0, turns="CW", stops=[Stop(0.4, 40), Stop(0.6, 40), Stop(1.0, 50)])
     plan = read_plan(write_plan(tmp_path, [field]))
     assert [point.gantry for point in plan.beams[0].control_points] == [0, 40, 40, 50]
-    assert "standing still" in plan.warnings[0]
+    assert "no rotation" in plan.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Spread: its two variances against the known ones of synthetic batches, and how often they cover the truth.
+"""Both variances against the known ones of synthetic batches, and how often they cover the truth.
 
-Batches are those of `REPEATED` independent runs, one a voxel, so every spread over runs is one over voxels.
+Batches are those of `REPEATED` independent runs, one a voxel, so the spread over runs is that over voxels.
 A stated sigma is held to the true one within 2 %: five times the error of either.
 """
 
@@ -26,13 +26,13 @@ def normal(random, *shape):
 
 
 def runs(batches, groups, seed, transport=TRANSPORT, latent=LATENT, draw=exponential):
-    """A spread over `batches` batches of files cut into `groups`, and the true mean of each file."""
+    """Statistics of `batches` batches of files cut into `groups`, and the true mean of each file."""
     random = np.random.default_rng(seed)
     histories = MEAN + latent * draw(random, groups, REPEATED)
-    spread = BatchStatistics(REPEATED, groups)
+    statistics = BatchStatistics(REPEATED, groups)
     for _, group in islice(batch_order(groups), batches):
-        spread.add(histories[group] + transport * draw(random, REPEATED))
-    return spread, histories.sum(axis=0)
+        statistics.add(histories[group] + transport * draw(random, REPEATED))
+    return statistics, histories.sum(axis=0)
 
 
 def rms(variance):
@@ -49,32 +49,32 @@ def test_order_of_batches():
 @pytest.mark.parametrize("groups", [16, 5])
 @pytest.mark.parametrize("rounds", [1, 4])
 def test_whole_rounds(rounds, groups):
-    spread, file = runs(2 * rounds * groups, groups, 1)
-    assert spread.at_end_of_round
-    transport, latent = spread.variances()
-    error = spread.mean() - file
+    statistics, file = runs(2 * rounds * groups, groups, 1)
+    assert statistics.at_end_of_round
+    transport, latent = statistics.variances()
+    error = statistics.mean() - file
     assert rms(transport) == pytest.approx(error.std(), rel=0.02)
     assert rms(transport) == pytest.approx(TRANSPORT * np.sqrt(groups / (2 * rounds)), rel=0.02)
     assert rms(latent) == pytest.approx(LATENT * np.sqrt(groups), rel=0.02)
-    assert rms(transport + latent) == pytest.approx((spread.mean() - groups * MEAN).std(), rel=0.02)
+    assert rms(transport + latent) == pytest.approx((statistics.mean() - groups * MEAN).std(), rel=0.02)
 
 
 @pytest.mark.parametrize("batches", [4, 7, 20, 31, 33, 50, 79])
 def test_wherever_a_run_stops(batches):
     """Groups used unequally often, and a pair cut in two: transport and total sigma are the true ones."""
-    spread, _ = runs(batches, 16, batches)
-    assert not spread.at_end_of_round
-    transport, latent = spread.variances()
+    statistics, _ = runs(batches, 16, batches)
+    assert not statistics.at_end_of_round
+    transport, latent = statistics.variances()
     assert rms(transport) == pytest.approx(TRANSPORT * 16 / np.sqrt(batches), rel=0.02)
-    total = (spread.mean() - 16 * MEAN).std()
+    total = (statistics.mean() - 16 * MEAN).std()
     assert np.sqrt((transport + latent).mean()) == pytest.approx(total, rel=0.025)
 
 
 @pytest.mark.parametrize(("transport", "latent"), [(0.3, 0.0), (0.01, 0.3)])
 def test_one_variance_alone(transport, latent):
     """Neither leaks into the other: the latent variance is 0 on average where histories do not differ."""
-    spread, _ = runs(64, 16, 3, transport, latent)
-    stated, of_histories = spread.variances()
+    statistics, _ = runs(64, 16, 3, transport, latent)
+    stated, of_histories = statistics.variances()
     assert rms(stated) == pytest.approx(transport * 2, rel=0.02)
     error = 5 * of_histories.std() / np.sqrt(REPEATED)
     assert of_histories.mean() == pytest.approx(16 * latent**2, abs=error)
@@ -83,23 +83,23 @@ def test_one_variance_alone(transport, latent):
 @pytest.mark.parametrize(("batches", "two_sigma"), [(32, 0.937), (64, 0.946), (320, 0.953)])
 def test_coverage(batches, two_sigma):
     """Two sigma hold the truth as often as Student's t of as many degrees of freedom as there are pairs."""
-    spread, file = runs(batches, 16, 5, latent=0.0, draw=normal)
-    error, (transport, _) = np.abs(spread.mean() - file), spread.variances()
+    statistics, file = runs(batches, 16, 5, latent=0.0, draw=normal)
+    error, (transport, _) = np.abs(statistics.mean() - file), statistics.variances()
     assert np.mean(error < 2 * np.sqrt(transport)) == pytest.approx(two_sigma, abs=0.005)
 
 
 def test_two_batches_give_no_latent_variance():
-    spread, _ = runs(3, 16, 6)
-    transport, latent = spread.variances()
+    statistics, _ = runs(3, 16, 6)
+    transport, latent = statistics.variances()
     assert latent is None
     assert rms(transport) == pytest.approx(TRANSPORT * 16 / np.sqrt(3), rel=0.025)
 
 
 def test_mean_is_of_one_pass():
-    spread = BatchStatistics(1, 2)
+    statistics = BatchStatistics(1, 2)
     for value in (1.0, 2.0, 3.0, 4.0):
-        spread.add(np.array([value]))
-    assert spread.at_end_of_round and spread.mean()[0] == 5.0
+        statistics.add(np.array([value]))
+    assert statistics.at_end_of_round and statistics.mean()[0] == 5.0
 
 
 @pytest.mark.parametrize("batches", [3, 7, 34])
@@ -116,6 +116,6 @@ def test_part_by_part_is_the_same_to_the_last_bit(batches, monkeypatch):
         cut.end_batch()
     for name, array in whole.arrays.items():
         assert np.array_equal(array, cut.arrays[name])
-    told = [whole.mean(), *whole.variances()]
-    for found, expected in zip(cut.consume(), told, strict=True):
+    expected_moments = [whole.mean(), *whole.variances()]
+    for found, expected in zip(cut.consume(), expected_moments, strict=True):
         assert found is None if expected is None else np.array_equal(found, expected)

@@ -18,8 +18,10 @@ from mc.run import batch
 from mc.run.batch import PlacedBeam
 from mc.run.checkpoint import Checkpoint, CheckpointRule
 from mc.run.interrupt import Suspended
+from mc.run.options import RunOptions, StopRule
 from mc.run.parallel import SerialWorld
-from mc.run.simulate import StopRule, simulate
+from mc.run.progress import Listener
+from mc.run.simulate import simulate
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
@@ -43,41 +45,39 @@ def space(tmp_path_factory):
 
 @pytest.fixture
 def rule(tmp_path):
-    messages = []
-    rule = CheckpointRule(tmp_path / "checkpoint.h5", on_message=messages.append)
-    object.__setattr__(rule, "messages", messages)
-    return rule
+    return CheckpointRule(tmp_path / "checkpoint.h5")
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    """Passes cut into fewer groups, to spare calls, and these into more pieces."""
+    """Passes cut into fewer groups, to spare calls, and these into more work units."""
     monkeypatch.setattr(batch, "GROUPS", 4)
     monkeypatch.setattr(batch, "MIN_UNIT_PARTICLES", 16)
     monkeypatch.setattr(batch, "UNITS_PER_BATCH", 32)
 
 
-def run(space, rule=None, *, seed=1, weight=1.0, water=True, phantom=PHANTOM, physics=None, passes=3):
+def run(space, rule=None, listener=Listener(), *, weight=1.0, phantom=PHANTOM, passes=3, **options):
     """Three and a bit passes of two beams: a pair of batches is open, and the latent sigma known."""
     beams = [
         PlacedBeam(number, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), weight, (number == 1, False))
         for number in (1, 2)
     ]
     stop = StopRule(uncertainty=None, histories=int(passes * 4 * ORIGINAL) + 1)
+    options = {"dose_to_water": True} | options
     return simulate(
-        phantom, beams, physics or Physics(), stop, seed=seed, threads=1, water=water, checkpoint=rule
+        phantom, beams, RunOptions(stop=stop, threads=1, checkpoint=rule, **options), listener=listener
     )
 
 
 def fingerprint(result):
-    """SHA-256 over all that a run says of dose."""
+    """SHA-256 over all that a run states about the dose."""
     digest = hashlib.sha256()
     for dose in (result.dose, result.dose.to_water):
         for array in (dose.mean, dose.sigma, dose.latent):
             digest.update(array)
     same = {
         name: value
-        for name, value in result.quality.items()
+        for name, value in result.report.to_dict().items()
         if name not in ("resumed", "wall_seconds", "cpu_seconds", "threads", "ranks")
     }
     digest.update(repr(same).encode())
@@ -116,15 +116,16 @@ def test_suspended_and_resumed_gives_the_same_bits(space, rule, uninterrupted, m
     with h5py.File(rule.path) as file:
         done = file["batch/done"][:]
         assert 0 < done.sum() < len(done)
-    result = run(space, rule)
-    assert result.quality["resumed"] == 1 and "going on from" in rule.messages[-1]
+    messages = []
+    result = run(space, rule, Listener(message=messages.append))
+    assert result.report.resumed == 1 and "resumed from" in messages[-1]
     assert fingerprint(result) == uninterrupted
     rule.remove()
     assert not list(rule.path.parent.iterdir())
 
 
 def test_broken_off_again_and_again(space, rule, uninterrupted, monkeypatch):
-    """A few pieces at a time."""
+    """A few work units at a time."""
     for _ in range(1000):
         with monkeypatch.context() as patch:
             signal_at(patch, 29, signal.SIGUSR1)
@@ -133,14 +134,14 @@ def test_broken_off_again_and_again(space, rule, uninterrupted, monkeypatch):
             except Suspended:
                 continue
             break
-    assert result.quality["resumed"] > 5
+    assert result.report.resumed > 5
     assert fingerprint(result) == uninterrupted
 
 
 def test_the_checkpoint_of_the_clock(space, rule, uninterrupted, monkeypatch):
-    """A run that dies goes on from its last checkpoint; `every` of 0 writes one after each batch."""
+    """A run that dies is resumed from its last checkpoint; `every` of 0 writes one after each batch."""
     often = CheckpointRule(rule.path, every=0.0)
-    monkeypatch.setattr("mc.run.checkpoint.LARGEST_SHARE", 1e9)
+    monkeypatch.setattr("mc.run.checkpoint.MAX_SHARE", 1e9)
 
     def fails(*_):
         raise MemoryError
@@ -152,7 +153,7 @@ def test_the_checkpoint_of_the_clock(space, rule, uninterrupted, monkeypatch):
         with pytest.raises(MemoryError):
             run(space, often)
     result = run(space, rule)
-    assert result.quality["resumed"] == 1
+    assert result.report.resumed == 1
     assert fingerprint(result) == uninterrupted
 
 
@@ -160,16 +161,16 @@ def test_ctrl_c_leaves_a_dose_and_a_checkpoint(space, rule, uninterrupted, monke
     with monkeypatch.context() as patch:
         signal_at(patch, 222, signal.SIGINT)
         first = run(space, rule)
-    assert first.quality["stopped_by"] == "interrupted"
+    assert first.report.interrupted and first.report.stopped_by == "interrupted"
     result = run(space, rule)
-    assert result.quality["resumed"] == 1
+    assert result.report.resumed == 1
     assert fingerprint(result) == uninterrupted
 
 
 OTHER = {
     "seed": {"seed": 2},
     "beams, their control points, weight or calibration": {"weight": 2.0},
-    "dose to water": {"water": False},
+    "dose to water": {"dose_to_water": False},
     "patient or voxel size": {"phantom": water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 0.5))},
     "physics options, cross sections": {"physics": Physics(photon_cut=0.1)},
 }
@@ -205,11 +206,11 @@ def test_another_phase_space_or_program_is_refused(space, broken_off, tmp_path, 
 def test_restart(space, broken_off, uninterrupted):
     anew = CheckpointRule(broken_off.path, restart=True)
     result = run(space, anew)
-    assert result.quality["resumed"] == 0 and fingerprint(result) == uninterrupted
+    assert result.report.resumed == 0 and fingerprint(result) == uninterrupted
 
 
 def test_other_stop_rules_may_go_on(space, broken_off):
-    assert run(space, broken_off, passes=1).quality["resumed"] == 1
+    assert run(space, broken_off, passes=1).report.resumed == 1
 
 
 @pytest.mark.parametrize(
@@ -239,8 +240,8 @@ def test_changed_sums_are_found(space, broken_off):
         run(space, broken_off)
 
 
-def checkpoint(path, values, **options):
-    return Checkpoint(CheckpointRule(path, **options), {"seed": "1"}, {"values": values}, SerialWorld())
+def checkpoint(path, values, on_message=lambda _: None):
+    return Checkpoint(CheckpointRule(path), {"seed": "1"}, {"values": values}, SerialWorld(), on_message)
 
 
 def test_a_full_disk_leaves_the_former_one(tmp_path, full_disk):
@@ -254,6 +255,6 @@ def test_a_full_disk_leaves_the_former_one(tmp_path, full_disk):
         kept.save({"batches": 2}, must=False)
         with pytest.raises(InputError, match=r"cannot be written.*unchanged"):
             kept.save({"batches": 2}, must=True)
-    assert "the run goes on" in messages[-1] and path.read_bytes() == before
+    assert "the run continues" in messages[-1] and path.read_bytes() == before
     assert [file.name for file in Path(tmp_path).iterdir()] == ["checkpoint.h5"]
     assert checkpoint(path, values).load() == {"batches": 1} and values[-1] == 99_999

@@ -1,4 +1,4 @@
-"""The MPI door: serial without a launcher, exact sums and one common end with one."""
+"""MPI: serial without a launcher, exact sums and one common end with one."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def test_launcher_without_mpi4py_is_refused(monkeypatch):
 
 
 def test_ranks_that_cannot_see_each_other_are_refused():
-    """Told of two ranks, but mpi4py alone: each would do, and write, the whole run."""
+    """Launched as two ranks, but mpi4py sees one: each would do, and write, the whole run."""
     pytest.importorskip("mpi4py.MPI", exc_type=(ImportError, RuntimeError))
     code = "from mc.run.parallel import world; world()"
     environment = {**no_launcher(), "SLURM_STEP_NUM_TASKS": "2"}

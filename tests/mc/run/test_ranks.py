@@ -136,7 +136,7 @@ def test_one_hash(folder, serial, ranks, threads):
     """Uninterrupted on ranks and threads, and suspended there and resumed on others: one hash."""
     whole = Run(folder, ranks, threads)
     said = whole.end()
-    assert whole.code in DONE and "going on from" not in said, said
+    assert whole.code in DONE and "resumed from" not in said, said
     assert fingerprint(folder) == serial
 
     first = Run(folder, ranks, threads)
@@ -147,7 +147,7 @@ def test_one_hash(folder, serial, ranks, threads):
     assert first.code == SUSPENDED and said.count("mcverify: suspended") == 1, said
     second = Run(folder, RANKS + 1 - ranks, 3 - threads)
     said = second.end()
-    assert second.code in DONE and "going on from" in said, said
+    assert second.code in DONE and "resumed from" in said, said
     assert fingerprint(folder) == serial
 
 
@@ -179,7 +179,7 @@ def test_a_signal_to_one_rank_suspends_all(folder, number):
 
 
 def test_ctrl_c_under_mpi(folder):
-    """On a terminal it reaches the launcher, which tells the ranks: a provisional result, a checkpoint."""
+    """On a terminal it reaches the launcher, which signals the ranks: a provisional result, a checkpoint."""
     run = Run(folder, 2, histories="1e9")
     run.wait_for_checkpoint()
     time.sleep(1.0)
@@ -215,7 +215,7 @@ def test_kill_9_of_any_rank_at_any_moment(folder, serial):
         after = Run(folder, rng.choice((1, 2)))
         said = after.end()
         assert after.code in DONE, f"trial {trial}: {said}"
-        resumed += "going on from" in said
+        resumed += "resumed from" in said
         assert fingerprint(folder) == serial, f"trial {trial}"
     print(f"{KILLS} kills, {resumed} resumed from a checkpoint, {too_late} came after the end")
     assert resumed > 0.2 * KILLS

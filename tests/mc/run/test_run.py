@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mc.config import Physics
 from mc.plan.delivery import fixed
 from mc.run import batch
 from mc.run.batch import PlacedBeam
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
@@ -45,7 +45,7 @@ def placed(space, weight=1.0, number=1, mirror=(False, False)):
 def dose_of(*beams, phantom=PHANTOM, seed=1, passes=2, **more):
     per_pass = ORIGINAL * max(beam.images for beam in beams) * len(beams)
     stop = StopRule(uncertainty=None, histories=passes * per_pass)
-    return simulate(phantom, beams, Physics(), stop, seed=seed, threads=1, **more)  # small batches
+    return simulate(phantom, beams, RunOptions(stop=stop, seed=seed, threads=1), **more)
 
 
 def stated_over_true(doses):
@@ -88,14 +88,14 @@ def test_latent_sigma_on_the_axis_of_mirror_images(tmp_path):
     )  # of 24 files: the truth itself is known to 15 %; 1/2 if images were independent
 
 
-def test_quality(tmp_path):
+def test_report(tmp_path):
     found = dose_of(placed(phase_space(tmp_path)))
-    quality = found.quality
-    assert found.dose.provenance["latent_uncertainty"] == quality["latent_uncertainty"] > 0
-    assert quality["energy_balance"] == pytest.approx(1.0, abs=1e-8)
-    assert quality["lost_particles"] == quality["stack_overflows"] == 0
-    assert quality["recorded_histories"] == 2 * 800
-    assert quality["histories"] == 2 * ORIGINAL and quality["stopped_by"] == "histories"
+    report = found.report
+    assert found.dose.provenance["latent_uncertainty"] == report.latent_uncertainty > 0
+    assert report.energy_balance == pytest.approx(1.0, abs=1e-8)
+    assert report.lost_particles == report.stack_overflows == 0
+    assert report.recorded_histories == 2 * 800
+    assert report.histories == 2 * ORIGINAL and report.stopped_by == "histories"
 
 
 def test_weights_and_beams_add_up(tmp_path):

@@ -1,4 +1,4 @@
-"""Sharing of work: every piece once, and a slow rank holds nobody up."""
+"""Sharing of work: every work unit once, and a slow rank delays no other."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WORK = """
 from mc.run.sharing import Sharing
 sharing, times = Sharing(w), []
 ran = np.zeros(200, np.int64)
-def run(piece):
-    ran[piece] += 1
-    time.sleep(UNIT_PARTICLES * (SLOW if w.rank == 1 else 1))
+def run(unit):
+    ran[unit] += 1
+    time.sleep(SECONDS * (SLOW if w.rank == 1 else 1))
 for batch in range(3):
     done, started = np.zeros(200, np.int64), time.monotonic()
     while not done.all():
@@ -28,21 +28,21 @@ if w.rank == 0: print(total.min(), total.max(), times[-1])
 
 
 @pytest.mark.parametrize("slow", [1, 4])
-def test_a_slow_rank_holds_nobody_up(slow):
+def test_a_slow_rank_delays_no_other(slow):
     """Three ranks that sleep, one of them `slow` times as long: the time is that of their speeds together."""
-    unit = 0.005
-    done = mpiexec(3, WORK.replace("UNIT_PARTICLES", str(unit)).replace("SLOW", str(slow)))
+    pause = 0.005
+    done = mpiexec(3, WORK.replace("SECONDS", str(pause)).replace("SLOW", str(slow)))
     assert done.returncode == 0, done.stderr
     fewest, most, seconds = done.stdout.split()
     assert fewest == most == "3"  # three batches
-    ideal = 200 * unit / (2 + 1 / slow)
-    assert ideal <= float(seconds) < 1.35 * ideal + slow * unit  # in equal parts it would take slow / 3
+    ideal = 200 * pause / (2 + 1 / slow)
+    assert ideal <= float(seconds) < 1.35 * ideal + slow * pause  # in equal parts it would take slow / 3
 
 
 def test_a_rank_that_stalls_in_a_batch_is_relieved():
     """What it has not got to is done by the others."""
     work = WORK.replace(
-        "time.sleep(PIECE * (SLOW if w.rank == 1 else 1))",
+        "time.sleep(SECONDS * (SLOW if w.rank == 1 else 1))",
         "time.sleep(0.1 if w.rank == 1 and batch == 2 else 0.005)",
     )
     done = mpiexec(3, work)

@@ -16,7 +16,9 @@ FIELD = (-2.0, 7.0, 1.0, 5.0)
 
 @njit
 def _sample(beam, rng):
-    return sample_beam(beam, rng)
+    particle, rng = sample_beam(beam, rng)
+    _, energy, x, y, z, u, v, w, _ = particle
+    return energy, x, y, z, u, v, w, rng
 
 
 def drawn(distance, edges=EDGES, counts=COUNTS):

@@ -25,17 +25,17 @@ RUN = """
 import json, resource, sys
 import numpy as np
 from mc.run.batch import PlacedBeam, open_on_all_ranks
-from mc.config import Physics
 from mc.run.parallel import world
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.plan.delivery import fixed
 from phantoms.recipes import water_tank
 space = open_on_all_ranks(sys.argv[1], world())
 beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)
 phantom = water_tank((4.0, 4.0, 4.0), (1.0, 1.0, 1.0))
-result = simulate(phantom, [beam], Physics(), StopRule(uncertainty=None, histories=1), threads=1)
+result = simulate(phantom, [beam], RunOptions(stop=StopRule(uncertainty=None, histories=1), threads=1))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"peak": peak, "balance": result.quality["energy_balance"]}))
+print(json.dumps({"peak": peak, "balance": result.report.energy_balance}))
 """
 
 

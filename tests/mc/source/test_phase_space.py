@@ -325,7 +325,7 @@ def test_refuses_ambiguous_names(tmp_path):
     for name in ("a.iaeaphsp", "a.IAEAPHSP"):
         (tmp_path / name).write_bytes(data)
     if len(list(tmp_path.iterdir())) < 3:
-        pytest.skip("this file system does not tell upper from lower case")
+        pytest.skip("this file system does not distinguish upper and lower case")
     with pytest.raises(InputError, match=r"a\.IAEAPHSP, a\.iaeaphsp"):
         open_phase_space(tmp_path / "a")
 

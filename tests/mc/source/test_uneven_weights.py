@@ -1,4 +1,4 @@
-"""Phase spaces of uneven weights: light particles play roulette at the source, and nothing is lost by it."""
+"""Phase spaces of uneven weights: those of low weight play roulette at the source, without any bias."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_even_weights_play_no_roulette(tmp_path):
 
 @pytest.mark.parametrize("rotate", [False, True])
 def test_weight_of_an_opening(tmp_path, rotate):
-    """The mean weight by weight of what flies into it: a square of 10 cm with light photons within 2 cm."""
+    """The weighted mean weight of what enters: a square of 10 cm with photons of low weight within 2 cm."""
     space = uneven(tmp_path)
     light = np.pi * 4.0 / 100.0
     expected = (light + 25.0 * (1.0 - light)) / (light + 5.0 * (1.0 - light))
@@ -77,7 +77,7 @@ def test_roulette_keeps_the_mean_and_saves_particles():
     fewer = run_particles(phantom, tables, cuts, particles, least=4.0)
     assert all_of_them.counters[PARTICLES] == N
     assert fewer.counters[PARTICLES] == pytest.approx(0.625 * N, abs=4 * np.sqrt(0.5 * N * 0.25 * 0.75))
-    # each light photon emits 4 with a chance of 1/4: variance 3
+    # each photon of low weight emits 4 with a chance of 1/4: variance 3
     sigma = np.sqrt(0.5 * N * 3.0)
     emitted = [
         run.counters[EMITTED] / all_of_them.counters[EMITTED] * 2.5 * N for run in (all_of_them, fewer)

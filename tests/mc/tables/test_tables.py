@@ -505,7 +505,7 @@ def test_soft_scattering_grows_with_the_threshold_and_fades_with_energy():
         assert ((values[1] > values[0]) & (values[1] < 3 * values[0])).all()
 
 
-# --- the doors ----------------------------------------------------------------------------------------
+# --- whole tables ---------------------------------------------------------------------------------------
 
 
 def test_tables_are_what_kernels_expect(tables):

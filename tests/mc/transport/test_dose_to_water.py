@@ -15,13 +15,14 @@ from mc.dose import Dose
 from mc.plan.delivery import fixed
 from mc.run import batch
 from mc.run.batch import PlacedBeam
-from mc.run.simulate import StopRule, simulate
+from mc.run.options import RunOptions, StopRule
+from mc.run.simulate import simulate
 from mc.source.beams import Beam, spectrum
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON
 from phantoms.errors import InputError
 from phantoms.grid import Grid
@@ -138,10 +139,10 @@ def test_stopped_electrons(name, energy, save):
 
 def test_deposits_on_the_spot_take_the_ratio_at_the_cut_off(tables):
     """Photons too slow to go anywhere, and positrons that annihilate at once."""
-    phantom, cuts = block("cortical_bone_icru44"), CUTS._replace(photon=5.0)
+    phantom, cuts = block("cortical_bone_icru44"), CUTS._replace(photon_cut=5.0)
     for kind in (PHOTON, ELECTRON, POSITRON):
         result = run_particles(phantom, tables, cuts, pencil(kind, 0.1, (0, 0, 0), (0, 0, 1), 50), water=True)
-        expected = ratio_at(tables, "cortical_bone_icru44", cuts.electron)
+        expected = ratio_at(tables, "cortical_bone_icru44", cuts.electron_cut)
         assert result.voxels.item() > 0.0
         assert result.water.item() / result.voxels.item() == pytest.approx(expected, rel=1e-6)
 
@@ -195,7 +196,7 @@ def simulated(folder, phantom, water):
     space = write_phase_space(folder / "field", particles, 1000)
     beam = PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)
     stop = StopRule(uncertainty=None, histories=4000)
-    return simulate(phantom, [beam], PLAN, stop, threads=1, water=water)
+    return simulate(phantom, [beam], RunOptions(PLAN, stop, threads=1, dose_to_water=water))
 
 
 def test_both_doses_of_a_run(tmp_path, monkeypatch):
@@ -205,9 +206,9 @@ def test_both_doses_of_a_run(tmp_path, monkeypatch):
     found = simulated(tmp_path, tank, water=True)
     for name in ("mean", "sigma", "latent"):
         np.testing.assert_array_equal(getattr(found.dose.to_water, name), getattr(found.dose, name))
-    assert found.quality["transport_uncertainty_in_water"] == found.quality["transport_uncertainty"]
+    assert found.report.transport_uncertainty_in_water == found.report.transport_uncertainty
     alone = simulated(tmp_path, tank, water=False)
-    assert alone.dose.to_water is None and "transport_uncertainty_in_water" not in alone.quality
+    assert alone.dose.to_water is None and "transport_uncertainty_in_water" not in alone.report.to_dict()
     np.testing.assert_array_equal(alone.dose.mean, found.dose.mean)
 
     material = np.full(tank.grid.shape, 1)
@@ -216,7 +217,7 @@ def test_both_doses_of_a_run(tmp_path, monkeypatch):
     ratio = found.dose.to_water.mean / found.dose.mean
     assert (np.abs(ratio[1:] - 1.13) < 0.02).all()
     np.testing.assert_allclose(found.dose.to_water.sigma[1:], 1.13 * found.dose.sigma[1:], rtol=0.05)
-    assert found.quality["energy_balance"] == pytest.approx(1.0, abs=1e-8)  # of the medium
+    assert found.report.energy_balance == pytest.approx(1.0, abs=1e-8)  # of the medium
 
 
 def two_doses():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mc.compute import head as module
-from mc.compute.head import HeadTransport, head_geometry, simulate_head
+from mc.compute.head import HeadOptions, HeadTransport, head_geometry, simulate_head
 from mc.machine.head_model import Core, Head, Part
+from mc.run.progress import Listener
 from mc.source.phase_space import open_phase_space
 from mc.transport.head import NEW
 from mc.transport.scoring import EMITTED, ESCAPED, ROULETTE
@@ -64,7 +65,7 @@ z_cm = [0.0, 0.1]
 
 
 def records(head, electrons, **options):
-    transport = HeadTransport(head, 100.0, **options)
+    transport = HeadTransport(head, 100.0, HeadOptions(**options))
     return np.concatenate(transport.run(0, electrons)).astype(float), transport
 
 
@@ -89,7 +90,7 @@ def test_splitting_is_unbiased(split):
     scores = []
     for found, number in ((rows, 4000), (plain, electrons)):
         kind, energy, x, y, u, v, w, weight, _ = found.T
-        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        distance = (100.0 - transport.cuts.scoring_plane) / np.where(w > 0, w, np.nan)
         radius = np.hypot(x + distance * u, y + distance * v)
         aimed = (kind == 0) & (radius < 25.0)
         bands = [aimed & (radius >= low) & (radius < high) for low, high in ((0, 8), (8, 16), (16, 25))]
@@ -103,8 +104,8 @@ def test_splitting_is_unbiased(split):
 def test_a_core_changes_the_density_of_particles_alone(split, tmp_path):
     """Photons in and out of the core, their energy, charged particles: as without; 3.5 sigma each."""
     head = replace(HEAD, core=Core(radius_cm=8.0, splitting=1000, share=0.4))
-    done = simulate_head(head, 100.0, tmp_path / "core", 4096, seed=3, threads=1)
-    assert done.quality["energy_balance"] == pytest.approx(1.0, abs=1e-9)
+    done = simulate_head(head, 100.0, tmp_path / "core", 4096, HeadOptions(seed=3, threads=1))
+    assert done.report.energy_balance == pytest.approx(1.0, abs=1e-9)
     found = done.phase_space.read(0, len(done.phase_space))
     assert done.phase_space.header.orig_histories == 4096
     plain, transport = split
@@ -112,7 +113,7 @@ def test_a_core_changes_the_density_of_particles_alone(split, tmp_path):
     scores, density = [], []
     for rows, electrons in ((plain, 4000), (cored, 4096)):
         kind, energy, x, y, u, v, w, weight, _ = rows.T
-        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        distance = (100.0 - transport.cuts.scoring_plane) / np.where(w > 0, w, np.nan)
         radius = np.hypot(x + distance * u, y + distance * v)
         photon, inner, outer = kind == 0, radius < 8.0, (radius >= 8.0) & (radius < 16.0)
         values = [weight * photon * inner, weight * energy * photon * inner, weight * photon * outer,
@@ -135,7 +136,7 @@ def test_no_energy_is_lost_and_splitting_gives_as_much_as_it_takes(split):
 
 def test_weights_and_places(split):
     rows, _ = split
-    assert np.all(rows[:, 7] == np.float32(0.01))  # full photons are past the field and not recorded
+    assert np.all(rows[:, 7] == np.float32(0.01))  # fat photons are outside the field and not recorded
     assert np.all(rows[:, 6] > 0)
     photons = rows[rows[:, 0] == 0]
     distance = (100.0 - 10.0) / photons[:, 6]
@@ -148,15 +149,15 @@ def test_weights_and_places(split):
 
 
 def test_the_file_does_not_depend_on_threads_or_buffer_size(tmp_path, monkeypatch):
-    one = simulate_head(HEAD, 100.0, tmp_path / "one", 1500, threads=1)
+    one = simulate_head(HEAD, 100.0, tmp_path / "one", 1500, HeadOptions(threads=1))
     monkeypatch.setattr(module, "UNIT_RECORDS", 2000)  # records are handed over many times
     monkeypatch.setattr(module, "MAX_RECORDS", 40)
-    two = simulate_head(HEAD, 100.0, tmp_path / "two", 1500, threads=2)
+    two = simulate_head(HEAD, 100.0, tmp_path / "two", 1500, HeadOptions(threads=2))
     assert one.phase_space.data_path.read_bytes() == two.phase_space.data_path.read_bytes()
     header = one.phase_space.header
     assert header.orig_histories == 1500 and header.constants["z"] == 10.0
     assert header.record_length == 21  # the weight is a constant
-    assert one.quality["stack_overflows"] == 0 and one.quality["lost_particles"] == 0
+    assert one.report.stack_overflows == 0 and one.report.lost_particles == 0
     assert 0 < one.phase_space.recorded <= 1500
 
 
@@ -165,8 +166,10 @@ def test_an_interruption_keeps_what_is_done(tmp_path):
         if progress.histories >= 2048:
             os.kill(os.getpid(), signal.SIGINT)
 
-    done = simulate_head(HEAD, 100.0, tmp_path / "head", 10**6, threads=1, on_progress=interrupt)
-    assert done.quality["stopped_by"] == "interrupted" and done.quality["electrons"] == 2048
+    done = simulate_head(
+        HEAD, 100.0, tmp_path / "head", 10**6, HeadOptions(threads=1), listener=Listener(progress=interrupt)
+    )
+    assert done.report.interrupted and done.report.electrons == 2048
     assert open_phase_space(tmp_path / "head").header.orig_histories == 2048
     assert sorted(path.name for path in tmp_path.iterdir()) == ["head.IAEAheader", "head.IAEAphsp"]
 

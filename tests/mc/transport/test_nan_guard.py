@@ -1,4 +1,4 @@
-"""Float paths at their extremes: nothing is lost, nothing runs on for ever, and what is no number is told.
+"""Float paths at their extremes: nothing is lost, nothing is endless, what is not finite is reported.
 
 The rays are those that rounding treats worst: along axes and diagonals, through edges and corners of voxels,
 from faces, with cosines of 0, -0 and next to nothing; the energies are the ends of the tables and every
@@ -12,19 +12,17 @@ import numpy as np
 import pytest
 
 from mc.backends import cpu
-from mc.compute.plan_dose import _faults
+from mc.backends.tally import merge
 from mc.config import Physics
-from mc.geometry import voxels
 from mc.geometry.voxels import build_voxels
 from mc.numerics.constants import ELECTRON_MASS
 from mc.numerics.rng import stream
 from mc.numerics.sampling import ENERGY_MAX, ENERGY_MIN
 from mc.plan.delivery import fixed
+from mc.run.report import RunReport
 from mc.source.phase_space import open_phase_space, record_dtype
 from mc.tables import build_tables
-from mc.transport.history import make_cascade
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON, STACK_COLUMNS
-from mc.transport.replay import new_tracks
 from mc.transport.scoring import (
     EMITTED,
     ESCAPED,
@@ -35,14 +33,13 @@ from mc.transport.scoring import (
     PARTICLES,
     ROULETTE,
     STEPS,
-    merge,
     quanta,
 )
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
-from tests.mc.engine import ANALOGUE, Result, pencil
+from tests.mc.engine import ANALOGUE, Result, pencil, run_rows, use_of
 from validation.plan_check.verdict import judge_run
 
 PLAN = Physics()
@@ -72,9 +69,8 @@ def follow(phantom, tables, cuts, particles, air_margin=0.0, water=True):
     tally = cpu.empty_tally(geometry, tables, cuts, water)
     rows = np.zeros((4, N_COUNTERS), np.int64)
     cpu.run_phase_space(
-        particles.astype(np.float32), np.arange(len(particles) + 1), 0,
-        fixed(np.eye(3), np.zeros(3)), 0.0, np.ones(2), False, *cpu.Between(),
-        1.0, 0.0, 0, 0, 1, geometry, tables, cuts, tally, rows,
+        particles.astype(np.float32), np.arange(len(particles) + 1), use_of(),
+        fixed(np.eye(3), np.zeros(3)), *cpu.Collimation(), geometry, tables, cuts, tally, rows,
     )  # fmt: skip
     return merge(tally, geometry.density.size), rows.sum(axis=0)
 
@@ -127,7 +123,7 @@ def test_rays_through_edges_and_corners(tables, kind, energy, cuts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rays_from_outside_that_graze(tables, kind):
-    """Along faces and edges of grid and rim, towards their corners, and just past them."""
+    """Along faces and edges of grid and air margin, towards their corners, and just past them."""
     along, at = directions(), np.array(list(itertools.product((-0.5, 0.0, 2.0, 2.5, 2.50001), repeat=3)))
     particles = pencil(kind, 1.0, (0, 0, 0), (0, 0, 1), len(at) * len(along))
     particles[:, 5:8] = np.tile(along, (len(at), 1))
@@ -188,7 +184,7 @@ def test_smallest_and_largest_voxels(tables, side, density):
 # --- what is no number --------------------------------------------------------------------------------
 
 BAD = (np.nan, np.inf, -np.inf)
-CASCADE, STREAM = make_cascade(voxels), tuple(np.uint64(word) for word in stream(1, 0, 0, 0, 0))
+STREAM = tuple(np.uint64(word) for word in stream(1, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("value", BAD)
@@ -222,11 +218,11 @@ def test_secondaries_that_are_no_numbers_are_counted_and_never_scored(tables, ki
     """Whatever a sampler may push: each row of the stack is looked at before it is followed."""
     geometry = build_voxels(extreme_phantom())
     tally = cpu.empty_tally(geometry, tables, CUTS, water=True)
-    counters, stack = np.zeros(N_COUNTERS, np.int64), np.zeros((100, STACK_COLUMNS))
-    stack[:3, :9] = pencil(kind, 1.0, (1, 1, 1), (0, 0, 1), 3)
+    counters, stack = np.zeros(N_COUNTERS, np.int64), np.zeros((3, STACK_COLUMNS))
+    stack[:, :9] = pencil(kind, 1.0, (1, 1, 1), (0, 0, 1), 3)
     for row, value in enumerate(BAD):
         stack[row, column] = value
-    CASCADE(geometry, tables, CUTS, tally, stack, 3, new_tracks(), counters, STREAM)
+    run_rows(stack, geometry, tables, CUTS, tally, counters, STREAM)
     assert counters[LOST] == 3
     assert not (tally.medium.any() or tally.water.any() or counters[ESCAPED] or counters[ROULETTE])
 
@@ -256,7 +252,7 @@ def test_quanta_of_no_number():
     assert quanta(1.0, counters) == 2**32 and quanta(-0.0, counters) == 0 and counters[LOST] == lost
 
 
-# --- and the user is told -----------------------------------------------------------------------------
+# --- and it is reported to the user --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", BAD)
@@ -271,8 +267,9 @@ def test_phase_space_with_a_value_that_is_no_number_is_refused(bench, name, valu
         open_phase_space(bench / "machine" / "field5")
 
 
-def quality(**changes):
-    return {"energy_balance": 1.0 + 1e-9, "lost_particles": 0, "stack_overflows": 0} | changes
+def report(**changes):
+    sound = {"energy_balance": 1.0 + 1e-9, "lost_particles": 0, "stack_overflows": 0}
+    return RunReport(**sound | changes)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +286,6 @@ def quality(**changes):
 )
 def test_a_run_that_went_wrong_gets_no_clean_verdict(changes, status):
     """Nor does it go without a warning."""
-    found = [test.status for test in judge_run(quality(**changes))]
+    found = [test.status for test in judge_run(report(**changes))]
     assert len(found) == 3 and sorted(found) == sorted([status, "pass", "pass"])
-    assert bool(_faults(quality(**changes))) == bool(changes)
+    assert bool(report(**changes).faults) == bool(changes)

@@ -7,22 +7,21 @@ import pytest
 
 from mc.backends import cpu
 from mc.backends.cpu import cuts_of
+from mc.backends.tally import merge
 from mc.config import Physics
-from mc.geometry import voxels
-from mc.geometry.voxels import NARROW, build_voxels, without_rim
+from mc.geometry.voxels import INTERFACE, build_voxels, without_margin
 from mc.numerics.rng import stream
 from mc.source.beams import Beam, spectrum
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts, make_cascade
-from mc.transport.particle import BUDGET, ELECTRON, PHOTON, STACK_COLUMNS
-from mc.transport.replay import new_tracks
-from mc.transport.scoring import EMITTED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, STEPS, merge
+from mc.transport.context import Cuts
+from mc.transport.particle import ELECTRON, K1_STEP, PHOTON, STACK_COLUMNS
+from mc.transport.scoring import EMITTED, LOST, N_COUNTERS, OVERFLOWS, QUANTUM, STEPS
 from phantoms.materials import load_materials
 from phantoms.recipes import Layer, slabs, water_tank
-from tests.mc.engine import run_beam
+from tests.mc.engine import run_beam, run_rows
 
-LIBRARY, CASCADE = load_materials(), make_cascade(voxels)
+LIBRARY = load_materials()
 BATCHES, HISTORIES = 16, 10_000
 
 
@@ -50,8 +49,8 @@ def layered(names, thickness, repeats=10, voxels=1):
 )
 def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
     phantom = layered(names, thickness, 10 // voxels, voxels)
-    short = build_voxels(phantom).medium >= NARROW
-    middle = without_rim(short, phantom)[1:-1, 1, 1]  # of the column that the beam meets
+    short = build_voxels(phantom).medium >= INTERFACE
+    middle = without_margin(short, phantom)[1:-1, 1, 1]  # of the column that the beam meets
     assert not middle.all() and middle.any() == (voxels > 1)
     tables = build_tables(phantom.materials, Physics())
     beam = Beam(PHOTON, *spectrum([1.0, 4.0], [1]), -1.0, 1.0, -1.0, 1.0, 0.0, math.inf)
@@ -65,7 +64,7 @@ def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
             found.append(result.voxels.sum(axis=(1, 2)))
         return np.array(found) / HISTORIES
 
-    shared, own = depth_dose(cuts, 1), depth_dose(cuts._replace(repeat=1), 2)
+    shared, own = depth_dose(cuts, 1), depth_dose(cuts._replace(track_repeat=1), 2)
     kinds = np.tile(np.repeat(np.arange(len(names)), voxels), 10 // voxels)
     for place in range(len(names)):  # all layers of one kind together
         a, b = (dose[:, kinds == place].sum(axis=1) for dose in (shared, own))
@@ -75,7 +74,7 @@ def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
 
 
 def test_an_electron_resumes_in_mid_step():
-    """A hinge of no strength, then one so far that none comes: the electron flies straight to its end."""
+    """A hinge of no strength, then one so far that none comes: the electron moves straight to its end."""
     phantom = water_tank((3.0, 24.0, 24.0), (0.05, 8.0, 8.0))
     physics = Physics(electron_cut=31.0, photon_cut=31.0)  # all losses are continuous
     tables, geometry = build_tables(phantom.materials, physics), build_voxels(phantom)
@@ -83,15 +82,17 @@ def test_an_electron_resumes_in_mid_step():
 
     def depth_dose(step):
         tally, counters = cpu.empty_tally(geometry, tables, cuts), np.zeros(N_COUNTERS, np.int64)
-        stack = np.zeros((4, STACK_COLUMNS))
+        rows = np.zeros((1, STACK_COLUMNS))
         for history in range(50):
-            stack[0, :BUDGET] = ELECTRON, 4.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0
-            stack[0, BUDGET:] = step
+            rows[0, :K1_STEP] = ELECTRON, 4.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0
+            rows[0, K1_STEP:] = step
             state = tuple(np.uint64(word) for word in stream(1, 0, 0, history, 0))
-            CASCADE(geometry, tables, cuts, tally, stack, 1, new_tracks(), counters, state)
+            run_rows(rows, geometry, tables, cuts, tally, counters, state)
         assert counters[LOST] == 0
         return (
-            without_rim(merge(tally, geometry.density.size).medium, phantom).sum(axis=(1, 2)) * QUANTUM / 50
+            without_margin(merge(tally, geometry.density.size).medium, phantom).sum(axis=(1, 2))
+            * QUANTUM
+            / 50
         )
 
     straight, scattered = depth_dose((1e-12, 1e-13, 1e9)), depth_dose((0.0, 0.0, 0.0))
@@ -109,7 +110,8 @@ def test_tracks_spare_steps():
     tables = build_tables(phantom.materials, Physics())
     beam = Beam(PHOTON, *spectrum([2.0, 2.0], [1]), -1.0, 1.0, -1.0, 1.0, 0.0, math.inf)
     cuts = cuts_of(Physics())
-    steps = [run_beam(phantom, tables, c, beam, 500).counters[STEPS] for c in (cuts, cuts._replace(repeat=1))]
+    own = cuts._replace(track_repeat=1)
+    steps = [run_beam(phantom, tables, c, beam, 500).counters[STEPS] for c in (cuts, own)]
     assert steps[0] < 0.8 * steps[1]
 
 

@@ -24,7 +24,7 @@ from mc.physics.energy_loss import energy_of, interval_of_range, range_of
 from mc.source.beams import Beam, spectrum
 from mc.tables import build_tables
 from mc.tables.build import energy_nodes
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import ELECTRON, PHOTON, POSITRON
 from mc.transport.scoring import EMITTED, ESCAPED, QUANTUM, ROULETTE
 from phantoms.grid import Grid
@@ -67,7 +67,8 @@ def attenuation(tables, energy):
 
 def first_collisions(energy, split):
     """Cut-offs that let nothing go further than the first interaction of a photon of `energy`."""
-    return Cuts(electron=100.0, photon=energy * (1 + 1e-6), split=split)  # sources are single precision
+    above = energy * (1 + 1e-6)  # sources are single precision
+    return Cuts(electron_cut=100.0, photon_cut=above, photon_split=split)
 
 
 def interaction_probabilities(phantom, tables, energy, point, direction):
@@ -168,7 +169,7 @@ def test_energy_balance(tables, kind, energy, cuts):
     rest = 2 * ELECTRON_MASS if kind == POSITRON else 0.0
     assert result.energy(EMITTED) == pytest.approx(1000 * (energy + rest), rel=0.05)  # a few miss
     rounding = (
-        (cuts.split + 1) * QUANTUM / 2 / energy
+        (cuts.photon_split + 1) * QUANTUM / 2 / energy
     )  # of all parts of a particle that stop at once, and of the whole
     assert abs(result.imbalance) < 1e-9 + rounding
     assert result.voxels.sum() + result.air_margin > 0.01 * result.energy(EMITTED)

@@ -187,7 +187,7 @@ def test_an_interrupt_keeps_what_is_done(bench, capsys, monkeypatch):
     assert {path.name for path in Path("out").iterdir()} == RESULT | {"checkpoint.h5"}
     assert json.loads(Path("out/result.json").read_text())["quality"]["stopped_by"] == "interrupted"
     assert "provisional" in said.err and "verdict:" in said.out
-    assert "goes on where it was" in said.err
+    assert "resumes the run" in said.err
 
 
 def test_an_interrupted_calibration_is_not_kept(bench, capsys, monkeypatch):

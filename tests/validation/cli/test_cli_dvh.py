@@ -100,7 +100,7 @@ def test_limits_of_one_dose(case, capsys):
     assert [row["kept"] for row in rows] == [False, False, True, True, True, None, None]
     by_metric = {(row["metric"], row["limit"]): row for row in rows}
     assert by_metric["D0.35cc", 21.2]["margin"] == pytest.approx(21.2 - 21.125, abs=0.01)
-    # 2 mm wider, 22.8 Gy at its end, which is a face of 1 x 1.6 cm with a rim rounded off
+    # 2 mm wider, 22.8 Gy at its end, which is a face of 1 x 1.6 cm with a rounded edge
     expected = 22.8 - 4 * 0.03 / (1.0 * 1.6)
     assert by_metric["D0.03cc", 22.5]["value"] == pytest.approx(expected, abs=0.04)
     assert by_metric["CV28Gy", 5.0]["relation"] == ">="

@@ -76,7 +76,7 @@ def test_second_start_is_quick(bench):
 
 @pytest.mark.slow
 def test_two_ranks_report_as_one(bench):
-    """That their dose is that of one rank is told by `test_ranks`."""
+    """That their dose is that of one rank is shown by `test_ranks`."""
     done = run(*plan("--histories", "6000"), launcher=mpiexec(2))
     assert done.returncode in (0, 1), done.stderr
     assert done.stdout.count("verdict:") == 1
@@ -87,14 +87,15 @@ def test_two_ranks_report_as_one(bench):
 def test_killed_rank_ends_the_run(bench):
     """One rank dies in the transport: the launcher ends the others, no result, no traceback."""
     code = (
-        "import os, signal, sys, mc.run.simulate\n"
+        "import os, signal, sys\n"
+        "from mc.run.simulate import _Run\n"
         "from validation.cli import main\n"
         "from mc.run.parallel import world\n"
-        "inner = mc.run.simulate._report\n"
+        "inner = _Run._update_progress\n"
         "def report(*a):\n"
         "    if world().rank == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    inner(*a)\n"
-        "mc.run.simulate._report = report\n"
+        "_Run._update_progress = report\n"
         f"sys.exit(main({plan('--uncertainty', '0.01%')!r}))\n"
     )
     done = subprocess.run(

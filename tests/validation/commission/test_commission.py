@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from mc.config import Physics
 from mc.machine.machine import read_machine
+from mc.run.options import RunOptions, StopRule
 from phantoms.errors import InputError
 from tests.validation.commission.linac import HEADER, csv_lines, write_linac, write_scans
 from validation.cli import main
@@ -45,7 +45,7 @@ def test_beam_that_no_file_states(linac, tmp_path):
     lines += [f"<0 0 {z} {100 - z}>" for z in range(0, 60, 10)] + ["$ENOM", "$ENOF"]
     (tmp_path / "a.asc").write_text("\n".join(lines))
     machine = read_machine(linac)
-    with pytest.raises(InputError, match="tells no energy"):
+    with pytest.raises(InputError, match="states no energy"):
         sort_by_field(machine, read_folder(tmp_path))
     (tmp_path / "scans.toml").write_text("nominal_mv = 6.0\n")
     fields, warnings = sort_by_field(machine, read_folder(tmp_path))
@@ -86,9 +86,8 @@ def test_sigmas_of_curves():
 def computed(linac, tmp_path_factory):
     machine = read_machine(linac)
     fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path_factory.mktemp("scans"))))
-    return compute_field(
-        fields[0], place_beam(machine, fields[0]), machine.sad_cm, Physics(), uncertainty=0.5, voxel_cm=0.5
-    )
+    beam, options = place_beam(machine, fields[0]), RunOptions(stop=StopRule(uncertainty=0.5))
+    return compute_field(fields[0], beam, machine.sad_cm, options, voxel_cm=0.5)
 
 
 def test_computed_curves(computed):
@@ -100,7 +99,7 @@ def test_computed_curves(computed):
     assert across.dose[inside].min() > 5 * across.dose[outside].max() > 0
     assert deep.dose[deep.positions > 2].max() > 0 and (deep.sigma > 0).all()
     np.testing.assert_allclose(deep.by_group.mean(axis=0), deep.dose, rtol=1e-12)
-    assert computed.quality["energy_balance"] == pytest.approx(1.0, abs=1e-6)
+    assert computed.report.energy_balance == pytest.approx(1.0, abs=1e-6)
 
 
 def test_verdict_on_noise(computed):

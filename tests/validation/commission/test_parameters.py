@@ -11,13 +11,15 @@ import pytest
 from mc.config import Physics
 from mc.machine.head_model import Head, Part
 from mc.machine.machine import PhaseSpaceFile, read_machine
+from mc.run.progress import Listener
+from mc.run.report import RunReport
 from phantoms.errors import InputError
 from tests.validation.commission.linac import write_linac, write_scans
 from validation.commission.compute import ComputedField, Curve
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field
 from validation.commission.parameters import entries, parameters_of, with_values
-from validation.commission.run import Effort, Listener, tune_source
+from validation.commission.run import Effort, tune_source
 from validation.commission.source import for_fields
 from validation.scans import read_folder
 
@@ -119,7 +121,7 @@ def test_source_is_tuned_through_its_head(linac, tmp_path, monkeypatch):
         made.append(Path(f"{head.electron_mev}-{head.electrons}"))
         space = PhaseSpaceFile(made[-1], "above_jaws", 0.0, (-9.0, 9.0, -9.0, 9.0))
         served = replace(fields[0], quality=replace(fields[0].quality, phase_spaces=(space,)))
-        return [ComputedField(served, (curve,), None, 0.2, {})]
+        return [ComputedField(served, (curve,), None, 0.2, RunReport())]
 
     monkeypatch.setattr("validation.commission.run.compute_fields", computed)
     monkeypatch.setattr("validation.commission.run.remove_cached_head", forgotten.append)
@@ -144,10 +146,10 @@ def test_head_for_the_fields(linac, tmp_path):
     head = for_fields(quality, fields, 5000, 500).head
     assert head.electrons == 500 and head.splitting_radius_cm == 20.0
     assert head.core.radius_cm == pytest.approx(1.15 * 2.5 * 2**0.5) and head.core.splitting > head.splitting
-    narrow = for_fields(
+    small = for_fields(
         replace(quality, head=replace(HEAD, splitting_radius_cm=4.0)), fields, 10**9, 5000
     ).head
-    assert narrow.core is None and narrow.electrons == HEAD.electrons
+    assert small.core is None and small.electrons == HEAD.electrons
     assert for_fields(replace(quality, head=None), fields, 5000, 500).head is None
 
 

@@ -38,7 +38,7 @@ def scans(tmp_path):
 
 
 def averages(grid, of_z, of_y, of_x):
-    """Voxel averages of a product of polynomials, each told by its antiderivative; (nz, ny, nx)."""
+    """Voxel averages of a product of polynomials, each from its antiderivative; (nz, ny, nx)."""
     parts = [np.diff(f(grid.edges(axis))) / grid.spacing[axis] for axis, f in enumerate((of_z, of_y, of_x))]
     return np.einsum("i,j,k", *parts)
 

@@ -74,7 +74,7 @@ def test_noise_of_some_points_does_not_hide_the_others():
 
 
 def test_noise_that_points_have_in_common_is_taken_out():
-    """Where noise moves all points alike, what moves them so counts less; what tells them apart does not."""
+    """Where noise moves all points alike, what moves them so counts less; what separates them does not."""
     random = np.random.default_rng(8)
     unit = PRECISION * np.sqrt(GROUPS / POINTS)
     alone = 0.3 * unit * random.standard_normal((13, GROUPS, POINTS))
@@ -155,7 +155,7 @@ def test_products_without_a_group():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
 def test_design_parts_all_effects(count):
-    """Effects of the parameters are orthogonal to each other and to all squares; all can be told."""
+    """Effects of the parameters are orthogonal to each other and to all squares; all can be determined."""
     points = design(count)
     assert len(points) <= 2 * count + 3 and len(np.unique(points, axis=0)) == len(points)
     linear, square = points, points**2

@@ -184,7 +184,7 @@ def test_r50_of_a_straight_fall_is_exact():
 
 
 def test_uncertainty_of_r50_is_its_scatter():
-    """Slices that share electrons: the covariance of batches tells it, their variances alone would not."""
+    """Slices that share electrons: the covariance of batches shows it, their variances alone would not."""
     random, n, batches = np.random.default_rng(5), len(DEPTH), 60
     lags = 1.0 - np.abs(np.subtract.outer(range(n), range(n))) / 40.0
     spread = np.linalg.cholesky(np.maximum(lags, 0.0) + 1e-9 * np.eye(n))

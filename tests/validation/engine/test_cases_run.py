@@ -14,7 +14,8 @@ import pytest
 
 from mc.compute.beam_dose import BeamTransport, beam_dose
 from mc.config import Physics
-from mc.geometry.voxels import GAS_DENSITY, JUMP, NARROW, build_voxels, without_rim
+from mc.geometry.voxels import GAS_DENSITY, INTERFACE, JUMP, build_voxels, without_margin
+from mc.run.options import RunOptions
 from phantoms.errors import InputError
 from validation.cli import main
 from validation.engine import record
@@ -84,7 +85,7 @@ def parts(case: Case):
 def with_reference(case: Case, factor: float = 1.0) -> Case:
     """The case with its own dose of other random numbers, times `factor`, as the reference."""
     phantom, beam, physics, _ = parts(case)
-    dose = beam_dose(phantom, beam, physics, 100_000, batches=40, seed=5)
+    dose = beam_dose(phantom, beam, 100_000, RunOptions(physics, seed=5), batches=40)
     save_dose(case.folder / "reference.npz", 9.0 * factor * dose.mean, 9.0 * dose.sigma, phantom.grid)
     return case
 
@@ -137,17 +138,17 @@ def test_a_run_broken_off_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
 def test_sums_are_the_dose_of_the_public_function(tiny, tmp_path):
     phantom, beam, physics, histories = parts(tiny)
     sums = beam_sums(Options(tmp_path, quick=True), "tiny", phantom, beam, physics, histories)
-    dose = beam_dose(phantom, beam, physics, 40_000, batches=40)
+    dose = beam_dose(phantom, beam, 40_000, RunOptions(physics), batches=40)
     np.testing.assert_allclose(sums.mean, dose.mean, rtol=1e-12)
     np.testing.assert_allclose(sums.sigma, dose.sigma, rtol=1e-6, atol=1e-9 * dose.mean.max())
     assert dose.provenance["histories"] == 40_000 and dose.latent.max() == 0
     with pytest.raises(InputError, match="batches"):
-        beam_dose(phantom, beam, physics, 1)
+        beam_dose(phantom, beam, 1)
 
 
 def test_sigma_of_a_simple_beam_is_its_scatter(tiny):
     phantom, beam, physics, _ = parts(tiny)
-    doses = [beam_dose(phantom, beam, physics, 600, batches=20, seed=s) for s in range(12)]
+    doses = [beam_dose(phantom, beam, 600, RunOptions(physics, seed=s), batches=20) for s in range(12)]
     high = doses[0].mean > 0.5 * doses[0].mean.max()
     scatter = np.var([dose.mean[high] for dose in doses], axis=0, ddof=1).mean()
     stated = np.mean([dose.sigma[high] ** 2 for dose in doses])
@@ -181,14 +182,14 @@ def test_steps_are_kept_short_where_the_density_jumps_only():
         if case.kind not in ("reference", "r50", "fano", "interface"):
             continue
         phantom = read_phantom(case.table().table("phantom"))
-        narrow = without_rim(build_voxels(phantom).medium >= NARROW, phantom)
+        interface = without_margin(build_voxels(phantom).medium >= INTERFACE, phantom)
         axis = tuple(n // 2 for n in phantom.grid.shape[1:])
         density = phantom.density[:, *axis]
         jump = np.abs(np.diff(np.log(density))) > np.log(JUMP)
         expected = density < GAS_DENSITY
         expected[1:] |= jump
         expected[:-1] |= jump
-        np.testing.assert_array_equal(narrow[1:-1, *axis], expected[1:-1], case.name)
+        np.testing.assert_array_equal(interface[1:-1, *axis], expected[1:-1], case.name)
 
 
 # --- definitions --------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def write_case(folder: Path, text: str = CASE):
 def test_small_run(tmp_path):
     verdict = run(write_case(tmp_path), Options(tmp_path / "out", quick=True, threads=1))
     assert [check.name.split(":")[0] for check in verdict.checks] == ["files", "seeds"]
-    # four repeats tell the ratio to 40 % or so
+    # four repeats give the ratio to 40 % or so
     assert all(abs(check.value) < 80 and 0 < check.sigma < 80 for check in verdict.checks)
     assert verdict.histories == 4 * 400 * (2 * 4 * 2 + 1.5)
     assert "Dmean, cube of 1 cm" in verdict.as_dict()["stated_over_true_of_dvh_metrics"]["seeds"]

@@ -45,7 +45,7 @@ def test_curves_come_back(tmp_path, curve):
     calibration, warnings = make_calibration(read_film_set(film_set(tmp_path, scanner)))
     assert len(warnings) == 1 and "lateral_response = true" in warnings[0]  # the films lie across the scanner
     fine = np.linspace(0.5, 9.8, 60)
-    for k in range(2):  # blue tells small doses badly
+    for k in range(2):  # blue resolves small doses badly
         error = calibration.curves[k].dose(scanner.curve(fine)[:, k]) - fine
         assert (np.abs(error) < 0.01 * np.maximum(fine, 1.0)).all()
 
@@ -81,7 +81,7 @@ def test_the_lateral_axis_may_lie_along_the_rows_or_columns(tmp_path):
     assert found[1].lateral.coefficients == pytest.approx(found[0].lateral.coefficients, rel=1e-6, abs=1e-9)
 
 
-def test_pieces_scanned_at_several_lateral_positions(tmp_path):
+def test_films_scanned_at_several_lateral_positions(tmp_path):
     """Films too small to lie across the scanner, scanned in five places (Lewis and Chan)."""
     scanner = replace(SCANNER, parabola=0.08)
     x, y = scanner.places()
@@ -103,7 +103,7 @@ def test_pieces_scanned_at_several_lateral_positions(tmp_path):
 
 
 def test_a_dose_profile_across_the_films(tmp_path):
-    """Films whose dose falls by 4 % to the ends give the same curves if told so."""
+    """Films whose dose falls by 4 % to the ends give the same curves if that is stated."""
     x, _ = SCANNER.places()
     dose, film = strips()
     horn = 1.0 - 0.04 * (x / 100.0) ** 2
@@ -192,7 +192,7 @@ def test_a_lateral_response_needs_films_across_the_scanner():
 
 
 def test_shared_films(shared, tmp_path):
-    """Real films: red and green curves meet them to 0.03 Gy, blue, which tells little, to 0.09 Gy."""
+    """Real films: red and green curves meet them to 0.03 Gy, blue, which resolves little, to 0.09 Gy."""
     folder = shared / "data" / "film" / "dosepy"
     listed = "".join(f"[[films]]\ndose_gy = {dose}\n" for dose in (0.0, 1.0, 2.0, 4.0, 6.5, 9.5))
     path = tmp_path / "films.toml"

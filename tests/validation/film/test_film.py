@@ -339,7 +339,7 @@ def test_shared_film_of_5_gy_of_another_day(dosepy):
 
 
 def test_shared_plan_film_gives_a_dose(dosepy):
-    """A plan's film of another day: dose up to 9.5 Gy, and the channels' disagreement is told."""
+    """A plan's film of another day: dose up to 9.5 Gy, and the channels' disagreement is reported."""
     folder, calibration = dosepy
     film = film_dose(read_scans([folder / "Film_a_20240711_002.tif"]), calibration)
     assert film.dose.shape[1] * film.pitch_mm[1] == pytest.approx(200.0, abs=4.0)  # as it was cut

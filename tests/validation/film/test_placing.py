@@ -221,7 +221,7 @@ def test_a_mirrored_film_is_reported_and_an_even_one_refused():
 
 
 def test_a_round_field_leaves_the_film_straight():
-    """A cone's field tells no angle: the film is taken to lie about straight, the spot where it is."""
+    """A cone's field gives no angle: the film is taken to lie about straight, the spot where it is."""
     u, v = np.arange(-60.0, 60.1, 1.0), np.arange(-60.0, 60.1, 1.0)
 
     def spot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

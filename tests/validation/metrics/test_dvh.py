@@ -245,7 +245,7 @@ def test_an_edge_of_the_dose_is_not_overshot():
 @pytest.mark.parametrize("divisions", [1, 3])
 @pytest.mark.parametrize("name, tolerance", [("Dmean", 0.1), ("D50%", 0.25), ("D2%", 0.3), ("V50Gy", 0.25)])
 def test_sigma_is_the_spread_over_repeated_doses(name, tolerance, divisions):
-    """400 independent noisy doses spread by the sigma told of any one of them."""
+    """400 independent noisy doses spread by the sigma stated for any one of them."""
     random = np.random.default_rng(7)
     truth = np.broadcast_to(np.linspace(44, 56, 12), (12, 12, 12))
     sigma = 0.2 + 0.4 * random.random(truth.shape)

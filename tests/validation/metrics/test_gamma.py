@@ -149,10 +149,10 @@ def test_finds_the_global_minimum_of_rough_doses(seed):
 
 def test_halving_both_criteria_doubles_gamma():
     reference, evaluated = smooth_dose(GRID, 5), smooth_dose(GRID, 5) * 1.01 + 0.4
-    wide = gamma(reference, GRID, evaluated, GRID, Criterion(4, 2), max_gamma=3).gamma
-    narrow = gamma(reference, GRID, evaluated, GRID, Criterion(2, 1), max_gamma=6).gamma
-    np.testing.assert_allclose(narrow, 2 * wide, atol=3e-4, equal_nan=True)
-    assert np.nanmax(wide) > 0.2
+    loose = gamma(reference, GRID, evaluated, GRID, Criterion(4, 2), max_gamma=3).gamma
+    strict = gamma(reference, GRID, evaluated, GRID, Criterion(2, 1), max_gamma=6).gamma
+    np.testing.assert_allclose(strict, 2 * loose, atol=3e-4, equal_nan=True)
+    assert np.nanmax(loose) > 0.2
 
 
 @pytest.mark.parametrize("local", [False, True])

@@ -10,16 +10,15 @@ import pytest
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of, roi
+from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of, roi
 from validation.limits.profiles import load_profile
 from validation.metrics.numbers import plain
-from validation.plan_check.comparison import compare
 from validation.plan_check.spots import sphere
 
 
 @pytest.fixture(scope="module")
 def equal():
-    return compare(**case())
+    return compare_case(case())
 
 
 def limits_of(comparison, part):
@@ -35,7 +34,7 @@ def test_equal_but_for_noise_passes(equal):
 
 @pytest.mark.parametrize("scale", [0.95, 1.05])
 def test_a_planted_five_percent_error_fails_and_is_measured(scale):
-    found = compare(**case(scale))
+    found = compare_case(case(scale))
     assert found.verdict.status == "fail" and not found.verdict.passed
     (target,) = limits_of(found, "PTV_L1 Dmean")
     assert target.status == "fail" and target.value == pytest.approx(100 * (scale - 1), abs=0.2)
@@ -55,12 +54,12 @@ def test_gamma_is_shown_for_the_usual_criteria_once_each_and_only_the_profile_ju
 
 
 def test_shown_criteria_use_the_profile_threshold():
-    found = compare(**case(profile=load_profile("stereotactic")))
+    found = compare_case(case(profile=load_profile("stereotactic")))
     assert {result.map.criterion.threshold_percent for result in found.verdict.gamma} == {5.0}
 
 
 def test_the_cord_gets_its_small_volumes_with_any_profile(equal):
-    for comparison in (equal, compare(**case(profile=load_profile("tg218")))):
+    for comparison in (equal, compare_case(case(profile=load_profile("tg218")))):
         row = next(r for r in comparison.verdict.rows if (r.structure, r.metric) == ("SpinalCord", "D0.35cc"))
         assert row.unit == "Gy" and row.difference == pytest.approx(row.mc - row.plan)
         assert not any(r.metric == "D0.35cc" for r in comparison.verdict.rows if r.structure == "PTV_L1")
@@ -83,7 +82,7 @@ def test_structures_empty_outside_or_cut_are_said_and_do_not_stop():
     skewed = replace(
         CORD, number=7, name="Vessel", problem="has contours that do not lie on a plane of constant z"
     )
-    found = compare(**case(rois=(BODY, PTV, CORD, empty, far, cut, skewed)))
+    found = compare_case(case(rois=(BODY, PTV, CORD, empty, far, cut, skewed)))
     assert dict(found.not_evaluated) == {
         "Aorta": "has no contours",
         "Lung": "lies outside the dose grid",
@@ -95,25 +94,25 @@ def test_structures_empty_outside_or_cut_are_said_and_do_not_stop():
 
 
 def test_two_structures_of_one_name_stay_apart():
-    found = compare(**case(rois=(BODY, PTV, CORD, replace(CORD, number=9))))
+    found = compare_case(case(rois=(BODY, PTV, CORD, replace(CORD, number=9))))
     assert [s.name for s in found.structures][1:] == ["SpinalCord (ROI 3)", "SpinalCord (ROI 9)"]
 
 
 def test_monte_carlo_on_a_larger_grid_is_cropped():
     larger = Grid((20, 28, 28), GRID.spacing, tuple(c - 0.4 for c in GRID.origin))
-    found, wanted = compare(**case(grid=larger, noise=0.001)), compare(**case(noise=0.001))
-    assert found.mc.grid.matches(GRID) and "resampled" not in found.mc.provenance
+    found, wanted = compare_case(case(grid=larger, noise=0.001)), compare_case(case(noise=0.001))
+    assert found.dose.grid.matches(GRID) and "resampled" not in found.dose.provenance
     assert found.verdict.gamma[0].ceiling is not None
     assert found.verdict.rows[0].mc == pytest.approx(wanted.verdict.rows[0].mc, rel=1e-3)
 
 
 def test_monte_carlo_on_other_voxels_is_judged_on_its_own():
     other = Grid((22, 32, 32), (0.15, 0.15, 0.15), (-1.575, -2.325, -2.325))
-    found = compare(**case(grid=other, noise=0.002))
+    found = compare_case(case(grid=other, noise=0.002))
     for part in ("gamma 3", "PTV_L1 Dmean"):
         (limit,) = limits_of(found, part)
         assert limit.status == "pass", limit
-    assert found.mc.grid.matches(GRID) and "resampled" in found.mc.provenance
+    assert found.dose.grid.matches(GRID) and "resampled" in found.dose.provenance
     assert found.mc_voxel_mm == pytest.approx((1.5, 1.5, 1.5))
     (voxel,) = limits_of(found, "voxel side")
     assert voxel.value == pytest.approx(1.5)
@@ -122,14 +121,14 @@ def test_monte_carlo_on_other_voxels_is_judged_on_its_own():
 
 def test_monte_carlo_that_misses_part_of_the_grid_is_warned_of():
     part = Grid((16, 24, 20), GRID.spacing, GRID.origin)
-    found = compare(**case(grid=part))
+    found = compare_case(case(grid=part))
     assert any(f"{16 * 24 * 4} voxels" in text for text in found.warnings)
 
 
 def test_prescriptions():
-    none = compare(**case(plan=plan_of(prescriptions=())))
+    none = compare_case(case(plan=plan_of(prescriptions=())))
     assert none.prescription is None and any("no prescription" in text for text in none.warnings)
-    several = compare(**case(plan=plan_of(prescriptions=(12.0, 16.0))))
+    several = compare_case(case(plan=plan_of(prescriptions=(12.0, 16.0))))
     assert several.prescription == 16.0 and any("12, 16 Gy" in text for text in several.warnings)
 
 
@@ -138,7 +137,7 @@ def test_prescriptions():
     [((30.0, 0.0, 0.0), "outside"), ((0.0, 1.9, 0.0), "too low"), ((0.0, 1.1, 0.0), "too steep")],
 )
 def test_no_monitor_unit_check_where_it_says_nothing(isocentre, note):
-    (place,) = compare(**case(plan=plan_of(isocentres=(isocentre,)))).isocentres
+    (place,) = compare_case(case(plan=plan_of(isocentres=(isocentre,)))).isocentres
     assert place.mu_factor is None and note in place.note
 
 
@@ -153,17 +152,17 @@ def test_sphere_holds_its_volume_and_at_least_a_voxel():
 def test_a_fraction_dose_is_refused():
     given = case()
     with pytest.raises(InputError, match="FRACTION"):
-        compare(**given | {"planned_dose": replace(given["planned_dose"], summation="FRACTION")})
+        compare_case(given | {"planned_dose": replace(given["planned_dose"], summation="FRACTION")})
 
 
 def test_a_body_outside_the_dose_grid_is_refused():
     with pytest.raises(InputError, match=r"BODY.*no voxel"):
-        compare(**case(rois=(roi(1, "BODY", "EXTERNAL", (30.0, 32.0), (0.0, 1.0)), PTV, CORD)))
+        compare_case(case(rois=(roi(1, "BODY", "EXTERNAL", (30.0, 32.0), (0.0, 1.0)), PTV, CORD)))
 
 
 def test_stages_are_reported():
     stages = []
-    compare(**case(on_stage=stages.append))
+    compare_case(case(on_stage=stages.append))
     assert stages == ["structures", "gamma, DVH and limits", "diagnosis", "statistics"]
 
 

@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 from phantoms.errors import InputError
 from tests.dicom_factory import GRID as SMALL
 from tests.dicom_factory import write_dose, write_plan
-from tests.validation.spine_phantom import GRID, case
-from validation.plan_check.comparison import compare
+from tests.validation.spine_phantom import GRID, case, compare_case
 from validation.plan_check.points import ReferencePoint, joined, read_points
 
 
@@ -47,12 +46,12 @@ def test_a_broken_point_is_refused(tmp_path):
 
 def test_points_are_compared_and_one_at_the_isocentre_is_it():
     points = (ReferencePoint("chamber", (0.0, 0.4, 0.0)), ReferencePoint("normalisation", (0.0, 0.0, 0.005)))
-    found = compare(**case(1.02, noise=0.001), points=points)
+    found = compare_case(case(1.02, noise=0.001, points=points))
     (isocentre,), (chamber,) = found.isocentres, found.points
     assert isocentre.name == "isocentre, normalisation" and chamber.name == "chamber"
     for point in (isocentre, chamber):
         assert point.mu_factor == pytest.approx(1 / 1.02, abs=0.003)
     outside = replace(points[0], position=(0.0, 0.0, 2 * GRID.upper[0]))
-    (gone,) = compare(**case(), points=(outside,)).points
+    (gone,) = compare_case(case(points=(outside,))).points
     assert gone.plan_gy is None and "outside" in gone.note
     assert joined(()) == ()

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mc.dose import Dose
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
+from tests.validation.spine_phantom import exported
 from validation.limits.profiles import Constraint, load_profile
-from validation.plan_check.verdict import Structure, judge
+from validation.plan_check.verdict import DosePair, Structure, judge
 from validation.rtdose import read_rtdose
 
 GRID = Grid((20, 20, 20), (0.2, 0.2, 0.2), (-1.9, -1.9, -1.9))
@@ -49,19 +51,14 @@ def scaled(dose, part, factor=1.0, add=0.0):
     return dose
 
 
+def pair(plan, mc, sigma=0.001, structures=(PTV, CORD), grid=GRID, mc_grid=None, body=BODY):
+    """Doses on a grid, that of Monte Carlo on `mc_grid` where it is another."""
+    dose = Dose(mc_grid or grid, mc, np.full(mc.shape, sigma), 0.0)
+    return DosePair(exported(plan, grid), dose, structures, body)
+
+
 def run(plan, mc, sigma=0.001, structures=(PTV, CORD), fractions=3, prescription=16.0, profile=PROFILE):
-    return judge(
-        plan,
-        GRID,
-        mc,
-        np.full(GRID.shape, sigma),
-        GRID,
-        list(structures),
-        BODY,
-        profile,
-        prescription,
-        fractions,
-    )
+    return judge(pair(plan, mc, sigma, structures), profile, prescription=prescription, fractions=fractions)
 
 
 def status(verdict, part):
@@ -170,7 +167,7 @@ def test_what_cannot_be_judged_is_a_warning_not_a_pass():
     (test,) = [t for t in run(plan, plan, structures=[PTV, tiny]).tests if "D0.35cc <= 18 Gy" in t.name]
     assert test.value is None and "smaller" in test.note
     with pytest.raises(InputError, match="no voxel of BODY"):
-        judge(plan, GRID, plan, 0 * plan, GRID, [PTV], ~BODY, PROFILE, 16.0, 3)
+        judge(pair(plan, plan, 0.0, [PTV], body=~BODY), PROFILE, prescription=16.0, fractions=3)
 
 
 def test_noise_and_coarse_voxels_are_warned_of():
@@ -178,7 +175,7 @@ def test_noise_and_coarse_voxels_are_warned_of():
     assert status(run(plan, plan, sigma=0.5), "transport sigma") == "warn"
     assert status(run(plan, plan), "longest voxel") == "pass"
     coarse = Grid(GRID.shape, (0.3, 0.2, 0.2), GRID.origin)
-    verdict = judge(plan, coarse, plan, 0.001 + 0 * plan, coarse, [PTV, CORD], BODY, PROFILE, 16.0, 3)
+    verdict = judge(pair(plan, plan, grid=coarse), PROFILE, prescription=16.0, fractions=3)
     assert status(verdict, "longest voxel") == "warn"
 
 
@@ -210,7 +207,8 @@ def test_doses_on_two_grids_are_each_read_on_their_own():
         for s in (PTV, CORD)
     ]
     mc = split(plan)
-    verdict = judge(plan, GRID, mc, 0.001 + 0 * mc, fine, structures, BODY, PROFILE, 16.0, 3)
+    doses = pair(plan, mc, structures=structures, mc_grid=fine)
+    verdict = judge(doses, PROFILE, prescription=16.0, fractions=3)
     assert verdict.passed
     assert all(row.difference == pytest.approx(0, abs=1e-9) for row in verdict.rows if row.note == "")
 
@@ -236,9 +234,9 @@ def test_shared_plan_dose_against_a_noisy_copy_of_itself(shared):
     noisy = plan.dose + sigma * np.random.default_rng(2).standard_normal(sigma.shape)
     body = plan.dose > 0
     for scale, expected in ((1.0, True), (1.05, False)):
-        verdict = judge(
-            plan.dose, plan.grid, scale * noisy, scale * sigma, plan.grid, [target], body, PROFILE, 16.0, 3
-        )
+        dose = Dose(plan.grid, scale * noisy, scale * sigma, 0.0)
+        doses = DosePair(plan, dose, [target], body)
+        verdict = judge(doses, PROFILE, prescription=16.0, fractions=3)
         assert verdict.passed is expected
     with np.errstate(all="raise"):
         assert verdict.to_dict()["passed"] is False

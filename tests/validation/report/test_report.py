@@ -19,11 +19,11 @@ import pypdfium2
 import pytest
 from matplotlib.image import imread
 
+from mc.run.report import RunReport
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
-from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, plan_of
-from validation.plan_check.comparison import compare
+from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of
 from validation.plan_check.verdict import Structure
 from validation.report import html
 from validation.report.content import Report, Section, table
@@ -88,7 +88,7 @@ def checked(html: str) -> Checker:
 
 @pytest.fixture(scope="module")
 def comparison():
-    return compare(**case(1.05))
+    return compare_case(case(1.05))
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +179,8 @@ def test_a_flip_comes_first_as_an_alarm(no_figures):
     cold = given["planned_dose"].dose.copy()
     cord = (slice(None), slice(16, 20), slice(9, 15))
     cold[cord] = 11.9
-    mc = replace(given["mc_dose"], mean=np.where(cold == 11.9, 12.9, cold))
-    found = compare(**given | {"planned_dose": replace(given["planned_dose"], dose=cold), "mc_dose": mc})
+    mc = replace(given["dose"], mean=np.where(cold == 11.9, 12.9, cold))
+    found = compare_case(given | {"planned_dose": replace(given["planned_dose"], dose=cold), "dose": mc})
     page = render(found)
     first = page[page.index("Dose limit</th>") :].split("<tr>")[1]
     assert '<td class="status fail">FLIP' in first and "SpinalCord" in first and "D1.2cc" in first
@@ -193,7 +193,7 @@ def test_a_flip_comes_first_as_an_alarm(no_figures):
 )
 def test_latent_sigma_beyond_the_target_raises_an_alarm(latent, alarm, no_figures):
     given = case()
-    found = compare(**given | {"quality": given["quality"] | {"latent_uncertainty": latent}})
+    found = compare_case(given | {"report": replace(given["report"], latent_uncertainty=latent)})
     alarms = re.findall(r'<div class="alarm">(.*?)</div>', render(found), re.DOTALL)
     assert (alarm in alarms[0]) if alarm else alarms == []
 
@@ -203,7 +203,7 @@ def test_markup_in_names_is_text():
     more = [replace(CORD, number=10 + k, name=name) for k, name in enumerate(names)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        page = render(compare(**case(rois=(BODY, PTV, *more))))
+        page = render(compare_case(case(rois=(BODY, PTV, *more))))
     assert "<b>Cord" not in page
     text = checked(page).text
     assert all(name in text for name in names)
@@ -218,7 +218,7 @@ def test_markup_in_names_is_text():
         {"rois": (BODY,)},
         {"rois": (BODY, PTV)},
         {"grid": Grid((22, 32, 32), (0.15, 0.15, 0.15), (-1.575, -2.325, -2.325))},
-        {"quality": {}, "calibration": {}, "warnings": []},
+        {"report": RunReport(), "calibration": {}, "warnings": []},
     ],
     ids=[
         "no prescription",
@@ -231,7 +231,7 @@ def test_markup_in_names_is_text():
     ],
 )
 def test_unusual_cases_still_make_a_report(changes):
-    checked(render(compare(**case(**changes))))
+    checked(render(compare_case(case(**changes))))
 
 
 def test_files_are_written_whole(comparison, tmp_path, no_figures):

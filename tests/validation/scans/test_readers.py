@@ -209,7 +209,7 @@ def test_csv(tmp_path):
     ]:
         path = write(tmp_path, "b.csv", text)
         if words is None:
-            assert the_scan(path).x.max() == 80.0  # what is within a tank cannot be told to be wrong
+            assert the_scan(path).x.max() == 80.0  # what is within a tank cannot be known to be wrong
             continue
         with pytest.raises(InputError, match=words):
             read_scans(path)

@@ -158,7 +158,7 @@ def test_curves_follow_a_dose_that_is_computed_anew(error):
     for check in found.checks:
         tolerance = 0.06 if check.unit == "Gy" else 1.0  # of 11 Gy; 1 % of the PTV is eight voxels
         assert check.value == pytest.approx(check.computed, abs=tolerance), check
-    # a dose fixed in the room does not see the longer ways
+    # a dose fixed in the room does not see the longer paths
     off = {name: max(abs(getattr(c, name) - c.computed) for c in found.checks if c.unit == "Gy")
            for name in ("value", "fixed")}  # fmt: skip
     assert off["value"] <= off["fixed"] + 0.01

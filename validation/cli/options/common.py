@@ -47,12 +47,14 @@ def computing(parser: argparse.ArgumentParser) -> None:
 
 
 def checkpoints(parser: argparse.ArgumentParser) -> None:
-    """How a run goes on after a break."""
+    """Checkpoints, from which a run is resumed."""
     parser.add_argument(
         "--checkpoint-every",
         metavar="TIME",
         type=units.duration,
         default=180.0,
-        help="between checkpoints, from which the same command goes on after a break (default: 3min)",
+        help="between checkpoints, from which the same command resumes the run (default: 3min)",
     )
-    parser.add_argument("--restart", action="store_true", help="begin anew, whatever checkpoint there is")
+    parser.add_argument(
+        "--restart", action="store_true", help="start from the beginning, even if there is a checkpoint"
+    )

@@ -25,7 +25,7 @@ COMMISSION = """\
 Compute by Monte Carlo what was measured of a machine in the water tank, and compare.
 
 SCANS_DIR holds the scans: PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns, and
-output factors as CSV. What the files do not tell stands in scans.toml beside them (docs/commissioning.md).
+output factors as CSV. What the files do not state stands in scans.toml beside them (docs/commissioning.md).
 Each field is one run; the result folder receives commissioning.html, the same as
 commissioning.pdf, and commissioning.json."""
 
@@ -38,9 +38,9 @@ examples:
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted, too noisy)"""
 
 HEAD = """\
-Simulate the head of a linac: electrons on the target, and all they set free down to the plane above the jaws,
-as an IAEA phase space (NAME.IAEAheader and NAME.IAEAphsp). The machine file describes target, collimator,
-filter and chamber under [energies.head]; docs/formats.md tells how."""
+Simulate the head of a linac: electrons on the target, and all their secondaries down to the plane above the
+jaws, as an IAEA phase space (NAME.IAEAheader and NAME.IAEAphsp). The machine file describes target,
+collimator, filter and chamber under [energies.head]; see docs/formats.md."""
 
 HEAD_EPILOG = """\
 Ctrl-C ends the file early and keeps what is done. The file depends on the seed, not on the threads.

@@ -59,7 +59,7 @@ def _phsp(parser: argparse.ArgumentParser) -> None:
     thin.add_argument("--above", metavar="ENERGY", type=units.energy, default=0.0, help="such as 0.5MeV")
     thin.add_argument("--below", metavar="ENERGY", type=units.energy, default=math.inf, help="such as 2MeV")
     thin.add_argument(
-        "--radius", metavar="R", type=units.length, help="that cross --plane within it, flying straight"
+        "--radius", metavar="R", type=units.length, help="that cross --plane within it on a straight line"
     )
     plane(thin)
     thin.add_argument(

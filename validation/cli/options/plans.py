@@ -35,8 +35,8 @@ examples:
   mcverify plan RTPLAN.dcm --phantom water --machine linac.toml
 
 While it computes, the result folder holds checkpoint.h5 as well. Broken off by whatever means, the same
-command goes on from there, on any number of ranks and threads, to the same dose bit for bit. SIGTERM and
-SIGUSR1 write it and end the run with exit code 75. docs/cluster.md tells how to use that.
+command resumes from there, on any number of ranks and threads, to the same dose bit for bit. SIGTERM and
+SIGUSR1 write it and end the run with exit code 75. docs/cluster.md describes how to use that.
 
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted), 75 suspended"""
 

@@ -18,7 +18,7 @@ verdicts. Cases that need phase spaces too large to be shipped are skipped where
 
 VALIDATE_EPILOG = """\
 A full run takes hours. It saves its sums every minute; broken off, by Ctrl-C or otherwise, the same command
-goes on where it was. A figure fails when it exceeds its limit by more than its own uncertainty.
+resumes where it stopped. A figure fails when it exceeds its limit by more than its own uncertainty.
 
 examples:
   mcverify validate --list

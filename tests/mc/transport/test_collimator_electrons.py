@@ -1,4 +1,4 @@
-"""Electrons that photons set free in collimators: their geometry, how many come out, and what they give."""
+"""Secondary electrons of collimators: their geometry, how many come out, and what they give."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mc.backends.cpu import Between
+from mc.backends.cpu import Collimation
 from mc.config import Physics
-from mc.geometry.collimator import march
-from mc.geometry.within import BEYOND, NOWHERE, Placed, boundary, clearance, solid_at, way_out
+from mc.geometry.collimator import Placed, Ray, trace
+from mc.geometry.collimator_solids import NOWHERE, PAST_FACE, boundary, clearance, distance_out, solid_at
 from mc.machine.collimators import Cones, Ends
 from mc.numerics.jit import njit
 from mc.plan.delivery import fixed
 from mc.run.batch import collimation_of
 from mc.tables import build_tables
-from mc.transport.history import Cuts
+from mc.transport.context import Cuts
 from mc.transport.particle import ELECTRON, PHOTON
 from phantoms.recipes import water_tank
 from tests.mc.collimation import FIELD, MATERIALS, NO_LEAVES, SAD, built, jaws, leaves, parts
@@ -46,7 +46,7 @@ CUTS = Cuts(PHYSICS.electron_cut, PHYSICS.photon_cut)
 
 @njit
 def stays(solids, k, x, y, z, u, v, w, distance):
-    """Whether all of a way but its ends lies in the solid `k`, by points."""
+    """Whether all of a path but its ends lies in the solid `k`, by points."""
     for step in range(1, 2000):
         t = distance * step / 2000
         if region(solids, x + u * t, y + v * t, z + w * t) != k:
@@ -64,7 +64,7 @@ def placed_and_solids(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_distance_out_of_a_solid(name):
-    """From points all over, in all directions: all of the way is in the solid, and what follows is told."""
+    """From points all over, in all directions: all of the path is in the solid, and what follows is found."""
     placed, solids = placed_and_solids(name)
     rng = np.random.default_rng(3)
     top, bottom = placed.collimator.measures[0, 0], placed.collimator.bottom
@@ -81,13 +81,13 @@ def test_distance_out_of_a_solid(name):
         if k == NOWHERE:
             continue
         inside += 1
-        out = way_out(placed, k, *point, *direction)
+        out = distance_out(placed, k, Ray(*point, *direction))
         if out > 100.0:  # along a solid without end
             continue
         assert stays(solids, k, *point, *direction, out)
         there, face = boundary(placed, (k,), *point, *direction)
         assert clearance(placed, (k,), *point) <= there or face == k or direction[2] < 0.0
-        assert there == out + BEYOND
+        assert there == out + PAST_FACE
         assert face == max(NOWHERE, region(solids, *(point + there * direction)))
         changed += face != k
     assert inside > 300 and changed > 0.3 * inside
@@ -95,7 +95,7 @@ def test_distance_out_of_a_solid(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_rays_upwards(name):
-    """A ray flown backwards passes as much, whichever way it goes."""
+    """A ray traced backwards passes as much, in either direction."""
     placed, _ = placed_and_solids(name)
     rng = np.random.default_rng(4)
     met = 0
@@ -104,9 +104,9 @@ def test_rays_upwards(name):
         direction /= np.linalg.norm(direction)
         start = np.append(rng.uniform(-3.0, 3.0, 2), 27.0)
         length = (placed.collimator.bottom + 1.0 - 27.0) / direction[2]
-        down = march(*placed, PHOTON_TABLE, 0, 0.0, *start, *direction, length, math.inf)
-        up = march(
-            *placed, PHOTON_TABLE, 0, 0.0, *(start + length * direction), *-direction, length, math.inf
+        down = trace(placed, Ray(*start, *direction), PHOTON_TABLE, 0, 0.0, length, math.inf)
+        up = trace(
+            placed, Ray(*(start + length * direction), *-direction), PHOTON_TABLE, 0, 0.0, length, math.inf
         )
         assert up[2] == pytest.approx(down[2], abs=1e-6)
         met += down[2] > 0.0
@@ -167,8 +167,8 @@ def test_electrons_reach_the_patient():
     still = fixed(np.eye(3), np.array([0.0, 0.0, -60.0]), FIELD, np.r_[np.full(16, 0.0), np.full(16, 5.0)])
     depth = {}
     for follow in (None, True):
-        between = Between(collimator, solids, follow)
-        run = run_particles(phantom, tables, CUTS, sent, delivery=still, between=between)
+        collimation = Collimation(collimator, solids, follow)
+        run = run_particles(phantom, tables, CUTS, sent, delivery=still, collimation=collimation)
         depth[follow] = run.voxels.sum(axis=(1, 2))
     assert depth[True][0] > 1.02 * depth[None][0]
     assert depth[True][10:].sum() == pytest.approx(depth[None][10:].sum(), rel=0.02)

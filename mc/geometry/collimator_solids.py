@@ -1,17 +1,18 @@
-"""Within the solids of a collimator: the geometry that charged particles set free in them move through.
+"""The solids of a collimator as a geometry for the charged particles in them.
 
-It offers the transport what `mc.geometry.voxels` does. A cell is (layer,); where there is no solid a particle
-has left. `inverse` hands the cosines on as they are, and the "face" that `boundary` tells is the layer behind
-it, so that `cross` need not know the place. A particle is carried just beyond each face: so none stays on
-one, and where it is then can be told from the place alone.
+It offers the transport what `mc.geometry.voxels` does, in the coordinates of `mc.geometry.collimator`.
+
+- A cell is (layer,). A particle that comes to where there is no solid has left.
+- `inverse` returns the cosines as they are.
+- The "face" that `boundary` (HOWFAR of EGSnrc) returns is the layer behind it, so `cross` need not know the
+  place.
+- A particle is carried a little past each face. So none stays on one, and the place alone says where it is.
+- `clearance` (HOWNEAR) is a lower bound.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
-
-import numpy as np
 
 from mc.geometry.collimator import (
     CONE,
@@ -23,35 +24,24 @@ from mc.geometry.collimator import (
     LOWER,
     RADIUS,
     UPPER,
-    Collimator,
+    Ray,
     clip,
     end_at,
     in_bore,
     in_end,
+    jaw_places,
+    layer_point,
+    layer_ray,
     leaf_of,
-    place_of,
+    leaf_places,
     side_shift,
 )
 from mc.numerics.jit import njit
 
 JUMP = 3.0  # density ratio at which a step ends
 NOWHERE = -1  # the layer of what is in no solid
-BEYOND = 1e-6  # by which a particle is carried over a face [cm]
-FAR = 1e3  # no solid is that thick along a particle's way [cm]
-
-
-class Placed(NamedTuple):
-    """A collimator with its jaws (4,) and leaves (2 * pairs,) or (0,) in the isocentre plane [cm]."""
-
-    collimator: Collimator
-    jaws: np.ndarray
-    leaves: np.ndarray
-
-
-@njit
-def _along_and_across(collimator, k, x, y):
-    """The coordinate along the motion of a layer, and that across."""
-    return (x, y) if collimator.axis[k] == 0 else (y, x)
+PAST_FACE = 1e-6  # by which a particle is carried past a face [cm]
+FAR = 1e3  # no solid is that thick along any direction [cm]
 
 
 @njit
@@ -66,13 +56,13 @@ def _band_of(collimator, z):
 @njit
 def _ends(placed, k, q, z):
     """Places of the ends of both banks at a point, the second mirrored, and the leaf it belongs to."""
-    collimator, jaws, leaves = placed
+    collimator = placed.collimator
     if collimator.shape[k] == JAWS:
-        first = 2 * collimator.axis[k]
-        return place_of(collimator, k, jaws[first]), place_of(collimator, k, -jaws[first + 1]), 0
+        one, two = jaw_places(placed, k)
+        return one, two, 0
     j = leaf_of(collimator, q - side_shift(collimator, k, _band_of(collimator, z), z), z)
-    pairs = collimator.boundaries.size - 1
-    return place_of(collimator, k, leaves[j]), place_of(collimator, k, -leaves[pairs + j]), j
+    one, two = leaf_places(placed, k, j)
+    return one, two, j
 
 
 @njit
@@ -100,7 +90,7 @@ def solid_at(placed, x, y, z):
             height = collimator.measures[k, LOWER] if collimator.ends[k] == FLAT else z
             radius = collimator.measures[k, RADIUS] / collimator.sad * height
             return k if x * x + y * y > radius * radius else NOWHERE
-        s, q = _along_and_across(collimator, k, x, y)
+        s, q = layer_point(collimator, k, x, y)
         one, two, j = _ends(placed, k, q, z)
         if shape == LEAVES:
             low, high = _to_sides(collimator, k, j, q, z)
@@ -112,9 +102,14 @@ def solid_at(placed, x, y, z):
 
 
 @njit
-def way_out(placed, k, x, y, z, u, v, w):
-    """Way from a point in the solid of layer `k` to its surface, or to where its sides are other planes."""
+def distance_out(placed, k, ray):
+    """Distance from a point in the solid of layer `k` along a ray to its surface [cm].
+
+    Or to where the sides of a leaf are other planes: at a tongue.
+    """
     collimator = placed.collimator
+    line = layer_ray(collimator, k, ray)
+    s, ds, q, dq, z, w = line
     upper, lower = collimator.measures[k, UPPER], collimator.measures[k, LOWER]
     shape = collimator.shape[k]
     if shape == LEAVES:
@@ -126,10 +121,8 @@ def way_out(placed, k, x, y, z, u, v, w):
     elif w < 0.0:
         far = min(far, (upper - z) / w)
     if shape == CONE:
-        a, b = in_bore(collimator, k, x, u, y, v, z, w, 0.0, far)
+        a, b = in_bore(collimator, k, ray.x, ray.u, ray.y, ray.v, z, w, 0.0, far)
         return a if a < b else far
-    s, q = _along_and_across(collimator, k, x, y)
-    ds, dq = _along_and_across(collimator, k, u, v)
     one, two, j = _ends(placed, k, q, z)
     if shape == LEAVES:
         low, high = _to_sides(collimator, k, j, q, z)
@@ -161,7 +154,7 @@ def index(placed, cell):
 
 @njit
 def medium(placed, voxel):
-    """Density [g/cm3], material, and whether steps must stay short."""
+    """Density [g/cm3], material, and whether it is an interface cell."""
     collimator = placed.collimator
     return collimator.measures[voxel, DENSITY], collimator.material[voxel], False
 
@@ -174,9 +167,9 @@ def inverse(cosine):
 
 @njit
 def boundary(placed, cell, x, y, z, u, v, w):
-    """Way just beyond the face ahead [cm], and the layer found there."""
-    way = way_out(placed, cell[0], x, y, z, u, v, w) + BEYOND
-    return way, solid_at(placed, x + u * way, y + v * way, z + w * way)
+    """Distance to just past the next face [cm], and the layer found there (HOWFAR)."""
+    distance = distance_out(placed, cell[0], Ray(x, y, z, u, v, w)) + PAST_FACE
+    return distance, solid_at(placed, x + u * distance, y + v * distance, z + w * distance)
 
 
 @njit
@@ -187,20 +180,23 @@ def cross(placed, cell, face, u, v, w):
 
 @njit
 def _to_end(collimator, k, place, s, z):
-    """Distance from a point in the solid of a bank 1 to its end, below 0 beyond it; or somewhat less."""
+    """Distance from a point in the solid of a bank 1 to its end, below 0 past it; or somewhat less."""
     ends = collimator.ends[k]
     if ends == FOCUSED:
         return (place * z - s) / math.sqrt(1.0 + place * place)
     if ends == FLAT:
         return place - s
     off = z - 0.5 * (collimator.measures[k, UPPER] + collimator.measures[k, LOWER])
-    ahead = max(0.0, s - place)
-    return collimator.measures[k, RADIUS] - math.sqrt(ahead * ahead + off * off)
+    along = max(0.0, s - place)
+    return collimator.measures[k, RADIUS] - math.sqrt(along * along + off * off)
 
 
 @njit
 def clearance(placed, cell, x, y, z):
-    """A distance no farther than to any surface [cm] but those above, where next to nothing returns from."""
+    """A distance no farther than to any surface [cm] (HOWNEAR).
+
+    But those above: next to nothing returns from there.
+    """
     collimator, k = placed.collimator, cell[0]
     below = collimator.measures[k, LOWER] - z
     if collimator.shape[k] == LEAVES:  # a tongue may end there
@@ -211,7 +207,7 @@ def clearance(placed, cell, x, y, z):
         if collimator.ends[k] == FLAT:
             return min(below, rho - slope * collimator.measures[k, LOWER])
         return min(below, (rho - slope * z) / math.sqrt(1.0 + slope * slope))
-    s, q = _along_and_across(collimator, k, x, y)
+    s, q = layer_point(collimator, k, x, y)
     one, two, j = _ends(placed, k, q, z)
     nearest = min(below, max(_to_end(collimator, k, one, s, z), _to_end(collimator, k, two, -s, z)))
     if collimator.shape[k] == LEAVES:
@@ -223,5 +219,5 @@ def clearance(placed, cell, x, y, z):
 
 @njit
 def longest_step(placed, x, y, z):
-    """Longest step in narrow cells, of which there are none [cm]."""
+    """Longest step in interface cells, of which there are none [cm]."""
     return math.inf
