@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
-from phantoms.materials import DATA, Material, load_materials, read_toml
+from phantoms.materials import DATA, Material, load_materials
+from phantoms.schema import Table, read_table
 
 CURVES = DATA / "ct"
+MAX_MATERIALS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,46 +93,43 @@ def load_calibration(name_or_path: str | Path, materials: dict[str, Material] | 
                 "no CT calibration of this name",
                 f"shipped are {', '.join(calibration_names())}; or name a .toml file",
             )
-    row = read_toml(path)
-    unknown = set(row) - {"name", "source", "hu_to_density", "materials"}
-    if unknown:
-        raise InputError(path, f"unknown key {sorted(unknown)[0]}")
-    hu, density = _read_curve(path, row.get("hu_to_density"))
-    upper_hu, names = _read_materials(path, row.get("materials"))
-    table = materials if materials is not None else load_materials()
-    for name in names:
-        if name not in table:
-            raise InputError(path, f"unknown material {name}", "see phantoms/data/materials.toml")
-    return Calibration(
-        name=str(row.get("name", path.stem)),
-        source=str(row.get("source", "")),
+    table = read_table(path)
+    hu, density = _read_curve(table)
+    upper_hu, used = _read_materials(table, materials if materials is not None else load_materials())
+    calibration = Calibration(
+        name=table.text("name", path.stem),
+        source=table.text("source", ""),
         hu=hu,
         density=density,
         upper_hu=upper_hu,
-        materials=tuple(table[name] for name in names),
+        materials=used,
     )
+    table.finish()
+    return calibration
 
 
-def _read_curve(path: Path, points: object) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        hu, density = np.array(points, dtype=np.float64).T
-    except (TypeError, ValueError):
-        raise InputError(path, "hu_to_density must be a list of [HU, density in g/cm3]") from None
-    if len(hu) < 2 or not np.isfinite(hu).all() or not (np.diff(hu) > 0).all():
-        raise InputError(path, "hu_to_density needs two or more points of ascending HU")
-    if not (np.isfinite(density).all() and density.min() > 0):
-        raise InputError(path, "hu_to_density: densities must be above 0 g/cm3")
+def _read_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    points = table.rows("hu_to_density", 2, remedy="[HU, density in g/cm3]")
+    hu, density = np.array(points, dtype=np.float64).T
+    if len(hu) < 2 or not (np.diff(hu) > 0).all():
+        raise table.error("hu_to_density", "needs two or more points of ascending HU")
+    if not density.min() > 0:
+        raise table.error("hu_to_density", "densities must be above 0 g/cm3")
     return hu, density
 
 
-def _read_materials(path: Path, rows: object) -> tuple[np.ndarray, list[str]]:
-    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) and "name" in row for row in rows)):
-        raise InputError(path, "materials must be a list of { name, below }")
-    limits = [row.get("below") for row in rows[:-1]]
-    if not all(isinstance(limit, int | float) for limit in limits) or "below" in rows[-1]:
-        raise InputError(path, "every material but the last needs its upper HU limit `below`")
+def _read_materials(table: Table, known: dict[str, Material]) -> tuple[np.ndarray, tuple[Material, ...]]:
+    """Upper HU limits of all materials but the last, and the materials."""
+    rows, limits, used = table.tables("materials"), [], []
+    for row in rows:
+        used.append(known[row.choice("name", tuple(known))])
+        if ("below" in row) == (row is rows[-1]):
+            raise row.error("below", "every material but the last needs its upper HU limit")
+        if row is not rows[-1]:
+            limits.append(row.number("below"))
+        row.finish()
     if any(not low < high for low, high in pairwise(limits)):
-        raise InputError(path, "the upper HU limits of the materials must ascend")
-    if len(rows) > 200:
-        raise InputError(path, f"{len(rows)} materials are more than the 200 that a phantom can hold")
-    return np.array(limits, dtype=np.float64), [str(row["name"]) for row in rows]
+        raise table.error("materials", "the upper HU limits must ascend")
+    if len(rows) > MAX_MATERIALS:
+        raise table.error("materials", f"are {len(rows)}, more than the {MAX_MATERIALS} a phantom can hold")
+    return np.array(limits, dtype=np.float64), tuple(used)

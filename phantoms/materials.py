@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from phantoms.errors import InputError
+from phantoms.schema import Table, read_table
 
 DATA = Path(__file__).parent / "data"
 
@@ -56,8 +56,9 @@ class Element(NamedTuple):
 @cache
 def load_elements() -> dict[str, Element]:
     """Read the elements by symbol, from data/elements.toml."""
-    with open(DATA / "elements.toml", "rb") as file:
-        return {symbol: Element(*row) for symbol, row in tomllib.load(file).items()}
+    table = read_table(DATA / "elements.toml")
+    rows = {symbol: table.numbers(symbol, 3, above=0.0) for symbol in table}
+    return {symbol: Element(int(number), *rest) for symbol, (number, *rest) in rows.items()}
 
 
 def bragg_mean_excitation(fractions: Mapping[str, float], state: str = "condensed") -> float:
@@ -101,8 +102,9 @@ def load_materials(path: str | Path | None = None) -> dict[str, Material]:
         Mass fractions are normalised to 1 (they must sum to it within 1e-3). A missing I-value is found
         by `bragg_mean_excitation`.
     """
-    path = Path(path) if path is not None else DATA / "materials.toml"
-    return {name: _material(path, name, row) for name, row in read_toml(path).items()}
+    table = read_table(path if path is not None else DATA / "materials.toml")
+    layout = "see phantoms/data/materials.toml for the layout"
+    return {name: _material(table.table(name, layout), name) for name in table}
 
 
 def with_own_materials(path: str | Path) -> dict[str, Material]:
@@ -115,48 +117,22 @@ def with_own_materials(path: str | Path) -> dict[str, Material]:
     return materials
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file of the user; InputError if it cannot be read or parsed."""
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not valid TOML: {error}") from None
-
-
-def is_positive(value: object) -> bool:
-    """Whether `value` is a finite number above 0."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-
-
-def _material(path: Path, name: str, row: object) -> Material:
-    where = f"{path}, material {name}"
-    if not isinstance(row, dict):
-        raise InputError(where, "is not a table", "see phantoms/data/materials.toml for the layout")
-    unknown = set(row) - {"density", "composition", "mean_excitation", "state", "source"}
-    if unknown:
-        raise InputError(where, f"unknown key {sorted(unknown)[0]}")
-    density, fractions = row.get("density"), row.get("composition")
-    if not is_positive(density):
-        raise InputError(where, f"density {density!r} is not a number above 0", "give it in g/cm3")
-    if not (isinstance(fractions, dict) and fractions and all(map(is_positive, fractions.values()))):
-        raise InputError(where, "composition must give mass fractions above 0 by element symbol")
-    elements = load_elements()
+def _material(table: Table, name: str) -> Material:
+    density = table.number("density", above=0.0, remedy="in g/cm3")
+    elements, composition = load_elements(), table.table("composition", "mass fractions by element symbol")
+    fractions = {symbol: composition.number(symbol, above=0.0) for symbol in composition}
     for symbol in fractions:
         if symbol not in elements:
-            raise InputError(where, f"unknown element {symbol}")
+            raise composition.error(symbol, "is no element", "write its symbol, such as Ca")
     total = math.fsum(fractions.values())
     if abs(total - 1) > 1e-3:
-        raise InputError(where, f"mass fractions sum to {total:.4f}, not 1")
-    state = row.get("state", "condensed")
-    if state not in STATES:
-        raise InputError(where, f"unknown state {state!r}", "one of " + ", ".join(STATES))
-    mean_excitation = row.get("mean_excitation")
-    if mean_excitation is None:
+        raise table.error("composition", f"mass fractions sum to {total:.4f}, not 1")
+    state = table.choice("state", STATES, "condensed")
+    if "mean_excitation" in table:
+        mean_excitation = table.number("mean_excitation", above=0.0, remedy="in eV")
+    else:
         mean_excitation = bragg_mean_excitation(fractions, state)
-    elif not is_positive(mean_excitation):
-        raise InputError(where, f"mean_excitation {mean_excitation!r} is not a number above 0", "in eV")
-    composition = sorted((elements[symbol].number, w / total) for symbol, w in fractions.items())
-    return Material(name, float(density), tuple(composition), float(mean_excitation), row.get("source", ""))
+    source = table.text("source", "")
+    table.finish()
+    by_number = sorted((elements[symbol].number, w / total) for symbol, w in fractions.items())
+    return Material(name, density, tuple(by_number), mean_excitation, source)

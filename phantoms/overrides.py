@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from phantoms.errors import InputError
-from phantoms.materials import Material, is_positive, load_materials, read_toml, with_own_materials
+from phantoms.materials import Material, load_materials, with_own_materials
+from phantoms.schema import Table, read_table
+
+MAX_DENSITY = 25.0  # of an override [g/cm3]; osmium has 22.6
+EXAMPLE = 'like { material = "titanium", density = 4.54 }'
 
 
 @dataclass(frozen=True)
@@ -58,41 +61,32 @@ class CaseFile:
 def load_case_file(path: str | Path) -> CaseFile:
     """Read a case file. Files it names lie beside it."""
     path = Path(path)
-    content = read_toml(path)
-    known = ("calibration", "external", "materials", "overrides")
-    unknown = set(content) - set(known)
-    if unknown:
-        raise InputError(path, f"unknown key {sorted(unknown)[0]}", f"known are {', '.join(known)}")
-    for key in known[:3]:
-        if not isinstance(content.get(key, ""), str):
-            raise InputError(path, f"{key} must be a text")
-    table = content.get("overrides", {})
-    if not isinstance(table, dict):
-        raise InputError(path, "overrides must be a table")
-    own = with_own_materials(path.parent / content["materials"]) if "materials" in content else None
-    materials = load_materials() if own is None else own
-    calibration = content.get("calibration")
+    table = read_table(path)
+    own = with_own_materials(path.parent / table.text("materials")) if "materials" in table else None
+    calibration = table.text("calibration") if "calibration" in table else None
     if calibration is not None and calibration.endswith(".toml"):
         calibration = str(path.parent / calibration)
-    return CaseFile(
+    case = CaseFile(
         calibration=calibration,
-        external=content.get("external"),
-        overrides=tuple(_override(path, roi, row, materials) for roi, row in table.items()),
+        external=table.text("external") if "external" in table else None,
+        overrides=_overrides(table, load_materials() if own is None else own),
         materials=own,
     )
+    table.finish()
+    return case
 
 
-def _override(path: Path, roi: str, row: object, materials: Mapping[str, Material]) -> Override:
-    where = f"{path}, override of {roi}"
-    if not isinstance(row, dict) or not isinstance(row.get("material"), str):
-        raise InputError(where, "needs a material", 'like { material = "titanium", density = 4.54 }')
-    unknown = set(row) - {"material", "density"}
-    if unknown:
-        raise InputError(where, f"unknown key {sorted(unknown)[0]}")
-    if row["material"] not in materials:
-        raise InputError(where, f"unknown material {row['material']}", f"known are {', '.join(materials)}")
-    material = materials[row["material"]]
-    density = row.get("density", material.density)
-    if not is_positive(density) or density > 25:
-        raise InputError(where, f"density {density!r} is not between 0 and 25 g/cm3")
-    return Override(roi, material, float(density))
+def _overrides(table: Table, materials: Mapping[str, Material]) -> tuple[Override, ...]:
+    if "overrides" not in table:
+        return ()
+    by_roi = table.table("overrides")
+    return tuple(_override(by_roi.table(roi, EXAMPLE), roi, materials) for roi in by_roi)
+
+
+def _override(table: Table, roi: str, materials: Mapping[str, Material]) -> Override:
+    material = materials[table.choice("material", tuple(materials))]
+    density = table.number("density", above=0.0, default=material.density, remedy="in g/cm3")
+    table.finish()
+    if density > MAX_DENSITY:
+        raise table.error("density", f"{density:g} is above {MAX_DENSITY:g}", "in g/cm3")
+    return Override(roi, material, density)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
-from phantoms.materials import Material, load_materials, read_toml
+from phantoms.materials import Material, load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 
 SHIPPED = Path(__file__).parent / "data" / "phantoms"
 AXES = ("x", "y", "z")
@@ -84,7 +84,7 @@ def find_phantom(name: str | Path) -> PhantomFile:
 
 def read_phantom_file(path: Path) -> PhantomFile:
     """Read a phantom file; every unknown, missing or impossible entry is an InputError."""
-    table = Table(path, read_toml(path))
+    table = read_table(path)
     size = table.numbers("size_cm", 3, above=0.0)
     voxel = table.numbers("voxel_cm", above=0.0)
     if len(voxel) not in (1, 3):

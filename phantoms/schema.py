@@ -1,16 +1,50 @@
-"""Strict reading of a TOML table: every entry is requested by name and type, and none may be left over."""
+"""Strict reading of TOML files: every entry is requested by name and type, and none may be left over."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from phantoms.errors import InputError
 
 _REQUIRED = object()
+
+
+def read_table(path: str | PathLike, what: str = "", remedy: str = "") -> Table:
+    """The entries of a TOML file.
+
+    Parameters
+    ----------
+    path : path
+    what, remedy : str, optional
+        What the file is, and what else could be named, for the error if it cannot be read.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is no TOML.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(path, f"{what} cannot be read: {error.strerror}".strip(), remedy) from None
+    except UnicodeDecodeError:
+        raise InputError(path, "is not valid TOML: not UTF-8 text", remedy) from None
+    return parse_table(path, text)
+
+
+def parse_table(path: Path, text: str) -> Table:
+    """The entries of a text in TOML; errors name `path`."""
+    try:
+        return Table(path, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(path, f"is not valid TOML: {error}") from None
 
 
 class Table:
@@ -34,6 +68,14 @@ class Table:
     def __contains__(self, key: str) -> bool:
         self._asked.append(key)
         return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys, where the user chooses them; they still have to be asked for."""
+        return iter(self._entries)
+
+    def is_table(self, key: str) -> bool:
+        """Whether an entry is a table."""
+        return isinstance(self._entries.get(key), dict)
 
     def error(self, key: str, problem: str, remedy: str = "") -> InputError:
         """An InputError that names the file and the entry."""
@@ -82,39 +124,43 @@ class Table:
             raise self.error(key, f"must be true or false, found {value!r}")
         return value
 
-    def number(self, key: str, *, above: float = -math.inf, default: Any = _REQUIRED) -> float:
+    def number(
+        self, key: str, *, above: float = -math.inf, default: Any = _REQUIRED, remedy: str = ""
+    ) -> float:
         """A finite number greater than `above`."""
-        return self._number(key, self._get(key, default), above)
+        return self._number(key, self._get(key, default), above, remedy)
 
-    def _number(self, key: str, value: Any, above: float) -> float:
+    def _number(self, key: str, value: Any, above: float, remedy: str = "") -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.error(key, f"must be a finite number, found {value!r}")
+            raise self.error(key, f"must be a finite number, found {value!r}", remedy)
         if value <= above:
-            raise self.error(key, f"must be greater than {above:g}, found {value:g}")
+            raise self.error(key, f"must be greater than {above:g}, found {value:g}", remedy)
         return float(value)
 
     def numbers(self, key: str, length: int = 0, *, above: float = -math.inf) -> tuple[float, ...]:
         """`length` finite numbers, each greater than `above`; one or more if no length is given."""
         return self._row(key, self._get(key, _REQUIRED), length, above)
 
-    def rows(self, key: str, length: int, *, above: float = -math.inf) -> tuple[tuple[float, ...], ...]:
+    def rows(
+        self, key: str, length: int, *, above: float = -math.inf, remedy: str = ""
+    ) -> tuple[tuple[float, ...], ...]:
         """One or more lists of `length` numbers."""
         value = self._get(key, _REQUIRED)
         if not isinstance(value, list) or not value:
-            raise self.error(key, f"must be a list of lists of {length} numbers, found {value!r}")
-        return tuple(self._row(key, row, length, above) for row in value)
+            raise self.error(key, f"must be a list of lists of {length} numbers, found {value!r}", remedy)
+        return tuple(self._row(key, row, length, above, remedy) for row in value)
 
-    def _row(self, key: str, value: Any, length: int, above: float) -> tuple[float, ...]:
+    def _row(self, key: str, value: Any, length: int, above: float, remedy: str = "") -> tuple[float, ...]:
         if not isinstance(value, list) or not value or (length and len(value) != length):
             count = f"{length} numbers" if length else "numbers"
-            raise self.error(key, f"must be a list of {count}, found {value!r}")
-        return tuple(self._number(key, item, above) for item in value)
+            raise self.error(key, f"must be a list of {count}, found {value!r}", remedy)
+        return tuple(self._number(key, item, above, remedy) for item in value)
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str, remedy: str = "") -> Table:
         """A table inside this one."""
         value = self._get(key, _REQUIRED)
         if not isinstance(value, dict):
-            raise self.error(key, "must be a table")
+            raise self.error(key, "must be a table", remedy)
         return Table(self.path, value, f"{self.where}{key}.")
 
     def tables(self, key: str) -> list[Table]:

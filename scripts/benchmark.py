@@ -49,12 +49,10 @@ from mc.source.beams import Beam, spectrum
 from mc.transport.particle import PHOTON
 from phantoms.case import find_case
 from phantoms.grid import Grid
-from phantoms.materials import read_toml
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
 from validation.cli.plan import read_inputs
-from validation.engine.case import CASES as REFERENCES
-from validation.engine.tank import materials
+from validation.engine.tank import materials, read_bins
 
 SPINE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
 OF_LIBRARY = {
@@ -70,8 +68,7 @@ FIRST_TRIAL = 0.3  # CPU seconds a trial run must take for its speed to be belie
 
 def mohan_beam(field_size: float, distance: float) -> Beam:
     """A square photon field on the surface z = 0 [cm]; Mohan, Chui and Lidofsky, Med Phys 12 (1985) 592."""
-    row = read_toml(REFERENCES / "spectra.toml")["mohan_6mv"]
-    energies = spectrum(row["bin"] * np.arange(len(row["counts"]) + 1), row["counts"])
+    energies = spectrum(*read_bins("mohan_6mv"))
     half = 0.5 * field_size
     return Beam(PHOTON, *energies, -half, half, -half, half, 0.0, distance)
 

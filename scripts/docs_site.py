@@ -20,11 +20,10 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 DOCS, PROJECT, API = "docs", "project", "api"
 ROOT_MODULE, PACKAGES = "mcverify", ("phantoms", "mc", "validation")
-LISTED = (
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-)  # the pages beside `docs` that are in the navigation
+LISTED = ("CONTRIBUTING.md", "CHANGELOG.md")  # beside `docs` and in the navigation
+PAGES = "|".join(sorted(page.stem for page in (ROOT / DOCS).glob("[a-z]*.md")))
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
+NAMED_PAGE = re.compile(rf"\b{DOCS}/(?P<name>{PAGES})\.md\b")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -60,6 +59,14 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         return posixpath.relpath(_uri(target), posixpath.dirname(uri) or ".") if target else match[0]
 
     return LINK.sub(turned, markdown)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """Turn the names of pages in docstrings into links."""
+    if not page.file.src_uri.startswith(f"{API}/"):
+        return html
+    to_root = posixpath.relpath(".", posixpath.dirname(page.url))
+    return NAMED_PAGE.sub(rf'<a href="{to_root}/\g<name>.html">\g<0></a>', html)
 
 
 def _linked_from(pages: list[str]) -> list[str]:

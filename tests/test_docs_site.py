@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -102,17 +103,23 @@ def test_every_module_has_its_section(site):
 
 
 def test_the_public_interface_is_documented(site):
-    """Each name has its section; functions and methods state what they take, return and raise."""
+    """Each name and each member of a type has its section; functions state arguments, result and errors."""
     folder, _ = site
     text = Page(folder / "api" / "mcverify.html").text
     assert mcverify.__all__
     for name in mcverify.__all__:
-        said = text[f"mcverify.{name}"]
-        value = getattr(mcverify, name)
+        said, value = text[f"mcverify.{name}"], getattr(mcverify, name)
         if inspect.isclass(value):
-            assert "Attributes:" in said or "Parameters:" in said or issubclass(value, Exception), name
-        elif callable(value):
+            public = [member for member, kind in vars(value).items() if _offered(member, kind)]
+            assert [f"{name}.{member}" for member in public if f"mcverify.{name}.{member}" not in text] == []
+        else:
             signature = inspect.signature(value)
-            assert "Parameters:" in said or not signature.parameters, name
-            assert "Returns:" in said or signature.return_annotation in (None, "None"), name
-            assert "Raises:" in said, name
+            assert not signature.parameters or ("Parameters:" in said and "Raises:" in said), name
+            documented = "Returns:" in said or signature.return_annotation in {"None", *mcverify.__all__}
+            assert documented, f"{name} returns {signature.return_annotation}"
+
+
+def _offered(name: str, kind: object) -> bool:
+    """Whether a member of a class is a public method or property."""
+    methods = property | cached_property | classmethod | staticmethod
+    return not name.startswith("_") and (inspect.isfunction(kind) or isinstance(kind, methods))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("mc", "phantoms", "validation")
 LARGEST_FILE = 20_000_000  # bytes
 LARGEST_WHEEL = 40_000_000
+NOT_SHIPPED = "figure.png"  # of the validation cases: the documentation shows them
 BINARY = (".dcm", ".h5", ".npz", ".jpg", ".png", ".IAEAphsp")
 # A path in the home, work or temporary folder of whoever committed the file.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/])/(?:work|tmp|home|root|Users)/[\w.]+")
@@ -80,6 +83,19 @@ def test_every_public_name_says_what_it_is():
     assert silent == []
 
 
+def test_entries_of_docstrings_are_in_sections():
+    """Parameters, attributes and results are listed below a numpydoc heading; the site merges others."""
+    loose = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    before = re.split(r"\n[A-Z][A-Za-z ]+\n-{3,}\n", ast.get_docstring(node) or "")[0]
+                    if re.search(r"^\w+(, \w+)* : ", before, re.MULTILINE):
+                        loose.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert loose == []
+
+
 def readme_commands():
     """The set-up lines of README.md, cut into single commands."""
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
@@ -108,9 +124,28 @@ def test_links_of_the_documentation_lead_somewhere():
 
 @pytest.mark.slow
 def test_wheel(tracked, wheel):
-    """The wheel holds all three packages with all their data, no tests and no scripts, and stays small."""
+    """The wheel holds all three packages with their data, no tests and no scripts, and stays small."""
     assert wheel.stat().st_size < LARGEST_WHEEL
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    relative = {path.relative_to(ROOT).as_posix() for path in tracked}
+    relative = {path.relative_to(ROOT).as_posix() for path in tracked if path.name != NOT_SHIPPED}
     expected = {name for name in relative if name.startswith(tuple(f"{package}/" for package in PACKAGES))}
     assert held == expected | {"mcverify.py"}
+
+
+@pytest.mark.slow
+def test_validate_runs_from_the_wheel(installed, tmp_path):
+    """The cases come with the package; they are recorded in a checkout alone."""
+
+    def validate(*options):
+        command = [installed / "mcverify", "validate", "--quick", "attenuation", "--out", tmp_path / "out"]
+        environment = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return subprocess.run(
+            [*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    done = validate()
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads((tmp_path / "out" / "attenuation" / "verdict.json").read_text())
+    assert verdict["passed"] and verdict["checks"] and (tmp_path / "out/attenuation/figure.png").is_file()
+    refused = validate("--record")
+    assert refused.returncode == 2 and "run it from a checkout" in refused.stderr

@@ -52,6 +52,8 @@ class Collimation(NamedTuple):
 class PhaseSpaceUse(NamedTuple):
     """How a phase space is used.
 
+    Attributes
+    ----------
     first_history : int
         Number of the first history in its file: with beam, replica and seed it names the random stream.
     beam, replica, seed : int
@@ -82,7 +84,7 @@ class PhaseSpaceUse(NamedTuple):
 def run_phase_space(
     particles, starts, use, delivery, collimator, solids, electrons, geo, tables, cuts, tallies, rows
 ):
-    """Transport the original histories of a piece of phase space.
+    """Transport the original histories of a part of a phase space.
 
     Parameters
     ----------

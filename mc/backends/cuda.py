@@ -43,6 +43,8 @@ _shower = make_shower(voxels)
 class Histories(NamedTuple):
     """Original histories: the particles of each, and what names its random streams.
 
+    Attributes
+    ----------
     starts : (histories + 1,) int64
         Index of the first particle of each.
     first_history : int
@@ -69,6 +71,8 @@ class SolidsWorkspace(NamedTuple):
 
     What is deposited in the solids, a cell for each layer, is not used.
 
+    Attributes
+    ----------
     stack : Stack
     tallies : Tallies
         Of dose to medium alone.

@@ -18,6 +18,8 @@ class Tallies(NamedTuple):
     Threads that add to one tally wait for each other's cache lines, so there may be several copies of the
     cells, one behind the other: `part_of` gives a thread its own, `merge` sums them up.
 
+    Attributes
+    ----------
     medium : (copies * cells,) int64
     water : (copies * cells,) int64
         Of shape (0, 0) if it was not asked for.

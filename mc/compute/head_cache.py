@@ -9,13 +9,12 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import platformdirs
-
 from mc import __version__
 from mc.compute.head import HeadOptions, HeadTransport, head_geometry, simulate_head
 from mc.machine.machine import BeamQuality, Machine, PhaseSpaceFile
 from mc.run import parallel
 from mc.run.progress import Listener
+from mc.source.packed_phase_space import cache_folder
 from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
 
@@ -59,7 +58,9 @@ def head_phase_space(
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(partial, f"cannot be made: {error.strerror}", "make room in the cache") from None
+            raise InputError(
+                partial, f"cannot be made: {error.strerror}", "free some space in the cache"
+            ) from None
         try:
             listener.stage("kernels of heads (compiled once, a minute)")
             HeadTransport(head, machine.sad_cm).run(0, 1)
@@ -94,7 +95,7 @@ def remove_cached_head(header: Path) -> None:
         If it is not in the cache.
     """
     folder = header.parent
-    if folder.parent != _cache():
+    if folder.parent != cache_folder():
         raise ValueError(f"{header} is not a phase space of the cache")
     world = parallel.world()
     world.barrier()
@@ -147,10 +148,6 @@ def with_heads(
     )
 
 
-def _cache() -> Path:
-    return Path(platformdirs.user_cache_dir("mcverify")) / "phase-spaces"
-
-
 def _folder(machine: Machine, quality: BeamQuality, options: HeadOptions) -> Path:
     materials, _ = head_geometry(quality.head)
     facts = (
@@ -162,4 +159,4 @@ def _folder(machine: Machine, quality: BeamQuality, options: HeadOptions) -> Pat
         *(("photons outside the field",) if options.keep_outside_field else ()),
     )
     key = sha256(repr(facts).encode()).hexdigest()[:32]
-    return _cache() / key
+    return cache_folder() / key

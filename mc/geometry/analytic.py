@@ -58,6 +58,8 @@ class Solid:
 class Analytic(NamedTuple):
     """Kernel-side stack of slabs [cm]; ns slabs, nr regions, those of a slab counted from the axis outwards.
 
+    Attributes
+    ----------
     planes : (ns + 1,) float64
     first : (ns + 1,) int64
         First region of each slab.

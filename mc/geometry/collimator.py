@@ -34,6 +34,8 @@ class Collimator(NamedTuple):
 
     Lengths in cm, slopes s/z as seen from the target.
 
+    Attributes
+    ----------
     sad : float
         Distance from the target to the isocentre plane, in which positions are stated.
     bottom : float
@@ -80,6 +82,8 @@ class Collimator(NamedTuple):
 class Placed(NamedTuple):
     """A collimator at given positions.
 
+    Attributes
+    ----------
     collimator : Collimator
     jaws : (4,) float64
         x1, x2, y1, y2 in the isocentre plane [cm].
@@ -420,8 +424,8 @@ def _beside_ends(collimator, k, one, two, s_upper, s_lower):
 def classify_ray(placed, ray):
     """How a ray passes: OPEN beside all solids, SHUT by the first it meets, UNCLEAR if neither is plain.
 
-    SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. The ray must
-    fly down and start above the first layer. Returns that and the layer it is shut by, -1 if by none.
+    SHUT: it is in solid from the upper to the lower side of a layer, and beside all solids above. The ray
+    goes down from above the first layer. Returns that and the layer it is shut by, -1 if by none.
     """
     collimator, jaws, leaves = placed
     z, w = ray.z, ray.w
@@ -465,7 +469,7 @@ def classify_ray(placed, ray):
 @njit
 def depth_in(placed, k, x, y, z):
     """From a point in the solid of layer `k` to its lower side or its end, whichever is nearer [cm]."""
-    collimator, jaws, leaves = placed
+    collimator = placed.collimator
     below = collimator.measures[k, LOWER] - z
     if collimator.shape[k] == CONE:
         slope = collimator.measures[k, RADIUS] / collimator.sad

@@ -1,11 +1,21 @@
 """Voxel geometry: where a particle is, and how far to the next face.
 
-Every geometry the transport is compiled over offers the same functions: `locate`, `index`, `medium`,
-`inverse`, `boundary`, `face_distances`, `clearance`, `longest_step` and `cross`. A cell is a tuple that only the
+Every geometry the transport is compiled over offers the same functions. A cell is a tuple that only the
 geometry reads.
 
-The grid is wrapped in a margin of air cells, as thick as the way from the source, so that what the air
-scatters and sets free on that way comes along. A particle that leaves the grid for the margin has escaped.
+| function | |
+|---|---|
+| `locate` | cell of a point |
+| `index`, `medium` | place of a cell in the tally; what it is filled with |
+| `inverse` | of a direction cosine, in the form the functions below take |
+| `boundary` | distance to the next face, and the face (HOWFAR of EGSnrc) |
+| `cross` | cell behind a face |
+| `clearance` | distance to the nearest face (HOWNEAR) |
+| `longest_step` | of a charged particle in interface voxels |
+| `face_distances` | distances to the next face of each axis; of voxels alone |
+
+The grid is wrapped in a margin of air cells, as thick as the distance from the source, so that particles
+scattered and emitted by that air are included. A particle that leaves the grid for the margin has escaped.
 """
 
 from __future__ import annotations
@@ -18,14 +28,14 @@ import numpy as np
 from mc.numerics.jit import njit
 from phantoms.phantom import Phantom
 
-INTERFACE = 128  # bit of the medium byte: electron steps are kept shorter than a voxel here
-GAS_DENSITY = 0.1  # [g/cm3]; below it, and beside a jump by more than JUMP, voxels are narrow
+INTERFACE = 128  # bit of the medium byte: interface or low-density voxel, where electron steps stay short
+GAS_DENSITY = 0.1  # [g/cm3]; voxels below it, and those beside a jump by more than JUMP, are marked
 JUMP = 3.0
 MIN_MARGIN = 0.01  # [cm]
 
 
 class Voxels(NamedTuple):
-    """Kernel-side phantom. Lengths in cm, in the order x, y, z; cells flattened from (z, y, x), margin included.
+    """Kernel-side phantom. Lengths in cm, in the order x, y, z; cells flattened from (z, y, x), margin too.
 
     Cell 0 and cell n + 1 of an axis are the margin, 1 to n the voxels.
     """
@@ -79,21 +89,21 @@ def _faces(lower: float, step: float, n: int, margin: float) -> np.ndarray:
 
 def _beside_jump(density: np.ndarray) -> np.ndarray:
     """Voxels of gas and those that share a face with one JUMP times denser or lighter."""
-    narrow = density < GAS_DENSITY
+    marked = density < GAS_DENSITY
     for axis in range(3):
         a = np.moveaxis(density, axis, 0)
         ratio = a[1:] / a[:-1]
         jump = (ratio > JUMP) | (ratio < 1.0 / JUMP)
-        view = np.moveaxis(narrow, axis, 0)
+        view = np.moveaxis(marked, axis, 0)
         view[1:] |= jump
         view[:-1] |= jump
-    return narrow
+    return marked
 
 
 @njit
 def _cell_of(position, lower, step, n):
     # int(): numba-cuda's floor gives a float
-    return min(max(int(math.floor((position - lower) / step)) + 1, 0), n + 1)
+    return min(max(int(math.floor((position - lower) / step)) + 1, 0), n + 1)  # noqa: RUF046
 
 
 @njit
@@ -114,7 +124,7 @@ def index(geometry, cell):
 
 @njit
 def medium(geometry, voxel):
-    """Density [g/cm3], material and whether steps must stay short, of a tally place."""
+    """Density [g/cm3], material and whether it is an interface or low-density voxel, of a tally place."""
     code = geometry.medium[voxel]
     return float(geometry.density[voxel]), int(code) & (INTERFACE - 1), code >= INTERFACE
 
@@ -127,7 +137,7 @@ def inverse(cosine):
 
 @njit
 def face_distances(geometry, cell, x, y, z, iu, iv, iw):
-    """Distances along a ray from a point to the face of the cell ahead on each axis [cm]."""
+    """Distances along a ray from a point to the next face of the cell on each axis [cm]."""
     return (
         (geometry.faces_x[cell[0] + (iu > 0.0)] - x) * iu,
         (geometry.faces_y[cell[1] + (iv > 0.0)] - y) * iv,
@@ -137,7 +147,7 @@ def face_distances(geometry, cell, x, y, z, iu, iv, iw):
 
 @njit
 def boundary(geometry, cell, x, y, z, iu, iv, iw):
-    """Distance to the face of the cell ahead [cm] and the axis it is normal to.
+    """Distance to the next face of the cell [cm] and the axis it is normal to (HOWFAR).
 
     The direction is given by the `inverse` of its cosines.
     """
@@ -150,7 +160,7 @@ def boundary(geometry, cell, x, y, z, iu, iv, iw):
 
 @njit
 def clearance(geometry, cell, x, y, z):
-    """Distance to the nearest face of the voxel in any direction [cm]; meaningless in the margin."""
+    """Distance to the nearest face of the voxel in any direction [cm] (HOWNEAR); not for the margin."""
     a = x - geometry.x0 - (cell[0] - 1) * geometry.dx
     b = y - geometry.y0 - (cell[1] - 1) * geometry.dy
     c = z - geometry.z0 - (cell[2] - 1) * geometry.dz
@@ -159,13 +169,13 @@ def clearance(geometry, cell, x, y, z):
 
 @njit
 def longest_step(geometry, x, y, z):
-    """Longest step of a charged particle in narrow voxels [cm]."""
+    """Longest step of a charged particle in interface voxels [cm]."""
     return geometry.interface_step
 
 
 @njit
 def cross(geometry, cell, axis, iu, iv, iw):
-    """The cell beyond the face, and whether the particle is still to be followed there."""
+    """The cell behind the face, and whether the particle is still to be followed there."""
     ix, iy, iz = cell
     if axis == 0:
         ix += 1 if iu > 0.0 else -1

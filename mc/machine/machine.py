@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from mc.machine.head_model import Head, read_head
 from phantoms.couch import Couch, Slab
 from phantoms.errors import InputError
 from phantoms.materials import load_materials
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 
 SHIPPED = Path(__file__).parents[1] / "data" / "machines"
 FLUENCE_MODES = ("STANDARD", "FFF")
@@ -187,7 +186,7 @@ def read_machine(path: str | Path) -> Machine:
         For every unknown, missing or impossible entry.
     """
     path = Path(path)
-    table = Table(path, _read_toml(path))
+    table = read_table(path, "the machine file")
     sad = table.number("sad_cm", above=0.0)
     machine = Machine(
         name=table.text("name"),
@@ -288,17 +287,8 @@ def _field_text(field: tuple[float, float, float, float]) -> str:
     return f"X {x1:g} to {x2:g}, Y {y1:g} to {y2:g} cm"
 
 
-def _read_toml(path: Path) -> dict:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(path, f"cannot read the machine file: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"not a TOML file: {error}") from None
-
-
 def _machine_name(path: Path) -> str:
-    return Table(path, _read_toml(path)).text("name")
+    return read_table(path, "the machine file").text("name")
 
 
 def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:

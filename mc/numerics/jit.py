@@ -19,8 +19,8 @@ import numba
 import platformdirs
 
 njit = partial(numba.njit, error_model="numpy", fastmath={"contract", "nsz"}, _nrt=False)
-# For functions that only other kernels call: a wrapper for Python has to unpack all tables, and takes a fifth of
-# the time to compile.
+# For functions that only kernels call: a wrapper for Python, which unpacks all tables, would take a fifth
+# of the time to compile.
 njit_device = partial(njit, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # For the large functions of the transport, each called from one place: the tables are handed on as some 200
 # numbers, and copying them took half the time of a call.

@@ -26,7 +26,7 @@ def sample_compton(energy, incoherent, material, rng):
     """Sample one Compton event.
 
     Composition-rejection of Butcher and Messel, Nucl. Phys. 20 (1960) 15 (EGSnrc manual PIRS-701,
-    eq. 2.2.x), then rejection by S(x)/Z.
+    section 2.2), then rejection by S(x)/Z.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Photons that fly into a given window of directions, for directional splitting (`mc.transport.directional`).
+"""Photons into a given window of directions, for directional splitting (`mc.transport.directional`).
 
 A window is a range of polar cosines about the direction of the particle the photon comes from. For each
 process there is a pair of functions: what share of all tries falls into the window, and a try within it. A

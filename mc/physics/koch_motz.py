@@ -10,7 +10,7 @@ the ratio of the electron's total energies, the density in xi is proportional to
 
 The leading term (`mc.numerics.sampling.dipole_cosine`) is uniform in xi, and exactly so at all angles if
 xi = (1 + a)/2, a the cosine in the frame of the electron; that is taken for xi here. Of photons of low energy
-fewer fly forward: of those of 0.3 MeV from a 6 MV target 6 % fewer into a field of 10 cm radius.
+fewer go forward: of those of 0.3 MeV from a 6 MV target 6 % fewer into a field of 10 cm radius.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from mc.numerics.rng import uniform
 from mc.numerics.sampling import dipole_cosine
 
 SCREENING_RADIUS = 111.7  # of hydrogen in the exponentially screened field, times Z^(-1/3) [hbar/(m c)]
-LEAST_SCREENED = 4.0  # photon energy in electron masses below which screening is less than 1e-3
-LEAST_KINETIC = 1e-6  # of either particle, in electron masses: below, rounding exceeds the density
-LEAST_EXCESS = 2e-3  # over the threshold, in electron masses: likewise
+MIN_SCREENED = 4.0  # photon energy in electron masses below which screening is less than 1e-3
+MIN_KINETIC = 1e-6  # of either particle, in electron masses: below, rounding exceeds the density
+MIN_EXCESS = 2e-3  # over the threshold, in electron masses: likewise
 MARGIN = 1.1  # of the density at equal shares, which it exceeds by up to 4 % at 32 MeV
 
 
@@ -56,13 +56,13 @@ def pair_density(share, k, z):
     That of the bare nucleus, and what the exponentially screened field of the PENELOPE manual, section 2.4,
     takes off it at high energies; at least 0.
     """
-    least = 1.0 + LEAST_KINETIC
+    least = 1.0 + MIN_KINETIC
     if share * k < least or (1.0 - share) * k < least:
         return 0.0
-    if k < 2.0 + LEAST_EXCESS:  # in the limit the momenta's cubes
+    if k < 2.0 + MIN_EXCESS:  # in the limit the momenta's cubes
         return ((share * k) ** 2 - 1.0) ** 1.5 * (((1.0 - share) * k) ** 2 - 1.0) ** 1.5
     density = k * _born(k, share * k)
-    if k > LEAST_SCREENED:
+    if k > MIN_SCREENED:
         radius = SCREENING_RADIUS / z ** (1.0 / 3.0)
         less1, less2 = _screening(radius / (2.0 * k * share * (1.0 - share)))
         density += 2.0 / 3.0 * (2.0 * (0.5 - share) ** 2 * less1 + less2)

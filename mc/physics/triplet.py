@@ -34,7 +34,7 @@ MIN_TRIPLET = 4.0 * ELECTRON_MASS * (1.0 + 1e-6)  # a few eV over the threshold:
 
 
 class Emission(NamedTuple):
-    """Kinetic energy [MeV] and direction of a particle about that of the photon; the recoil's azimuth is 0."""
+    """Kinetic energy [MeV] of a particle and direction about the photon's; the recoil's azimuth is 0."""
 
     energy: float
     cos_theta: float

@@ -185,7 +185,7 @@ class _Run:
         return reason
 
     def result(self, reason: str) -> Simulation:
-        """Dose and report of a run that ended for `reason`; frees the memory of the transport."""
+        """Dose and report of a run that ended for `reason`; releases the memory of the transport."""
         totals, beams = self._totals, self._beams
         stats, water = totals.medium, totals.water
         if stats.batches < 2:

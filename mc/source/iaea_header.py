@@ -24,7 +24,6 @@ KINDS = ("photon", "electron", "positron")  # type codes 1, 2, 3; 4 neutron and 
 COUNT_KEYS = ("PHOTONS", "ELECTRONS", "POSITRONS")
 BYTE_ORDERS = {1234: "<", 4321: ">"}  # little, big endian
 EXTRA_LONG_INCREMENT = 1  # code of the extra long that counts histories since the last recorded one
-EXTRA_LONG_LATCH = 2  # code of EGS's LATCH
 MAX_EXTRAS = 10  # extra floats or longs of one record (the IAEA library's limit)
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from mc.numerics.sampling import ENERGY_MAX
 from mc.source.histograms import Histograms
 from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, KINDS, Header, read_header
+from mc.source.packed_phase_space import PACKED, unpack
 from mc.source.particles import Particles
 from phantoms.errors import InputError
 from phantoms.listing import Listing
@@ -160,6 +161,8 @@ class PhaseSpace:
 def open_phase_space(path: str | Path) -> PhaseSpace:
     """Open a phase space by its header, its data file or their common stem, and check every record.
 
+    A packed data file is unpacked first, see `mc.source.packed_phase_space`.
+
     Parameters
     ----------
     path : path
@@ -190,6 +193,8 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     """
     header_path, data_path = _find_files(Path(path))
     header = read_header(header_path)
+    if data_path.suffix == PACKED:
+        data_path = unpack(data_path, record_dtype(header), header.constants.get("z", 0.0))
     if not data_path.is_file():
         raise InputError(data_path, "is not a file")
     try:
@@ -209,7 +214,10 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
 
 
 def _find_files(path: Path) -> tuple[Path, Path]:
-    """Header and data file that belong to `path`, whatever the case of their extensions."""
+    """Header and data file that belong to `path`, whatever the case of their extensions.
+
+    A packed data file stands for one that is missing.
+    """
     try:
         folder = sorted(path.parent.iterdir())
     except OSError as error:
@@ -225,6 +233,9 @@ def _find_files(path: Path) -> tuple[Path, Path]:
             raise InputError(
                 path, f"several files could be meant: {names}", "name the right one, move the others"
             )
+        packed = path.with_name(wanted + PACKED)
+        if not beside and packed in folder:
+            beside = [packed]
         if not beside:
             raise InputError(
                 path, f"{wanted} is missing", "a phase space is a header and a data file in one folder"

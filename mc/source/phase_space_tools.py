@@ -135,7 +135,7 @@ def refuse_itself(space: PhaseSpace, stem: str | Path) -> None:
     InputError
         If `stem` is that of `space`.
     """
-    if Path(stem).resolve() == space.data_path.resolve().with_suffix(""):
+    if Path(stem).resolve() == space.header_path.resolve().with_suffix(""):
         raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 

@@ -56,6 +56,8 @@ class Tables(NamedTuple):
 
     Charge index 0 is the electron, 1 the positron. Energies are kinetic [MeV].
 
+    Attributes
+    ----------
     photon : (nm, ne - 1, 4, 2) float32
         By interval, lower end and rise to the upper: mass attenuation [cm2/g]; then probabilities of
         Compton, of Compton or Rayleigh, of Compton, Rayleigh or pair and triplet; the rest is photoelectric.

@@ -12,8 +12,8 @@ them (`mc.transport.collimator_electrons`).
 
 Left out: bremsstrahlung from the solids, fluorescence, and photons that turn back up.
 
-Coordinates are those of the beam limiting devices; `collimate` converts once on the way in, `emerge` once on
-the way out.
+Coordinates are those of the beam limiting devices: `collimate` converts what comes in, `emerge` what goes
+out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from mc.transport.passage import (
     attenuation_in,
     drift,
     emerge,
-    fly,
+    free_flight,
     mirrored,
     sample_free_flight,
     survival,
@@ -63,7 +63,7 @@ def _interact(photon, material, i, f, tables, rng):
     photon : Particle
         The one that goes on; of a pair, one of the two that its positron ends in. Energy 0: none does.
     pair : bool
-        Whether a second one flies the opposite way.
+        Whether a second one goes in the opposite direction.
     electron : Particle
         A Compton electron; energy 0 if there is none.
     rng
@@ -107,8 +107,8 @@ def _through_air(passage, particle, rng):
 def _through(passage, photon, air, left, survived, rng):
     """Follow a photon, and what comes of it, through solids and air. Returns the rng.
 
-    `air` and `left` are those of its first flight (`mc.transport.passage.fly`); `survived`: it has survived
-    the roulette of its first interaction.
+    `air` and `left` are those of its first flight (`mc.transport.passage.free_flight`); `survived`: it has
+    survived the roulette of its first interaction.
     """
     placed, tables, cuts = passage.placed, passage.tables, passage.cuts
     emerged, waiting = passage.emerged, passage.waiting
@@ -118,7 +118,7 @@ def _through(passage, photon, air, left, survived, rng):
             if emerged.depth[0] + waiting.depth[0] + 2 > emerged.rows.shape[0]:
                 passage.counters[OVERFLOWS] += 1
                 return rng
-            i, f, k, emerges, photon = fly(placed, tables.photon, photon, air, left)
+            i, f, k, emerges, photon = free_flight(placed, tables.photon, photon, air, left)
             if emerges:
                 emerge(emerged, photon, passage.counters)
                 break
@@ -176,31 +176,30 @@ def collimate(passage, particle, solids, rng):
     if end <= 0.0:
         emerge(passage.emerged, particle, passage.counters)
         return rng
-    if particle.kind != PHOTON:
-        if solids is not None:
-            return follow(passage, solids, particle, 0.0, 0.0, False, rng)
+    air, left, survived = 0.0, 0.0, False
+    if particle.kind == PHOTON:
+        seen, k = classify_ray(placed, particle)
+        i, f = energy_position(particle.energy)
+        air, rng = uniform(rng)
+        per_cm = collimator.air_density * interval_value(tables.photon, AIR, i, ATTENUATION, f)
+        by_air = air < per_cm * end  # it may meet the air
+        if seen == OPEN and not by_air:
+            emerge(passage.emerged, moved(particle, end), passage.counters)
+            return rng
+        left, rng = uniform(rng)
+        left = -math.log(left)
+        if seen == SHUT and not by_air:
+            per_cm = attenuation_in(collimator, k, tables.photon, i, f)
+            distance = (collimator.measures[k, UPPER] - particle.z) / particle.w + left / per_cm
+            there = moved(particle, distance)
+            if there.z < collimator.measures[k, LOWER]:  # the solid has no gaps here: there it interacts
+                probability = survival(placed, k, there, per_cm)
+                a, rng = uniform(rng)
+                if a >= probability:
+                    return rng
+                particle, survived = with_weight(particle, particle.weight / probability), True
+    elif solids is None:
         return _through_air(passage, particle, rng)
-    seen, k = classify_ray(placed, particle)
-    i, f = energy_position(particle.energy)
-    air, rng = uniform(rng)
-    per_cm = collimator.air_density * interval_value(tables.photon, AIR, i, ATTENUATION, f)
-    by_air = air < per_cm * end  # it may meet the air
-    if seen == OPEN and not by_air:
-        emerge(passage.emerged, moved(particle, end), passage.counters)
-        return rng
-    left, rng = uniform(rng)
-    left = -math.log(left)
-    survived = False
-    if seen == SHUT and not by_air:
-        per_cm = attenuation_in(collimator, k, tables.photon, i, f)
-        distance = (collimator.measures[k, UPPER] - particle.z) / particle.w + left / per_cm
-        there = moved(particle, distance)
-        if there.z < collimator.measures[k, LOWER]:  # the solid has no gaps here: there it interacts
-            probability = survival(placed, k, there, per_cm)
-            a, rng = uniform(rng)
-            if a >= probability:
-                return rng
-            particle, survived = with_weight(particle, particle.weight / probability), True
-    if solids is not None:
-        return follow(passage, solids, particle, air, left, survived, rng)
-    return _through(passage, particle, air, left, survived, rng)
+    if solids is None:
+        return _through(passage, particle, air, left, survived, rng)
+    return follow(solids, passage.emerged, passage.counters, particle, air, left, survived, rng)

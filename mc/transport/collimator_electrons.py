@@ -4,7 +4,7 @@ So are charged particles from above that meet a solid. Every photon interaction 
 `mc.transport.photon`; charged particles are those of `mc.transport.electron` over
 `mc.geometry.collimator_solids`, with bremsstrahlung and fluorescence. Left out: bremsstrahlung of charged
 particles that cannot leave their solid, photons that turn back up, and the scattering and slowing down in air
-of electrons that fly upwards.
+of electrons that move upwards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mc.numerics.rng import uniform
 from mc.transport.context import Cuts
 from mc.transport.electron import ANALOGUE, make_electron
 from mc.transport.particle import PHOTON, moved, pop, push, with_weight
-from mc.transport.passage import AIR, attenuation_in, drift, emerge, fly, sample_free_flight, survival
+from mc.transport.passage import AIR, attenuation_in, drift, emerge, free_flight, sample_free_flight, survival
 from mc.transport.photon import interact
 from mc.transport.scoring import LOST, OVERFLOWS
 
@@ -42,23 +42,26 @@ _transport_electron = make_electron(
 
 
 @njit_device
-def follow(passage, ctx, particle, air, left, survived, rng):
+def follow(ctx, emerged, counters, particle, air, left, survived, rng):
     """Follow a particle, and all that comes of it, through solids and air. Returns the rng.
 
     Parameters
     ----------
-    passage : Passage
     ctx : Context
         Over `mc.geometry.collimator_solids`, with `cuts_in_solids`; stack, tally and counters are its own.
+    emerged : Stack
+        Added to: what emerges below, in phase-space coordinates.
+    counters : (N_COUNTERS,) int64
+        Particles lost and overflows are counted.
     particle : Particle
         In device coordinates.
     air, left : float
-        Of a photon's first flight (`mc.transport.passage.fly`).
+        Of a photon's first flight (`mc.transport.passage.free_flight`).
     survived : bool
         Whether it has survived the roulette of its first interaction.
     rng : (uint64, uint64)
     """
-    placed, tables, counters, stack = passage.placed, passage.tables, ctx.counters, ctx.stack
+    placed, tables, cuts, stack = ctx.geo, ctx.tables, ctx.cuts, ctx.stack
     stack.depth[0] = 0
     push(ctx, particle, 0)
     first = True
@@ -66,11 +69,11 @@ def follow(passage, ctx, particle, air, left, survived, rng):
         particle = pop(stack)
         emerges = False
         if particle.kind == PHOTON:
-            if particle.w <= 0.0 or particle.energy <= passage.cuts.photon_cut:
+            if particle.w <= 0.0 or particle.energy <= cuts.photon_cut:
                 continue
             if not first:
                 air, left, rng = sample_free_flight(rng)
-            i, f, k, emerges, particle = fly(placed, tables.photon, particle, air, left)
+            i, f, k, emerges, particle = free_flight(placed, tables.photon, particle, air, left)
             if not emerges:
                 material = AIR
                 if k >= 0:
@@ -94,17 +97,17 @@ def follow(passage, ctx, particle, air, left, survived, rng):
         elif particle.w != 0.0:
             if particle.w > 0.0:
                 k, particle, rng = drift(placed, tables, particle, rng)
-                emerges = k < 0 and particle.energy > passage.cuts.electron_cut
+                emerges = k < 0 and particle.energy > cuts.electron_cut
             else:  # over a gap between leaves, as a rule
                 up = (placed.collimator.measures[0, UPPER] - particle.z) / particle.w
                 k, distance, _ = trace(placed, particle, tables.photon, 0, 0.0, up, 0.0)
                 particle = moved(particle, distance)
-            if k >= 0 and particle.energy > passage.cuts.electron_cut:
+            if k >= 0 and particle.energy > cuts.electron_cut:
                 push(ctx, moved(particle, collimator_solids.PAST_FACE), 0)
         if emerges:
-            emerge(passage.emerged, particle, passage.counters)
+            emerge(emerged, particle, counters)
         first = False
-    passage.counters[LOST] += counters[LOST]
-    passage.counters[OVERFLOWS] += counters[OVERFLOWS]
-    counters[LOST] = counters[OVERFLOWS] = 0
+    counters[LOST] += ctx.counters[LOST]
+    counters[OVERFLOWS] += ctx.counters[OVERFLOWS]
+    ctx.counters[LOST] = ctx.counters[OVERFLOWS] = 0
     return rng

@@ -26,6 +26,8 @@ class Context(NamedTuple):
     Kernels are compiled for the types of the fields. It is built inside the loop of a worker, since numba
     hands no tuples of tuples to threads.
 
+    Attributes
+    ----------
     geo : NamedTuple
         Kernel side of the geometry the kernels are compiled over, e.g. `mc.geometry.voxels.Voxels`.
     tables : mc.tables.Tables

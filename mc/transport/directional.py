@@ -1,14 +1,14 @@
-"""Directional bremsstrahlung splitting (DBS) for heads: many split photons into the field, few fat ones elsewhere.
+"""Directional bremsstrahlung splitting (DBS): many split photons into the field, few fat ones elsewhere.
 
 After Kawrakow, Rogers and Walters, Med. Phys. 31 (2004) 2883, in the terms of BEAMnrc, with samplers of its
-own. A particle is *fat*, of weight 1, or *split*, of weight 1/N. The splitting field is a disc about the axis;
-a photon is aimed if it flies towards it.
+own. A particle is *fat*, of weight 1, or *split*, of weight 1/N. The splitting field is a disc about the
+axis; a photon is *aimed* if it is directed at it.
 
 - **Photons** are split if aimed, and fat otherwise. Charged particles are transported analogue and fat.
 - **Emitted by a fat particle** (bremsstrahlung, Compton and Rayleigh scattering, annihilation, fluorescence):
-  BEAMnrc makes N photons of weight 1/N and plays roulette at 1/N with those not aimed. Here the analogue photon
-  stands for the latter: it is kept if it is not aimed and dropped if it is. Of the former only those are
-  sampled that may hit the field (`mc.physics.directed`), so the time does not grow with N.
+  BEAMnrc makes N photons of weight 1/N and plays roulette at 1/N with those not aimed. Here the analogue
+  photon stands for the latter: it is kept if it is not aimed and dropped if it is. Of the former only those
+  are sampled that may hit the field (`mc.physics.directed`), so the time does not grow with N.
 - **Emitted by a split photon**: an aimed photon is split; all else plays roulette at 1/N and becomes fat.
 - **Below the splitting plane**, a height above the parts that contaminating electrons come from, charged
   particles are split too. A fat one that is emitted there or comes through is split into N, turned about the
@@ -61,6 +61,8 @@ MIN_SINE = 1e-6  # of an angle below which a direction has no side
 class HeadCuts(NamedTuple):
     """Absorption energies [MeV] and directional splitting; cf. `mc.transport.context.Cuts`.
 
+    Attributes
+    ----------
     number : int
         N; 1 is analogue transport.
     share : float
@@ -86,13 +88,15 @@ class HeadCuts(NamedTuple):
     scoring_plane: float
     symmetric: bool
     keep_outside_field: bool
-    split: int = 1
-    repeat: int = 1
+    photon_split: int = 1
+    track_repeat: int = 1
 
 
 class HeadContext(NamedTuple):
     """What the transport of a head works on; cf. `mc.transport.context.Context`.
 
+    Attributes
+    ----------
     geo : mc.geometry.analytic.Analytic
     tables : mc.tables.large_angles.HeadTables
     norms : (nm, ne, 2) float64
@@ -115,6 +119,8 @@ class HeadContext(NamedTuple):
 class Window(NamedTuple):
     """Directions from a point that may hit the splitting field, about a direction (u, v, w).
 
+    Attributes
+    ----------
     low, high : float
         Bounds of the polar cosine.
     half : float
@@ -137,7 +143,7 @@ def is_fat(weight, cuts):
 
 @njit
 def is_aimed(particle, cuts):
-    """Whether a particle flies towards the splitting field."""
+    """Whether a particle is directed at the splitting field."""
     if particle.w <= 0.0:
         return False
     distance = (cuts.field - particle.z) / particle.w
@@ -182,7 +188,7 @@ def _normal(u, v, w):
 
 @njit
 def _in_window(particle, cosine, aim, rng):
-    """A direction at a polar cosine about that of a particle, at a uniform azimuth in the window; and the rng."""
+    """A direction at a polar cosine about that of a particle, at a uniform azimuth of the window; the rng."""
     u, v, w = particle.u, particle.v, particle.w
     a, b, c = aim.a, aim.b, aim.c
     number, rng = uniform(rng)
@@ -276,7 +282,7 @@ def direct_isotropic(ctx, parent, energy, voxel, rng):
 
 @njit_device
 def apply_splitting(ctx, first, last, fat, rng):
-    """Weigh the secondaries in rows `first` to `last` of the stack by a fat or a split parent. Returns the rng.
+    """Weigh the secondaries of a fat or a split parent, rows `first` to `last` of the stack. Returns the rng.
 
     Fat parent: aimed photons are removed, for others were sampled in their place. Split parent: all but those
     photons, and charged particles below the splitting plane, play roulette.
@@ -303,7 +309,7 @@ def apply_splitting(ctx, first, last, fat, rng):
 
 @njit_inlined
 def radiate(ctx, electron, photon, material, voxel, rng):
-    """Bremsstrahlung, by Koch and Motz in place of the photon's direction; see `mc.transport.electron.radiate`."""
+    """Bremsstrahlung, its direction by Koch and Motz; see `mc.transport.electron.radiate`."""
     first, fat = ctx.stack.depth[0], is_fat(electron.weight, ctx.cuts)
     cosine, rng = sample_koch_motz(electron.energy, photon.energy, ctx.tables.z_pair[material], rng)
     c, s, rng = azimuth(rng)

@@ -3,13 +3,13 @@
 - **Faces.** The K1 still to be spent is carried across voxel faces, so a face costs one addition and no
   scattering.
 - **Hard collisions** that leave most of the energy do not end the step either. If they did, the deflections
-  would come of the few steps that happen to be completed, and fluctuate like a Poisson number (3 % of the dose
-  of a small field of 12 MeV electrons with a threshold of 10 keV).
+  would come of the few steps that happen to be completed, and fluctuate like a Poisson number (3 % of the
+  dose of a small field of 12 MeV electrons with a threshold of 10 keV).
 - **A step is dropped** at a density jump and after a hard collision with a large loss. Since the hinge is
   uniform in the step, the mean deflection of a step cut short is that of the K1 it spent.
 - **Interface and low-density voxels** (gas, and those beside density jumps): a step is no longer than the
-  voxel, and weak. Steps are dropped on the way into such voxels and on the way out: done one way only, it
-  would bias the fluence.
+  voxel, and weak. Steps are dropped on entering such voxels and on leaving them: done in one direction
+  only, it would bias the fluence.
 - **Mid-step start.** Everywhere else a particle that is born, or whose step was dropped, starts in the middle
   of a step. Were all to begin one where they are born and at faces, the fluence beside a jump would show it
   (1 % of the dose in a Fano test).
@@ -103,7 +103,7 @@ def make_electron(geometry: ModuleType, jump: float, callbacks: Callbacks = ANAL
 
     @njit_inlined
     def transport_electron(ctx, particle, rng):
-        """Follow the electron or positron just taken off the stack until it stops or leaves. Returns the rng."""
+        """Follow the charged particle just taken off the stack until it stops or leaves. Returns the rng."""
         geo, tables, cuts, counters = ctx.geo, ctx.tables, ctx.cuts, ctx.counters
         slowing, starts = tables.slowing, tables.starts
         charge = particle.kind - 1

@@ -75,6 +75,8 @@ MAX_SIGMAS = 3.0
 class Source(NamedTuple):
     """Electrons that meet the target along the axis.
 
+    Attributes
+    ----------
     energy, sigma : float
         Mean energy and standard deviation of a normal distribution, cut off at `MAX_SIGMAS` [MeV].
     gaussian : bool

@@ -20,6 +20,8 @@ KIND, ENERGY, X, Y, Z, U, V, W, WEIGHT, K1_STEP, TO_HINGE, AFTER_HINGE, STACK_CO
 class Particle(NamedTuple):
     """A particle in flight.
 
+    Attributes
+    ----------
     kind : int
         PHOTON, ELECTRON or POSITRON.
     energy : float
@@ -45,6 +47,8 @@ class Particle(NamedTuple):
 class Step(NamedTuple):
     """A condensed-history step in progress, in scattering strength K1 (`mc.transport.track`).
 
+    Attributes
+    ----------
     k1 : float
         Of the whole step; 0 before a step has begun.
     to_hinge, after_hinge : float
@@ -59,6 +63,8 @@ class Step(NamedTuple):
 class Stack(NamedTuple):
     """Particles that wait.
 
+    Attributes
+    ----------
     rows : (n, STACK_COLUMNS) float64
     depth : (1,) int64
         Number of rows in use.

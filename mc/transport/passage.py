@@ -21,13 +21,15 @@ from mc.transport.scoring import OVERFLOWS
 from mc.transport.track import deflect
 
 AIR = 0  # material of every collimator's and phantom's first place
-NEAR = 2.0  # mean free paths to the way out within which every interaction is followed
+NEAR = 2.0  # mean free paths to the surface within which every interaction is followed
 MIN_SURVIVAL = 0.05  # of roulette anywhere
 
 
 class Passage(NamedTuple):
     """What the transport through collimators works on; cf. `mc.transport.context.Context`.
 
+    Attributes
+    ----------
     placed : mc.geometry.collimator.Placed
     tables : Tables
         For the materials of the collimators.
@@ -90,7 +92,7 @@ def attenuation_in(collimator, k, table, i, f):
 
 @njit
 def survival(placed, k, photon, attenuation):
-    """Probability to survive roulette at an interaction in layer `k`, by mean free paths to the way out.
+    """Probability to survive roulette at an interaction in layer `k`, by mean free paths to the surface.
 
     `attenuation` in 1/cm.
     """
@@ -99,7 +101,7 @@ def survival(placed, k, photon, attenuation):
 
 
 @njit
-def fly(placed, table, photon, air, left):
+def free_flight(placed, table, photon, air, left):
     """Move a photon to where it interacts or emerges.
 
     Parameters

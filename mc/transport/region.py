@@ -16,6 +16,8 @@ COMPLETED, CHANGED, LEFT = range(3)  # how a straight path ends
 class Region(NamedTuple):
     """A cell of the geometry and what it is filled with.
 
+    Attributes
+    ----------
     cell : tuple of int
         Only the geometry reads it.
     voxel : int

@@ -65,6 +65,8 @@ SCATTERED, KNOCKED, PHOTON_U, PHOTON_V, PHOTON_W, EVENT_COLUMNS = range(6)
 class Tracks(NamedTuple):
     """Recorded tracks of the materials of a flight.
 
+    Attributes
+    ----------
     rows : (slots, n, TRACK_COLUMNS) float64
         Tracks of so many materials, each of so many straight paths less one.
     events : (slots, EVENT_COLUMNS) float64
@@ -180,7 +182,7 @@ def make_replay(geometry: ModuleType):
                 tally_exit(electron, ctx.counters)
                 return rng
             if how != COMPLETED:
-                # on the way into interface voxels the step is dropped, as `mc.transport.electron` does
+                # on entering interface voxels the step is dropped, as `mc.transport.electron` does
                 k1_step = 0.0 if region.interface else row[K1_STEP]
                 slowing, material, there = ctx.tables.slowing, before.material, residual - (thickness - left)
                 spent = strength_of(slowing, material, 0, interval_of_range(residual), residual)

@@ -32,6 +32,8 @@ N_COUNTERS = 10
 class Tally(NamedTuple):
     """Energy deposited in each cell of a geometry [quanta].
 
+    Attributes
+    ----------
     medium : (cells,) int64
     water : (cells,) int64
         The same as it would be in water; of shape (0, 0) if it was not asked for. The number of dimensions is

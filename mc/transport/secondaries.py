@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mc.numerics.constants import ELECTRON_MASS
-from mc.numerics.jit import njit, njit_device
+from mc.numerics.jit import njit_device
 from mc.numerics.rng import uniform
 from mc.numerics.sampling import azimuth, rotate
 from mc.transport.particle import PHOTON, POSITRON, push, secondary, with_weight

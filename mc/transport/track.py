@@ -4,9 +4,9 @@ Class II condensed history with a random hinge (Sempau, Wilderman and Bielajew, 
 2263). Hard collisions are simulated one by one: knock-on electrons above the electron cut-off, photons above
 the photon cut-off, annihilation. The rest is continuous slowing down and multiple scattering.
 
-A step has a length in scattering strength, K1. The particle flies straight until a uniformly drawn part of
-it is spent, is deflected once for the whole of it (Goudsmit-Saunderson), and flies on until the rest is
-spent. The next step is drawn at the hinge already, and the flight goes straight on to the next hinge, which
+A step has a length in scattering strength, K1. The particle moves straight until a uniformly drawn part
+of it is spent, is deflected once for the whole of it (Goudsmit-Saunderson), and moves on until the rest is
+spent. The next step is drawn at the hinge already, and the path goes straight on to the next hinge, which
 saves one event a step.
 """
 
@@ -24,13 +24,13 @@ from mc.numerics.columns import (
     node_value,
 )
 from mc.numerics.jit import njit, njit_inlined
+from mc.numerics.rng import uniform
+from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.physics.annihilation import sample_annihilation
 from mc.physics.bremsstrahlung import sample_bremsstrahlung
 from mc.physics.elastic import sample_elastic
 from mc.physics.energy_loss import energy_of, interval_of_range, strength_of
 from mc.physics.moller_bhabha import collision_cosines, sample_bhabha, sample_moller
-from mc.numerics.rng import uniform
-from mc.numerics.sampling import azimuth, energy_position, rotate
 from mc.transport.particle import ELECTRON, PHOTON, secondary, with_direction, with_energy
 
 HARD, SCATTER, STOP = range(3)  # events
@@ -64,7 +64,7 @@ def begin_step(k1_step, after_hinge, mid_step, rng):
 
 @njit
 def sample_to_hard(energy, charge, tables, rng):
-    """Mass thickness to the next hard collision [g/cm2], real or not, the cross section it is drawn from, rng.
+    """Mass thickness to the next hard collision [g/cm2], real or not, its cross section, and the rng.
 
     The cross section is no less than that of any material at this or any lower energy.
     """

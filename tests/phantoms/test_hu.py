@@ -79,14 +79,16 @@ def test_a_users_own_curve(tmp_path):
     [
         ("[1000, 2.0]", "[-1000, 2.0]", "ascending HU"),
         ("[1000, 2.0]", "[1000, 0.0]", "above 0"),
-        ("[1000, 2.0]", "[1000]", "list of"),
-        ("[1000, 2.0]", "[nan, 2.0]", "ascending HU"),
+        ("[1000, 2.0]", "[1000]", r"hu_to_density: must be a list of 2 numbers, found \[1000\].*HU, density"),
+        ("[1000, 2.0]", "[nan, 2.0]", "must be a finite number"),
         (", [1000, 2.0]", "", "two or more points"),
-        ('"water"', '"soup"', "unknown material soup"),
+        ('"water"', '"soup"', "'soup' is unknown"),
         (", below=-900", "", "upper HU limit"),
         ('{name="air"', '{name="air", below=0}, {name="air"', "must ascend"),
-        ("hu_to_density", "density", "unknown key density"),
-        ("materials", "# materials", "materials must be a list"),
+        ("hu_to_density", "density", "hu_to_density: is missing"),
+        ("materials", "# materials", "materials: is missing"),
+        ("materials", "surce = 'x'\nmaterials", "did you mean 'source'"),
+        ("below=-900", "belw=-900", "upper HU limit"),
     ],
 )
 def test_broken_curves_are_refused(tmp_path, old, new, message):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from pathlib import Path
 
 from mc.run.parallel import World
 from validation.cli.screen import Screen, clock
@@ -18,6 +17,8 @@ FAILED, NO_VERDICT = 1, 2
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Run the cases that were asked for; 1 if one fails, 2 if none could be judged."""
+    if arguments.record:
+        record.check_checkout()
     cases = find_cases(arguments.case)
     if arguments.list:
         _list(cases, screen)
@@ -38,7 +39,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         return NO_VERDICT
     _table(done, screen)
     if arguments.record:
-        record.write_table(Path(record.PAGE))
+        record.write_table()
     judged = [verdict for _, verdict in done if not verdict.skipped]
     if not judged:
         return NO_VERDICT

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from os import PathLike
 
-from validation.limits.profiles import read_limits
+from validation.limits.profiles import DATA, read_limits
 from validation.metrics.gamma import Criterion
 
 DEFAULT = "default"
-_SHIPPED = files("validation") / "data" / "commissioning"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def load_criteria(criteria: str | PathLike = DEFAULT) -> Criteria:
     InputError
         If there are none, or an entry is missing, unknown or impossible.
     """
-    table = read_limits(criteria, _SHIPPED, (DEFAULT,), "criteria", DEFAULT)
+    table = read_limits(criteria, DATA / "commissioning", (DEFAULT,), "criteria", DEFAULT)
     found = Criteria(
         name=table.path.stem,
         title=table.text("title"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from mc.machine.machine import Machine, read_machine
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.schema import parse_table
 from validation.commission.parameters import HEAD, Entry, entries
 from validation.commission.run import Commissioning
 
@@ -87,7 +87,7 @@ def tuned_text(original: Machine, entries: Sequence[Entry], energy: int) -> str:
             continue
         kept.append(block)
         if block.table == "energies.phase_spaces":
-            named = tomllib.loads(f"file = {block.value('file')}")["file"]
+            named = parse_table(original.path, f"file = {block.value('file')}").text("file")
             block.set("file", json.dumps(str((original.path.parent / named).resolve())), note=False)
         for entry in entries:
             if _is_of(entry, block, energy):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from mc.config import Physics
 from phantoms.errors import InputError
-from phantoms.materials import read_toml
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 
 DEFAULTS = Physics()
 CASES = Path(__file__).parents[1] / "cases"
@@ -60,7 +59,7 @@ class Case:
 
     def table(self) -> Table:
         """The file's entries, of which those of every kind are already asked for."""
-        table = _read(self.path)
+        table = read_table(self.path)
         for key in ("kind", "title", "source"):
             table.text(key)
         return table
@@ -72,7 +71,7 @@ class Case:
 
 def load_case(folder: Path) -> Case:
     """Read the case of a folder."""
-    table = _read(folder / "case.toml")
+    table = read_table(folder / "case.toml")
     return Case(folder, table.choice("kind", KINDS), table.text("title"), table.text("source"))
 
 
@@ -105,7 +104,3 @@ def read_physics(table: Table, base: Physics = DEFAULTS) -> Physics:
     }
     entry.finish()
     return replace(base, **given)
-
-
-def _read(path: Path) -> Table:
-    return Table(path, read_toml(path))

@@ -33,13 +33,16 @@ AIR, OUTSIDE = -1, -2  # regions; the solids are numbered from 0
 STEP = 0.002  # of a charged particle, after which its region is looked up: less than gaps of leaves [cm]
 HALVINGS = 24
 STACK = 4096
-JAW_PAIR, LEAF_PAIRS, HOLE = range(3)
+KINDS = (Jaws, Leaves, Cones)
+LEAF_PAIRS, HOLE = 1, 2  # places in KINDS
 HEIGHTS = 40001  # at which an end is held against the light field
 
 
 class Solids(NamedTuple):
     """Collimators with their positions, for one point at a time; n solids, m ends.
 
+    Attributes
+    ----------
     kind, axis, material : (n,) int64
     upper, lower, density, radius, bore : (n,) float64
         `radius` 0: the ends are planes; `bore`: slope of a focused hole, or minus the radius of a cylinder.
@@ -117,7 +120,7 @@ def place_solids(
         second[i, : len(two)] = [-tip(block, -position, sad) for position in two]
     mlc = collimators.leaves
     return Solids(
-        kind=np.array([[Jaws, Leaves, Cones].index(type(block)) for block in blocks]),
+        kind=np.array([KINDS.index(type(block)) for block in blocks]),
         axis=np.array([getattr(block, "axis", "X") == "Y" for block in blocks], np.int64),
         material=np.array([materials.index(block.material) for block in blocks]),
         focused=np.array([hasattr(b, "ends") and b.ends.kind == "focused" for b in blocks], np.int64),

@@ -25,14 +25,14 @@ from mc.source.beams import spectrum
 from mc.tables import build_tables
 from mc.transport.context import Cuts
 from mc.transport.particle import PHOTON
-from phantoms.materials import read_toml
 from phantoms.recipes import water_tank
 from phantoms.schema import Table
 from validation.engine import figures
-from validation.engine.case import CASES, Case
+from validation.engine.case import Case
 from validation.engine.collimated import at_plane, collimated, fan, tank_dose
 from validation.engine.explicit_collimator import explicit, place_solids
 from validation.engine.judge import family_allowance
+from validation.engine.tank import read_bins, spectrum_names
 from validation.engine.verdict import Check, Options, Verdict
 
 FIELD = np.array([-5.0, 5.0, -5.0, 5.0])  # jaws [cm]
@@ -223,8 +223,6 @@ def run(case: Case, options: Options) -> Verdict:
 
 def _spectrum(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """The spectrum that a case names, of `spectra.toml`."""
-    entry = read_toml(CASES / "spectra.toml")[table.text("spectrum")]
-    counts = np.array(entry["counts"])
-    edges = entry["bin"] * np.arange(len(counts) + 1)
+    edges, counts = read_bins(table.choice("spectrum", spectrum_names()))
     edges[0] = PHYSICS.photon_cut
     return spectrum(edges, counts)

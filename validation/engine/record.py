@@ -16,6 +16,22 @@ PAGE = CASES.parents[1] / "docs" / "validation.md"
 BEGIN, END = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
 
 
+def check_checkout() -> None:
+    """Refuse to record where there is no checkout to record in.
+
+    Raises
+    ------
+    InputError
+        If this is an installed package: its data are not to be written to.
+    """
+    if not PAGE.is_file():
+        raise InputError(
+            "--record",
+            "renews data and documentation of a checkout, and this is an installed package",
+            "run it from a checkout (pip install -e .), or leave --record out",
+        )
+
+
 def write(verdict: Verdict, folder: Path) -> None:
     """Write `verdict.json` and `figure.png` into a folder."""
     text = json.dumps(plain({**verdict.as_dict(), **provenance()}), indent=1)

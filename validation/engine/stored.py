@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from phantoms.arrays import byte_planes, from_byte_planes, load_arrays, save_arrays
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 
@@ -23,9 +24,9 @@ def save_dose(path: Path, dose: np.ndarray, sigma: np.ndarray, grid: Grid) -> No
     step = float(dose.max()) / DOSE_STEPS
     relative = np.divide(sigma, dose, out=np.ones_like(dose, dtype=float), where=dose > 0)
     share = 1.0 - np.log(np.clip(relative, SIGMA_FLOOR, 1.0)) / np.log(SIGMA_FLOOR)
-    np.savez_compressed(
+    save_arrays(
         path,
-        dose=np.round(dose / step).astype(np.uint16),
+        dose=byte_planes(np.round(dose / step).astype(np.uint16)),
         sigma=np.round(SIGMA_STEPS * share).astype(np.uint8),
         step=step,
         spacing=grid.spacing,
@@ -36,10 +37,10 @@ def save_dose(path: Path, dose: np.ndarray, sigma: np.ndarray, grid: Grid) -> No
 def load_dose(path: Path) -> tuple[np.ndarray, np.ndarray, Grid]:
     """Dose and its one sigma, (nz, ny, nx), as `save_dose` wrote them, and their grid."""
     try:
-        with np.load(path) as stored:
-            counts, share = stored["dose"], stored["sigma"] / SIGMA_STEPS
-            dose = float(stored["step"]) * counts.astype(float)
-            grid = Grid(dose.shape, tuple(stored["spacing"]), tuple(stored["origin"]))
+        stored = load_arrays(path)
+        counts, share = from_byte_planes(stored["dose"], "u2"), stored["sigma"] / SIGMA_STEPS
+        dose = float(stored["step"]) * counts.astype(float)
+        grid = Grid(dose.shape, tuple(stored["spacing"]), tuple(stored["origin"]))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(path, f"is no stored dose: {error}", "restore it from the repository") from None
     return dose, dose * SIGMA_FLOOR ** (1.0 - share), grid

@@ -9,12 +9,13 @@ import numpy as np
 
 from mc.source.beams import Beam, spectrum
 from mc.transport.particle import ELECTRON, PHOTON
-from phantoms.materials import Material, load_materials, read_toml
+from phantoms.materials import Material, load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import Layer, slabs
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 from validation.engine.case import CASES
 
+SPECTRA = CASES / "spectra.toml"
 KINDS = {"photon": PHOTON, "electron": ELECTRON}
 
 
@@ -73,11 +74,22 @@ def read_beam(entry: Table) -> Beam:
     width_x, width_y = entry.numbers("field", 2, above=0.0)
     distance = entry.number("ssd", above=0) if "ssd" in entry else math.inf
     if "spectrum" in entry:
-        rows = read_toml(CASES / "spectra.toml")
-        row = rows[entry.choice("spectrum", tuple(rows))]
-        energies = spectrum(row["bin"] * np.arange(len(row["counts"]) + 1), row["counts"])
+        energies = spectrum(*read_bins(entry.choice("spectrum", spectrum_names())))
     else:
         energy = entry.number("energy", above=0)
         energies = np.array([energy, energy]), np.array([0.0, 1.0])
     entry.finish()
     return Beam(kind, *energies, -0.5 * width_x, 0.5 * width_x, -0.5 * width_y, 0.5 * width_y, 0.0, distance)
+
+
+def spectrum_names() -> tuple[str, ...]:
+    """Names of the spectra of `spectra.toml`."""
+    return tuple(read_table(SPECTRA))
+
+
+def read_bins(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Edges [MeV] of the bins of a spectrum of `spectra.toml`, and the photons in them."""
+    row = read_table(SPECTRA).table(name)
+    width, counts = row.number("bin", above=0.0), np.array(row.numbers("counts"))
+    row.finish()
+    return width * np.arange(len(counts) + 1), counts

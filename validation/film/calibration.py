@@ -12,8 +12,7 @@ import numpy as np
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.listing import Listing
-from phantoms.materials import read_toml
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 from phantoms.views import Artists, Axes
 from validation.film.curve import FAMILIES, Curve
 from validation.film.lateral import TERMS, Lateral
@@ -181,7 +180,7 @@ def read_calibration(path: str | PathLike) -> Calibration:
         If the file is none, or its curves do not fall with dose.
     """
     path = Path(path)
-    table = Table(path, read_toml(path))
+    table = read_table(path)
     if table.text("format", "") != FORMAT:
         raise InputError(path, "is not a film calibration", "`mcverify film-calibrate` makes one")
     version = table.number("format_version")

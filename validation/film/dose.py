@@ -20,7 +20,6 @@ STRAY_CHI2 = 18.0  # noise exceeds it in one pixel of ten million: a pen mark, d
 MAX_STRAY = 0.02  # if more pixels are, it is the calibration that does not fit
 AROUND = 5  # pixels a side over which the channels' disagreement is averaged
 WIDTH_MM = 2.0  # widths of scans may differ by this much and still count as one setting
-STRIP_MARGIN_MM = 2.0
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
-from phantoms.materials import read_toml
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 from validation.film.calibration import AXES
 
 MARGIN_MM = 3.0  # of a film left out along its cut edges, which are damaged
@@ -61,7 +60,7 @@ def read_film_set(path: str | PathLike) -> FilmSet:
         If an entry is missing or not understood.
     """
     path = Path(path)
-    table = Table(path, read_toml(path))
+    table = read_table(path)
     title = table.text("title", path.stem)
     common = _paths(table, "scans") if "scans" in table else ()
     profile = _read_profile(path.parent / table.text("dose_profile")) if "dose_profile" in table else None

@@ -5,24 +5,19 @@ Organs are known by the names of `validation/data/synonyms.toml`, and by those a
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from os import PathLike
 from pathlib import Path
 
 from phantoms.errors import InputError
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 from validation.metrics.dvh import parse_metric
 from validation.metrics.gamma import Criterion
 
 DEFAULT = "spine"
-_SHIPPED = files("validation") / "data" / "profiles"
-_SYNONYMS = files("validation") / "data" / "synonyms.toml"
-_DIAGNOSIS = files("validation") / "data" / "diagnosis.toml"
+DATA = Path(__file__).parents[1] / "data"
 # Kinds of planning-system errors a profile may limit; validation.diagnosis describes them.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
 MAX_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
@@ -182,20 +177,18 @@ class Profile:
 
 def shipped_profiles() -> list[str]:
     """Names of the profiles that come with mcverify."""
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".toml")
-    )
+    return sorted(path.stem for path in (DATA / "profiles").glob("*.toml"))
 
 
 def load_profile(profile: str | PathLike = DEFAULT) -> Profile:
     """Load a shipped profile by its name, or any by the path of its TOML file."""
     names = shipped_profiles()
-    return _read_profile(read_limits(profile, _SHIPPED, names, "profile", f"one of {', '.join(names)}"))
+    return _read_profile(
+        read_limits(profile, DATA / "profiles", names, "profile", f"one of {', '.join(names)}")
+    )
 
 
-def read_limits(
-    chosen: str | PathLike, folder: Traversable, names: Sequence[str], what: str, known: str
-) -> Table:
+def read_limits(chosen: str | PathLike, folder: Path, names: Sequence[str], what: str, known: str) -> Table:
     """Read one of the files `names`.toml shipped in `folder`, or any by its path.
 
     Raises
@@ -203,24 +196,14 @@ def read_limits(
     InputError
         If it cannot be read; it says `what` that is and what would be `known`.
     """
-    if isinstance(chosen, str) and chosen in names:
-        path, text = Path(f"{chosen}.toml"), (folder / f"{chosen}.toml").read_text("utf-8")
-    else:
-        path = Path(chosen)
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-            raise InputError(path, f"{what} cannot be read: {reason}", f"a TOML file, or {known}") from None
-    try:
-        return Table(path, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(path, f"is not valid TOML: {error}") from None
+    shipped = isinstance(chosen, str) and chosen in names
+    path = folder / f"{chosen}.toml" if shipped else Path(chosen)
+    return read_table(path, what, f"a TOML file, or {known}")
 
 
 def synonyms() -> tuple[Organ, ...]:
     """The organs that structures are known as by their names, from the shipped table."""
-    return _read_organs(Table(Path("synonyms.toml"), tomllib.loads(_SYNONYMS.read_text("utf-8"))))
+    return _read_organs(read_table(DATA / "synonyms.toml"))
 
 
 def _read_profile(table: Table) -> Profile:
@@ -254,7 +237,7 @@ def _read_profile(table: Table) -> Profile:
 
 def _diagnosis(table: Table) -> tuple[DiagnosisLimit, ...]:
     """The shipped limits of a diagnosis, those that a profile states itself in their place."""
-    shipped = Table(Path("diagnosis.toml"), tomllib.loads(_DIAGNOSIS.read_text("utf-8")))
+    shipped = read_table(DATA / "diagnosis.toml")
     found = {}
     for place in (shipped, table):
         limits = [_read_diagnosis(entry) for entry in _optional_tables(place, "diagnosis")]

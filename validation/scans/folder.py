@@ -16,8 +16,7 @@ from typing import Any
 
 from phantoms.errors import InputError
 from phantoms.listing import Listing
-from phantoms.materials import read_toml
-from phantoms.schema import Table
+from phantoms.schema import Table, read_table
 from phantoms.views import Artists, Axes
 from validation.scans import mcc, rfa, w2cad
 from validation.scans.lines import Lines
@@ -188,7 +187,7 @@ def _is_output_factors(path: Path) -> bool:
 
 def _read_statement(path: Path) -> tuple[Stated, ...]:
     """Statements, the general one last."""
-    table = Table(path, read_toml(path))
+    table = read_table(path)
     by_name = table.tables("files") if "files" in table else []
     general = _stated(table, "*")
     return (*(_stated(entry, entry.text("match")) for entry in by_name), general)

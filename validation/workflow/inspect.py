@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import Counter
 from os import PathLike
 from pathlib import Path
@@ -14,6 +13,7 @@ from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, re
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 from phantoms.materials import Material, load_elements, load_materials
+from phantoms.schema import read_table
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
 from validation.workflow.inspection import Inspection, grid_facts
@@ -21,6 +21,7 @@ from validation.workflow.inspection import Inspection, grid_facts
 if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
+OF_MATERIALS = {"density", "composition"}  # keys by which a table of materials is known
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
@@ -169,10 +170,7 @@ def show_phase_space(path: Path, found: Inspection) -> PhaseSpace:
 
 def _toml(path: Path, found: Inspection) -> None:
     """A machine, case, CT calibration, profile or table of materials, distinguished by their keys."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"not a TOML file: {error}") from None
+    content = read_table(path)
     keys = set(content)
     if keys & {"energies", "sad_cm"}:
         _machine(path, found)
@@ -190,7 +188,7 @@ def _toml(path: Path, found: Inspection) -> None:
         rows = [(str(g.criterion), g.tolerance or "", g.action or "") for g in profile.gamma]
         found.table(f"{path}: profile, {profile.title}", ("gamma", "warns below %", "fails below %"), rows)
         found.line(f"{len(profile.differences)} dose differences, {len(profile.constraints)} dose limits")
-    elif any(isinstance(value, dict) and "composition" in value for value in content.values()):
+    elif any(OF_MATERIALS & set(content.table(key)) for key in keys if content.is_table(key)):
         rows = [(material.name, _material(material)) for material in load_materials(path).values()]
         found.facts(f"{path}: materials", rows)
     else:

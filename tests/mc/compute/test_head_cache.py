@@ -51,7 +51,7 @@ ends = "focused"
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(head_cache.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: str(tmp_path / "cache"))
     (tmp_path / "linac.toml").write_text(MACHINE)
     return read_machine(tmp_path / "linac.toml")
 

@@ -62,7 +62,7 @@ def test_points_lie_in_their_solid(geometry):
 
 
 def test_rays_pass_through_the_solids_in_turn(geometry):
-    """Every piece of a ray between two surfaces lies in the solid of its region, to its very end."""
+    """Every segment of a ray between two surfaces lies in the solid of its region, to its very end."""
     for (x, y, z), (u, v, w) in random_rays(1500):
         cell = analytic.locate(geometry, x, y, z)
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""Rays through the solids of collimators, against points tested one by one in the explicit check's way."""
+"""Rays through the solids of collimators, against points tested one by one, as the explicit check does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CASES = {
 
 @njit
 def solid_share(solids, x, y, z, u, v, w, a, b):
-    """Share of the way from a to b along a ray that lies in a solid, by points."""
+    """Share of the path from a to b along a ray that lies in a solid, by points."""
     count = 0
     for step in range(STEPS):
         t = a + (b - a) * (step + 0.5) / STEPS

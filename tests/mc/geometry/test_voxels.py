@@ -1,4 +1,4 @@
-"""Voxel geometry against brute force: cells, faces, entry, rim, and where steps must stay short."""
+"""Voxel geometry against brute force: cells, faces, entry, air margin, and where steps must stay short."""
 
 from itertools import pairwise
 
@@ -58,13 +58,13 @@ def test_cells_and_media(phantom, geometry):
             for axis, value in ((2, x), (1, y), (0, z))
         )
         assert cell == expected
-        density, material, narrow = voxels.medium(geometry, voxels.index(geometry, cell))
+        density, material, interface = voxels.medium(geometry, voxels.index(geometry, cell))
         inside = [0 < i <= n for i, n in zip(cell, phantom.grid.shape[::-1], strict=True)]
         if all(inside):
             place = tuple(i - 1 for i in cell[::-1])
             assert density == phantom.density[place] and material == phantom.material[place]
         else:
-            assert density == np.float32(phantom.materials[0].density) and material == 0 and narrow
+            assert density == np.float32(phantom.materials[0].density) and material == 0 and interface
 
 
 def test_points_outside_are_clipped_to_the_air_margin(geometry):
@@ -96,7 +96,7 @@ def test_clearance_is_the_nearest_face_of_all(phantom, geometry):
         cell = voxels.locate(geometry, *point)
         expected = min(np.abs(phantom.grid.edges(2 - a) - point[a]).min() for a in range(3))
         assert voxels.clearance(geometry, cell, *point) == pytest.approx(expected, abs=1e-12)
-    for point in random_points(phantom, 500):  # in the rim it may be less, even below 0
+    for point in random_points(phantom, 500):  # in the air margin it may be less, even below 0
         cell = voxels.locate(geometry, *point)
         faces = [edges_with_margin(phantom, 2 - a)[cell[a] : cell[a] + 2] for a in range(3)]
         nearest = min(np.abs(faces[a] - point[a]).min() for a in range(3))
@@ -125,7 +125,7 @@ def walk(geometry, point, direction):
 
 
 def test_rays_pass_every_voxel_on_their_path_and_then_end(phantom, geometry):
-    """Cell by cell against planes cut independently: in through the rim, and gone behind the voxels."""
+    """Cell by cell against planes cut independently: in through the air margin, out behind the voxels."""
     low, high = phantom.grid.lower[::-1], phantom.grid.upper[::-1]
     points, directions = random_points(phantom, 600), random_directions(600)
     aimed = random_points(phantom, 300, beyond=0.0) - points[:300]
@@ -178,14 +178,14 @@ def test_entry(phantom, geometry):
 
 
 def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
-    """The air around counts: beside it everything denser than 3 times air is narrow."""
+    """The air around counts: beside it everything denser than 3 times air is an interface."""
     density = np.ones((9, 9, 9))
     density[4, 4, 4] = 3.5
     density[2, 2, 6] = 0.05
     density[6, 6, 2] = 2.9  # less than a factor 3
     geometry = voxels.build_voxels(phantom_of(density), 1.0)
-    narrow = voxels.without_margin(geometry.medium >= voxels.INTERFACE, phantom_of(density))
-    expected = np.ones_like(narrow)
+    interface = voxels.without_margin(geometry.medium >= voxels.INTERFACE, phantom_of(density))
+    expected = np.ones_like(interface)
     expected[1:-1, 1:-1, 1:-1] = False
     for place in ((4, 4, 4), (2, 2, 6)):
         expected[place] = True
@@ -194,5 +194,5 @@ def test_low_density_voxels_are_gas_and_neighbours_of_density_jumps():
                 beside = list(place)
                 beside[axis] += step
                 expected[tuple(beside)] = True
-    np.testing.assert_array_equal(narrow, expected)
+    np.testing.assert_array_equal(interface, expected)
     assert geometry.interface_step == 0.2

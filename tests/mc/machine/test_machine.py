@@ -147,7 +147,7 @@ def test_finds_by_name_the_users_own_first(folder):
 def test_override_wins_over_the_name(folder):
     path = write(folder, GOOD, "other.toml")
     assert find_machine("GEN6FFF", override=path).name == "MINE"
-    with pytest.raises(InputError, match="cannot read the machine file"):
+    with pytest.raises(InputError, match="the machine file cannot be read"):
         find_machine("GEN6FFF", override=folder / "nowhere.toml")
 
 
@@ -160,7 +160,7 @@ def test_two_files_of_one_name_are_refused(folder):
 
 def test_a_broken_file_of_the_user_is_not_passed_over(folder):
     write(folder, "name = ")
-    with pytest.raises(InputError, match="not a TOML file"):
+    with pytest.raises(InputError, match="is not valid TOML"):
         find_machine("GEN6FFF")
 
 
@@ -231,7 +231,7 @@ MISTAKES = {
     "field of words": (r"\[10.0, 10.0\]", '["a", "b"]', "must be a finite number"),
     "no reference": (r"(?s)\[energies.reference.*", "", r"energies\[0\]\.reference: is missing"),
     "medium": ("ssd_cm", 'medium = "lead"\nssd_cm', "'lead' is unknown"),
-    "not toml": ("sad_cm =", "sad_cm", "not a TOML file"),
+    "not toml": ("sad_cm =", "sad_cm", "is not valid TOML"),
     "energy twice": (r"(?s)(\[\[energies\]\].*)", r"\1\1", "6 MV FFF stands there twice"),
     "two calibrations": (
         r"dose_per_mu_gy = 0.01\n",
@@ -260,7 +260,7 @@ def test_mistakes_are_named(folder, mistake):
 
 def test_not_text_at_all(folder):
     (folder / "mine.toml").write_bytes(b"name = '\xff\xfe'")
-    with pytest.raises(InputError, match="not a TOML file"):
+    with pytest.raises(InputError, match="is not valid TOML"):
         read_machine(folder / "mine.toml")
-    with pytest.raises(InputError, match="cannot read the machine file"):
+    with pytest.raises(InputError, match="the machine file cannot be read"):
         read_machine(folder)

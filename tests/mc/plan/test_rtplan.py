@@ -71,7 +71,7 @@ BY_HAND = [
 
 
 @pytest.mark.parametrize(("setup", "source", "x_b", "y_b"), BY_HAND)
-def test_beams_stand_where_they_do_in_the_room(setup, source, x_b, y_b):
+def test_beams_stand_where_iec_61217_puts_them(setup, source, x_b, y_b):
     position, *angles = setup
     rotation, origin = beam_to_patient(beam(*angles), position)
     isocentre = np.array((1, -2, 3))

@@ -53,7 +53,7 @@ def test_open_field_is_free(tables):
     assert len(sent) - len(same) == pytest.approx(lost, abs=4 * math.sqrt(lost))  # false alarm 6e-5
     assert np.ptp(same, axis=0).max() == 0.0
     assert same[0, 2:5] == pytest.approx(sent[0, 2:5] + path * sent[0, 5:8]) and same[0, 8] == 1.0
-    assert 10 < np.count_nonzero(out[:, 0] == ELECTRON)  # set free in the air
+    assert 10 < np.count_nonzero(out[:, 0] == ELECTRON)  # produced in the air
 
 
 @pytest.mark.parametrize("aim", [(-3.2, 0.0), (4.2, 0.0), (0.0, -5.2), (0.0, 2.2)])

@@ -1,4 +1,4 @@
-"""Electrons that photons set free in collimators: their geometry, how many come out, and what they give."""
+"""Secondary electrons of collimators: their geometry, how many come out, and what they give."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CUTS = Cuts(PHYSICS.electron_cut, PHYSICS.photon_cut)
 
 @njit
 def stays(solids, k, x, y, z, u, v, w, distance):
-    """Whether all of a way but its ends lies in the solid `k`, by points."""
+    """Whether all of a path but its ends lies in the solid `k`, by points."""
     for step in range(1, 2000):
         t = distance * step / 2000
         if region(solids, x + u * t, y + v * t, z + w * t) != k:
@@ -64,7 +64,7 @@ def placed_and_solids(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_distance_out_of_a_solid(name):
-    """From points all over, in all directions: all of the way is in the solid, and what follows is told."""
+    """From points all over, in all directions: all of the path is in the solid, and what follows is found."""
     placed, solids = placed_and_solids(name)
     rng = np.random.default_rng(3)
     top, bottom = placed.collimator.measures[0, 0], placed.collimator.bottom
@@ -95,7 +95,7 @@ def test_distance_out_of_a_solid(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_rays_upwards(name):
-    """A ray flown backwards passes as much, whichever way it goes."""
+    """A ray traced backwards passes as much, in either direction."""
     placed, _ = placed_and_solids(name)
     rng = np.random.default_rng(4)
     met = 0

@@ -90,7 +90,7 @@ def test_splitting_is_unbiased(split):
     scores = []
     for found, number in ((rows, 4000), (plain, electrons)):
         kind, energy, x, y, u, v, w, weight, _ = found.T
-        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        distance = (100.0 - transport.cuts.scoring_plane) / np.where(w > 0, w, np.nan)
         radius = np.hypot(x + distance * u, y + distance * v)
         aimed = (kind == 0) & (radius < 25.0)
         bands = [aimed & (radius >= low) & (radius < high) for low, high in ((0, 8), (8, 16), (16, 25))]
@@ -113,7 +113,7 @@ def test_a_core_changes_the_density_of_particles_alone(split, tmp_path):
     scores, density = [], []
     for rows, electrons in ((plain, 4000), (cored, 4096)):
         kind, energy, x, y, u, v, w, weight, _ = rows.T
-        distance = (100.0 - transport.cuts.plane) / np.where(w > 0, w, np.nan)
+        distance = (100.0 - transport.cuts.scoring_plane) / np.where(w > 0, w, np.nan)
         radius = np.hypot(x + distance * u, y + distance * v)
         photon, inner, outer = kind == 0, radius < 8.0, (radius >= 8.0) & (radius < 16.0)
         values = [weight * photon * inner, weight * energy * photon * inner, weight * photon * outer,
@@ -136,7 +136,7 @@ def test_no_energy_is_lost_and_splitting_gives_as_much_as_it_takes(split):
 
 def test_weights_and_places(split):
     rows, _ = split
-    assert np.all(rows[:, 7] == np.float32(0.01))  # full photons are past the field and not recorded
+    assert np.all(rows[:, 7] == np.float32(0.01))  # fat photons are outside the field and not recorded
     assert np.all(rows[:, 6] > 0)
     photons = rows[rows[:, 0] == 0]
     distance = (100.0 - 10.0) / photons[:, 6]

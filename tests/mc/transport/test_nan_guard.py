@@ -1,4 +1,4 @@
-"""Float paths at their extremes: nothing is lost, nothing runs on for ever, and what is no number is told.
+"""Float paths at their extremes: nothing is lost, nothing is endless, what is not finite is reported.
 
 The rays are those that rounding treats worst: along axes and diagonals, through edges and corners of voxels,
 from faces, with cosines of 0, -0 and next to nothing; the energies are the ends of the tables and every
@@ -123,7 +123,7 @@ def test_rays_through_edges_and_corners(tables, kind, energy, cuts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rays_from_outside_that_graze(tables, kind):
-    """Along faces and edges of grid and rim, towards their corners, and just past them."""
+    """Along faces and edges of grid and air margin, towards their corners, and just past them."""
     along, at = directions(), np.array(list(itertools.product((-0.5, 0.0, 2.0, 2.5, 2.50001), repeat=3)))
     particles = pencil(kind, 1.0, (0, 0, 0), (0, 0, 1), len(at) * len(along))
     particles[:, 5:8] = np.tile(along, (len(at), 1))
@@ -252,7 +252,7 @@ def test_quanta_of_no_number():
     assert quanta(1.0, counters) == 2**32 and quanta(-0.0, counters) == 0 and counters[LOST] == lost
 
 
-# --- and the user is told -----------------------------------------------------------------------------
+# --- and it is reported to the user --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", BAD)

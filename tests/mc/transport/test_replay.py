@@ -74,7 +74,7 @@ def test_dose_is_that_of_electrons_of_their_own(names, thickness, voxels):
 
 
 def test_an_electron_resumes_in_mid_step():
-    """A hinge of no strength, then one so far that none comes: the electron flies straight to its end."""
+    """A hinge of no strength, then one so far that none comes: the electron moves straight to its end."""
     phantom = water_tank((3.0, 24.0, 24.0), (0.05, 8.0, 8.0))
     physics = Physics(electron_cut=31.0, photon_cut=31.0)  # all losses are continuous
     tables, geometry = build_tables(phantom.materials, physics), build_voxels(phantom)

@@ -68,7 +68,7 @@ def test_workers(tables, particles, whole, workers):
 
 @pytest.mark.parametrize("ranks", [2, 3, 5])
 def test_ranks(tables, particles, whole, ranks):
-    """Pieces of the file, each with the number of its first history, as ranks transport them."""
+    """Parts of the file, each with the number of its first history, as ranks transport them."""
     tally, counters = np.zeros_like(whole.tally), np.zeros_like(whole.counters)
     for rank in reversed(range(ranks)):
         first, last = rank * len(particles) // ranks, (rank + 1) * len(particles) // ranks

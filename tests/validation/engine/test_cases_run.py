@@ -182,14 +182,14 @@ def test_steps_are_kept_short_where_the_density_jumps_only():
         if case.kind not in ("reference", "r50", "fano", "interface"):
             continue
         phantom = read_phantom(case.table().table("phantom"))
-        narrow = without_margin(build_voxels(phantom).medium >= INTERFACE, phantom)
+        interface = without_margin(build_voxels(phantom).medium >= INTERFACE, phantom)
         axis = tuple(n // 2 for n in phantom.grid.shape[1:])
         density = phantom.density[:, *axis]
         jump = np.abs(np.diff(np.log(density))) > np.log(JUMP)
         expected = density < GAS_DENSITY
         expected[1:] |= jump
         expected[:-1] |= jump
-        np.testing.assert_array_equal(narrow[1:-1, *axis], expected[1:-1], case.name)
+        np.testing.assert_array_equal(interface[1:-1, *axis], expected[1:-1], case.name)
 
 
 # --- definitions --------------------------------------------------------------------------------------

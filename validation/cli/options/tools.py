@@ -13,8 +13,8 @@ with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a resul
 
 VALIDATE = """\
 Hold the engine against published data and independent codes: cross sections, stopping powers, electron
-ranges, Fano's theorem, doses in water and slabs. The cases lie in validation/cases of a source checkout;
-docs/validation.md explains the rules and shows the last verdicts."""
+ranges, Fano's theorem, doses in water and slabs. docs/validation.md explains the rules and shows the last
+verdicts. Cases that need phase spaces too large to be shipped are skipped where these are not found."""
 
 VALIDATE_EPILOG = """\
 A full run takes hours. It saves its sums every minute; broken off, by Ctrl-C or otherwise, the same command
@@ -55,7 +55,7 @@ def _validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record",
         action="store_true",
-        help="write figure and verdict into the case's folder too, and renew the table in docs/validation.md",
+        help="write figure and verdict into validation/cases of the checkout, and renew docs/validation.md",
     )
     parser.add_argument(
         "--out",
