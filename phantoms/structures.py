@@ -287,7 +287,7 @@ def make_roi(
     usual : float
         Usual distance of contour planes over all structures [cm], for one of a single plane.
     others : sequence of (n,) arrays
-        Planes of the other structures [cm], which separate a gap from a thick slice.
+        Planes of the other structures [cm], by which a gap is distinguished from a thick slice.
     problem : str
         Why the contours cannot be filled, if that is known.
     """

@@ -26,7 +26,7 @@ class Drawable(Protocol):
 
 
 def picture(found: Drawable, path: str | PathLike | None = None, **options: Any) -> Figure:
-    """Draw a result in a figure of its own, with a colour bar or a legend where there is something to explain.
+    """Draw a result in a figure of its own, with a colour bar or a legend where there is something to label.
 
     Parameters
     ----------
