@@ -22,6 +22,8 @@ from scipy.ndimage import map_coordinates
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.grid import Grid
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes, plot_volume
 
 FORMAT = "mcverify dose"
 FORMAT_VERSION = 2
@@ -84,6 +86,45 @@ class Dose:
             return float("inf")
         high = self.mean > above * maximum
         return float(np.sqrt(np.mean((self.sigma[high] / self.mean[high]) ** 2)))
+
+    def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
+        """Draw one plane of voxels [Gy].
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        view : {'axial', 'coronal', 'sagittal'}
+        at_mm : float, optional
+            Where the plane lies along its normal; by default it goes through the maximum.
+
+        Returns
+        -------
+        tuple of artists
+            The image, for a colour bar.
+
+        Raises
+        ------
+        InputError
+            If there is no such view.
+        """
+        return plot_volume(axes, self.mean, self.grid, view, at_mm)
+
+    def facts(self) -> list[tuple[str, object]]:
+        """What the dose is, for the reader."""
+        # of the run itself: the map is cut at 0 voxel by voxel, and its rms would be too large
+        stated = dict(self.provenance)
+        latent = stated.pop("latent_uncertainty", None)
+        return [
+            ("maximum", f"{self.mean.max():.4g} Gy"),
+            ("transport sigma", f"{100 * self.relative_uncertainty():.2f} % (rms above half the maximum)"),
+            ("latent sigma", "unknown" if latent is None else f"{100 * latent:.2f} %"),
+            ("dose to water", "as well" if self.to_water is not None else "not scored"),
+            *((key, value) for key, value in stated.items() if isinstance(value, str | int | float)),
+        ]
+
+    def _repr_html_(self) -> str:
+        voxels = " x ".join(str(n) for n in self.grid.shape[::-1])
+        return Listing.facts("Dose", [("voxels (x, y, z)", voxels), *self.facts()])._repr_html_()
 
     def crop_to(self, grid: Grid) -> Dose:
         """This dose on another grid, zero outside its own.

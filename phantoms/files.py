@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and what a file is by its first bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phantoms.errors import InputError
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @contextmanager
@@ -37,3 +39,12 @@ def replacing(path: str | Path, problem: str = "cannot be written") -> Iterator[
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5, by its first bytes; a file that cannot be read is an InputError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from None

@@ -54,6 +54,16 @@ class Grid:
         dz, dy, dx = self.spacing
         return dz * dy * dx
 
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size (dz, dy, dx) [mm]."""
+        return tuple(10.0 * d for d in self.spacing)
+
+    @property
+    def axes_mm(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Voxel centres along z, y and x, (nz,), (ny,) and (nx,) [mm]."""
+        return tuple(10.0 * self.centres(axis) for axis in range(3))
+
     def centres(self, axis: int) -> np.ndarray:
         """Voxel centres along `axis` (0 z, 1 y, 2 x), (n,) [cm]."""
         return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis])

@@ -11,6 +11,7 @@ of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -201,7 +202,22 @@ class StructureSet:
 
 
 def read_structures(path: str | Path) -> StructureSet:
-    """Read an RTSTRUCT."""
+    """Read an RTSTRUCT.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    StructureSet
+        ``read_structures(path)["PTV"]`` is one of its structures.
+
+    Raises
+    ------
+    InputError
+        If it is no RTSTRUCT, damaged, or contradicts itself.
+    """
     path = Path(path)
     dataset = read_dataset(path)
     modality = optional_text(dataset, "Modality", path)
@@ -247,6 +263,59 @@ def read_structures(path: str | Path) -> StructureSet:
     )
 
 
+def make_roi(
+    name: str,
+    contours: list[np.ndarray],
+    *,
+    number: int = 0,
+    kind: str = "",
+    colour: tuple[int, int, int] = (255, 255, 0),
+    usual: float = 0.0,
+    others: Sequence[np.ndarray] = (),
+    problem: str = "",
+    physical: dict[str, float] | None = None,
+) -> ROI:
+    """Make a structure of its contours: drawn copies dropped, planes counted, gaps found.
+
+    Parameters
+    ----------
+    name : str
+    contours : list of (n, 3) float64
+        Closed contours, each on a plane of constant z, LPS (x, y, z) [cm].
+    number, kind, colour, physical
+        See `ROI`.
+    usual : float
+        Usual distance of contour planes over all structures [cm], for one of a single plane.
+    others : sequence of (n,) arrays
+        Planes of the other structures [cm], which separate a gap from a thick slice.
+    problem : str
+        Why the contours cannot be filled, if that is known.
+    """
+    contours, warnings = without_copies(contours, name)
+    z = np.array([position for position, _ in by_plane(contours)])
+    steps = np.diff(z)
+    spacing = float(np.median(steps)) if len(steps) else usual
+    if contours and not problem and not spacing > 0:
+        problem = "has a single contour, so its thickness is unknown"
+    wide = find_gaps(z, spacing, list(others))
+    if wide:
+        places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
+        warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
+    return ROI(
+        number=number,
+        name=name,
+        type=kind,
+        colour=colour,
+        contours=tuple(contours),
+        contour_spacing=spacing,
+        gaps=wide,
+        free=distances_outside(z, np.concatenate([*others, []])),
+        problem=problem,
+        physical=physical or {},
+        warnings=tuple(warnings),
+    )
+
+
 def _by_number(dataset: Dataset, keyword: str, path: Path) -> dict[int, Dataset]:
     """Return the items of a sequence by the ROI number they refer to."""
     found: dict[int, Dataset] = {}
@@ -288,31 +357,19 @@ def _read_roi(
 ) -> ROI:
     name = optional_text(item, "ROIName", path) or f"ROI {number}"
     area, problem = contours
-    area, warnings = without_copies(area, name)
     colour = (255, 255, 0)
     if drawn is not None and optional(drawn, "ROIDisplayColor", path) is not None:
         colour = tuple(int(c) for c in require_floats(drawn, "ROIDisplayColor", 3, path))
-    z = np.array([position for position, _ in by_plane(area)])
-    gaps = np.diff(z)
-    spacing = float(np.median(gaps)) if len(gaps) else usual
-    if area and not problem and not spacing > 0:
-        problem = "has a single contour, so its thickness is unknown"
-    wide = find_gaps(z, spacing, others)
-    if wide:
-        places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
-        warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
-    return ROI(
+    return make_roi(
+        name,
+        area,
         number=number,
-        name=name,
-        type="" if observed is None else optional_text(observed, "RTROIInterpretedType", path).upper(),
+        kind="" if observed is None else optional_text(observed, "RTROIInterpretedType", path).upper(),
         colour=colour,
-        contours=tuple(area),
-        contour_spacing=spacing,
-        gaps=wide,
-        free=distances_outside(z, np.concatenate([*others, []])),
+        usual=usual,
+        others=others,
         problem=problem,
         physical={} if observed is None else _physical_properties(observed, path),
-        warnings=tuple(warnings),
     )
 
 

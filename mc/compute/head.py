@@ -44,7 +44,9 @@ from mc.transport.head import (
 from mc.transport.particle import PHOTON
 from mc.transport.scoring import EMITTED, ESCAPED, HISTORIES, LOST, OVERFLOWS, QUANTUM, ROULETTE
 from phantoms.errors import InputError
+from phantoms.listing import Listing
 from phantoms.materials import Material, load_materials
+from phantoms.views import Artists, Axes
 
 # That of patient dose, but analogue interactions: photons of a head are split by direction instead.
 HEAD_PHYSICS = Physics(photon_split=1, track_repeat=1)
@@ -157,6 +159,20 @@ class HeadRun:
 
     phase_space: PhaseSpace
     report: HeadReport
+
+    def plot(self, axes: Axes, what: str = "spectrum", plane_z_cm: float = 100.0) -> Artists:
+        """Draw one picture of the particles; see `mc.source.phase_space.PhaseSpace.plot`."""
+        return self.phase_space.plot(axes, what, plane_z_cm)
+
+    def _repr_html_(self) -> str:
+        report = self.report
+        facts = [
+            ("electrons on the target", f"{report.electrons:,}, stopped by {report.stopped_by}"),
+            ("particles per electron", f"{report.particles_per_electron:.2f}"),
+            ("energy balance", f"{report.energy_balance:.9f}"),
+            ("time", f"{report.wall_seconds:.1f} s"),
+        ]
+        return self.phase_space._repr_html_() + Listing.facts("Simulation", facts)._repr_html_()
 
 
 class HeadTransport:

@@ -36,10 +36,12 @@ from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.hu import load_calibration
+from phantoms.listing import Listing
 from phantoms.overrides import CaseFile
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import ROI, StructureSet
+from phantoms.views import Artists, Axes
 
 DEFAULT_CURVE = "opentps-4"
 GAS = 0.01  # a couch may replace voxels outside the body of less than this density [g/cm3]
@@ -69,6 +71,39 @@ class ComputedDose:
     calibrations: dict[str, Calibrated]
     report: RunReport
     warnings: tuple[str, ...]
+
+    @property
+    def dose_gy(self) -> np.ndarray:
+        """Dose to medium of the whole course, (nz, ny, nx) float64 [Gy]."""
+        return self.dose.mean
+
+    @property
+    def sigma_gy(self) -> np.ndarray:
+        """One sigma of the transport, (nz, ny, nx) float64 [Gy]."""
+        return self.dose.sigma
+
+    @property
+    def axes_mm(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Voxel centres along z, y and x, in DICOM patient coordinates [mm]."""
+        return self.dose.grid.axes_mm
+
+    def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
+        """Draw one plane of the dose to medium; see `mc.dose.Dose.plot`."""
+        return self.dose.plot(axes, view, at_mm)
+
+    def _repr_html_(self) -> str:
+        report = self.report
+        facts = [
+            ("machine", self.machine.name),
+            ("voxels (x, y, z)", " x ".join(str(n) for n in self.dose.grid.shape[::-1])),
+            ("maximum", f"{self.dose_gy.max():.4g} Gy"),
+            ("transport sigma", f"{100 * report.transport_uncertainty:.2f} %, rms above half the maximum"),
+            ("latent sigma", f"{100 * report.latent_uncertainty:.2f} %"),
+            ("histories", f"{report.histories:.4g}, stopped by {report.stopped_by}"),
+            ("time", f"{report.wall_seconds:.1f} s"),
+            *(("warning", text) for text in self.warnings),
+        ]
+        return Listing.facts("Monte Carlo dose", facts)._repr_html_()
 
 
 def compute_plan_dose(

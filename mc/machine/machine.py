@@ -121,15 +121,29 @@ class BeamQuality:
 
 @dataclass(frozen=True)
 class Machine:
-    """A linac as its machine file describes it."""
+    """A linac as its machine file describes it.
 
-    name: str  # TreatmentMachineName of the plans
+    Parameters
+    ----------
+    name : str
+        TreatmentMachineName of the plans.
+    manufacturer, notes : str
+    sad_cm : float
+    path : Path
+        Of the machine file.
+    energies : tuple of BeamQuality
+    collimators : Collimators or None
+        None: only fields that phase spaces were scored for.
+    couch : Couch or None
+    """
+
+    name: str
     manufacturer: str
     notes: str
     sad_cm: float
     path: Path
     energies: tuple[BeamQuality, ...]
-    collimators: Collimators | None = None  # None: only fields that phase spaces were scored for
+    collimators: Collimators | None = None
     couch: Couch | None = None
 
     @cached_property
@@ -156,7 +170,21 @@ class Machine:
 
 
 def read_machine(path: str | Path) -> Machine:
-    """Read a machine file; every unknown, missing or impossible entry is an InputError."""
+    """Read a machine file (docs/formats.md).
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    InputError
+        For every unknown, missing or impossible entry.
+    """
     path = Path(path)
     table = read_table(path, "the machine file")
     sad = table.number("sad_cm", above=0.0)

@@ -22,35 +22,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from mc.numerics.sampling import ENERGY_MAX
-from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, Header, read_header
+from mc.source.histograms import Histograms
+from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, KINDS, Header, read_header
 from mc.source.packed_phase_space import PACKED, unpack
+from mc.source.particles import Particles
 from phantoms.errors import InputError
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 
 MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catches a wrong byte order too
 MAX_POSITION = 1000.0  # no linac records particles further from its origin [cm]
 NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
 CHUNK = 1 << 18  # records checked at a time
 MARKED = 1024  # every so many recorded histories the place of the first record is kept
-
-
-class Particles(NamedTuple):
-    """Particles as arrays of one length (n,)."""
-
-    kind: np.ndarray  # int8: 1 photon, 2 electron, 3 positron
-    energy: np.ndarray  # float64, kinetic [MeV]
-    x: np.ndarray  # float64 [cm], likewise y and z
-    y: np.ndarray
-    z: np.ndarray
-    u: np.ndarray  # float64, unit direction, likewise v and w
-    v: np.ndarray
-    w: np.ndarray
-    weight: np.ndarray  # float64
-    new_history: np.ndarray  # bool, first particle of an original history
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +124,53 @@ class PhaseSpace:
         for start in range(0, len(self), size):
             yield self.read(start, min(start + size, len(self)))
 
+    def plot(self, axes: Axes, what: str = "spectrum", plane_z_cm: float = 100.0) -> Artists:
+        """Draw one picture of the particles; the file is read for it.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        what : {'spectrum', 'directions', 'profiles', 'fluence'}
+        plane_z_cm : float
+            Height of the plane of profiles and fluence, to which photons travel straight.
+
+        Returns
+        -------
+        tuple of artists
+            Lines by kind of particle, or the image.
+
+        Raises
+        ------
+        InputError
+            If there is no such picture, or the file was changed since it was opened.
+        """
+        return Histograms.of(self.chunks, self.header.orig_histories, plane_z_cm).plot(axes, what)
+
+    def _repr_html_(self) -> str:
+        header = self.header
+        facts = [
+            ("title", header.title),
+            ("particles", f"{header.particles:,}, {header.record_length} bytes each"),
+            *((f"{kind}s", f"{count:,}") for kind, count in zip(KINDS, header.counts, strict=True)),
+            ("original histories", f"{header.orig_histories:,}, {self.recorded:,} of them recorded"),
+            *(("warning", text) for text in self.warnings),
+        ]
+        return Listing.facts(f"{self.header_path.name}: IAEA phase space", facts)._repr_html_()
+
 
 def open_phase_space(path: str | Path) -> PhaseSpace:
     """Open a phase space by its header, its data file or their common stem, and check every record.
 
     A packed data file is unpacked first, see `mc.source.packed_phase_space`.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    PhaseSpace
+        Its `read` and `chunks` give particles as arrays (n,) [cm, MeV].
 
     Raises
     ------
@@ -156,6 +186,10 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     A first record without the new-history flag is a file cut from the middle of a longer one. Its
     first particles then belong to a history whose beginning is lost: they are taken as a history of their
     own, and a warning says so.
+
+    References
+    ----------
+    Capote et al., Phase-space database for external beam radiotherapy, IAEA(NDS)-0484 (2006).
     """
     header_path, data_path = _find_files(Path(path))
     header = read_header(header_path)

@@ -5,13 +5,16 @@ What is written keeps ORIG_HISTORIES: doses per original history do not change.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mc.source.phase_space import Particles, PhaseSpace
+from mc.source.iaea_header import KINDS
+from mc.source.particles import Particles, across
+from mc.source.phase_space import PhaseSpace
 from mc.source.phase_space_writer import PhaseSpaceWriter
 from phantoms.errors import InputError
 
@@ -35,18 +38,29 @@ class LatentSigma:
     particles: float
 
 
-def across(particles: Particles, plane_z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where particles that travel straight on meet a plane z = `plane_z` [cm]: x, y; NaN if they never do."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        path = np.where(particles.w != 0.0, (plane_z - particles.z) / particles.w, np.nan)
-    return particles.x + path * particles.u, particles.y + path * particles.v
-
-
 def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> LatentSigma:
     """Latent sigma of the photon fluence in a square about the axis on a plane.
 
     By original history (Walters, Kawrakow and Rogers, Med. Phys. 29 (2002) 2745): the variance of a sum over
     N histories of s_i each is sum s_i^2 - (sum s_i)^2/N. Mirror images and turned copies lower it further.
+
+    Parameters
+    ----------
+    space : PhaseSpace
+    plane_z : float
+        Height of the plane, to which photons travel straight [cm].
+    square : float
+        Side of the square about the axis [cm].
+
+    Returns
+    -------
+    LatentSigma
+        Infinite if no photon crosses the square.
+
+    Raises
+    ------
+    InputError
+        If the file was changed since it was opened.
     """
     sums, squares, photons, contributing = np.zeros(2), np.zeros(2), 0, 0
     tail = np.zeros(3)  # of the history that a chunk may leave open
@@ -69,6 +83,60 @@ def latent_sigma(space: PhaseSpace, plane_z: float, square: float = SQUARE) -> L
     variance = squares / sums**2 - 1.0 / space.header.orig_histories
     fluence, energy_fluence = np.sqrt(np.maximum(variance, 0.0))
     return LatentSigma(float(fluence), float(energy_fluence), photons / contributing)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which particles are kept.
+
+    Parameters
+    ----------
+    kinds : tuple of {'photon', 'electron', 'positron'}
+    above_mev, below_mev : float
+        Kinetic energies from the first up to the second [MeV].
+    radius_cm : float or None
+        Within which they cross a plane, travelling straight on.
+    plane_z_cm : float
+        Height of that plane.
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    above_mev: float = 0.0
+    below_mev: float = math.inf
+    radius_cm: float | None = None
+    plane_z_cm: float = 100.0
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise InputError(f"particles of kind {kind!r}", "are not known", f"one of {', '.join(KINDS)}")
+
+    def keep(self, particles: Particles) -> np.ndarray:
+        """Which of the particles are kept, (n,) bool."""
+        codes = [KINDS.index(kind) + 1 for kind in self.kinds]
+        energy = particles.energy
+        kept = np.isin(particles.kind, codes) & (energy >= self.above_mev) & (energy < self.below_mev)
+        if self.radius_cm is not None:
+            kept &= np.hypot(*across(particles, self.plane_z_cm)) < self.radius_cm
+        return kept
+
+    def __str__(self) -> str:
+        text = f"kept: {', '.join(self.kinds)} of {self.above_mev:g} to {self.below_mev:g} MeV"
+        if self.radius_cm is not None:
+            text += f" that pass within {self.radius_cm:g} cm of the axis at z = {self.plane_z_cm:g} cm"
+        return text
+
+
+def refuse_itself(space: PhaseSpace, stem: str | Path) -> None:
+    """Refuse to write a phase space over the one it is made of.
+
+    Raises
+    ------
+    InputError
+        If `stem` is that of `space`.
+    """
+    if Path(stem).resolve() == space.header_path.resolve().with_suffix(""):
+        raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 
 def merge(spaces: Sequence[PhaseSpace], stem: str | Path) -> PhaseSpace:

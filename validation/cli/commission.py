@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mc.machine.machine import read_machine
 from mc.run.parallel import World
 from phantoms.errors import InputError
-from validation.cli import output
-from validation.cli.kernels import load_kernels
 from validation.cli.screen import Screen, clock
-
-if TYPE_CHECKING:
-    from validation.commission.run import Commissioning
+from validation.commission.criteria import DEFAULT, load_criteria
+from validation.commission.run import Commissioning, Effort
+from validation.scans import read_folder
+from validation.workflow import output
+from validation.workflow.machines import commission_machine
+from validation.workflow.reports import write_files
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
-REPORT, PRINTED, RESULT = "commissioning.html", "commissioning.pdf", "commissioning.json"
-TUNED = "tuned.toml"
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
-    from mc.run.progress import Listener
-    from validation.commission.criteria import DEFAULT, load_criteria
-    from validation.commission.machine_file import write_tuned_file
-    from validation.commission.run import Effort, commission
-    from validation.report.commission import commission_report
-    from validation.report.html import write_html
-    from validation.report.pdf import write_pdf
-    from validation.report.write import write_result
-    from validation.scans import read_folder
-
     started = time.monotonic()
     machine = read_machine(arguments.machine)
     criteria = load_criteria(arguments.criteria or DEFAULT)
@@ -42,7 +29,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     if out.resolve().is_relative_to(arguments.scans.resolve()):
         raise InputError(out, "lies in the folder of the scans", output.OTHER_FOLDER)
     if ranks.rank == 0:
-        _make_ready(out)
+        output.make_folder(out)
     effort = Effort(
         arguments.uncertainty,
         arguments.max_time,
@@ -53,40 +40,15 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         arguments.tune_uncertainty,
     )
     with screen.progress() as bar:
-        head = any(quality.head is not None for quality in machine.energies)
-        above = machine.collimators is not None and (machine.has_above or head)
-        loaded: list[bool] = []
-
-        def stage(name: str) -> None:
-            if not loaded:  # all that can be refused without computing has been by now
-                bar.stage("kernels (compiled once, some twenty seconds)")
-                load_kernels(ranks, machine=machine if above else None)
-                loaded.append(True)
-            bar.stage(name)
-
-        tuned, listener = arguments.tune or (), Listener(stage, bar.update)
-        found = commission(machine, measured, criteria, effort, tuned=tuned, listener=listener)
+        tuned = arguments.tune or ()
+        found = commission_machine(machine, measured, criteria, effort, tuned, ranks, bar.listener)
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
-        report = commission_report(found)
-        write_html(report, out / REPORT)
-        write_pdf(report, out / PRINTED)
-        write_result(found, out / RESULT)
-        if found.tuning is not None:
-            write_tuned_file(machine, found, out / TUNED)
+        report = write_files(found, out)
     show(found, screen)
-    screen.line(f"{clock(time.monotonic() - started)}; report: {out / REPORT}")
+    screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
-
-
-def _make_ready(out: Path) -> None:
-    """Make the result folder, or refuse it before the work begins."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(out, f"cannot be made: {error.strerror}", output.OTHER_FOLDER) from None
-    output.check_writable(out)
 
 
 def show(found: Commissioning, screen: Screen) -> None:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
-import phantoms
-from mc.machine.machine import SHIPPED as MACHINES
 from mc.run.parallel import World
 from validation.cli.plan import NO_VERDICT, check_plan
 from validation.cli.screen import Screen
 from validation.limits.profiles import load_profile
-
-CASE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
-MACHINE = MACHINES.parent / "demo" / "gen6fff.toml"  # `plan` of the same case takes the given phase spaces
-PROFILE = "spine"
+from validation.workflow.demo import CASE, MACHINE, PROFILE
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:

@@ -16,10 +16,10 @@ from pathlib import Path
 from mc import __version__
 from mc.run.interrupt import SUSPEND_SIGNALS, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
 from phantoms.errors import InputError
+from validation.workflow.output import LOG
 
 NO_VERDICT = 2
 DEBUG = "MCVERIFY_DEBUG"  # environment variable: set it to see tracebacks
-LOG = "mcverify-error.log"
 
 
 @dataclass

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 
 from mc.run.parallel import World
 from phantoms.errors import InputError
-from validation.cli import output
-from validation.cli.gamma import Compared, read_dose
-from validation.cli.kernels import load_gamma
 from validation.cli.screen import Screen, clock
+from validation.workflow import output
 
 if TYPE_CHECKING:
     from validation.film.check import FilmCheck
@@ -25,15 +23,14 @@ SCHEMA = "mcverify film"
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Dose of the film, registration, comparison, report; 1 if it fails, 2 if it cannot be judged."""
     from validation.film.calibration import read_calibration
-    from validation.film.check import Options, check_film
+    from validation.film.check import Options
     from validation.film.dose import Strip
     from validation.film.marks import Mark
     from validation.film.scan import read_scans
     from validation.metrics.gamma import parse_criterion
-    from validation.report.film import film_report
-    from validation.report.html import write_html
-    from validation.report.pdf import write_pdf
-    from validation.report.write import write_result
+    from validation.workflow.doses import read_dose
+    from validation.workflow.films import check_against
+    from validation.workflow.reports import write_files
 
     started = time.monotonic()
     make_ready(arguments.out, [*arguments.scan, arguments.calibration])
@@ -61,22 +58,15 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         crossing_mm=arguments.profiles,
     )
     calibration = read_calibration(arguments.calibration)
-    dose = _read_plane_dose(arguments.plane, arguments.dose_to)
+    dose = read_dose(arguments.plane, arguments.dose_to, planar=True)
     with screen.progress() as bar:
         bar.stage("reading the scans")
         scan = read_scans(arguments.scan, arguments.dpi)
-        bar.stage("kernels of the comparison")
-        load_gamma()
-        bar.stage("dose, registration, gamma")
-        found = check_film(scan, calibration, dose.dose, dose.grid, str(dose.path), dose.of, options)
+        found = check_against(scan, calibration, dose, options, bar.stage)
         bar.stage("writing the report")
-        report = film_report(found)
-        write_html(report, arguments.out / output.REPORT)
-        write_pdf(report, arguments.out / output.PRINTED)
-        found.write_maps(arguments.out / "film.npz")
-        write_result(found, arguments.out / output.RESULT)
+        report = write_files(found, arguments.out)
     show(found, screen)
-    screen.line(f"{clock(time.monotonic() - started)}; report: {arguments.out / output.REPORT}")
+    screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.comparison.status, NO_VERDICT)
 
 
@@ -100,19 +90,6 @@ def _is_mcverify(out: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(stated, dict) and stated.get("schema") == SCHEMA
-
-
-def _read_plane_dose(path: Path, dose_to: str) -> Compared:
-    """The dose of a file, or that of a result folder."""
-    if path.is_dir():
-        names = (output.DOSE, output.RTDOSE)
-        found = next((path / name for name in names if (path / name).is_file()), None)
-        if found is None:
-            raise InputError(
-                path, f"holds neither {names[0]} nor {names[1]}", "name a result folder or an RTDOSE"
-            )
-        path = found
-    return read_dose(path, dose_to, planar=True)
 
 
 def show(found: FilmCheck, screen: Screen) -> None:

@@ -6,17 +6,16 @@ from argparse import Namespace
 
 from mc.run.parallel import World
 from phantoms.errors import InputError
-from validation.cli import output
 from validation.cli.screen import Screen
+from validation.workflow import output
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Fit, write the calibration and its report beside it."""
     from validation.film.calibrate import make_calibration
-    from validation.film.calibration import write_calibration
     from validation.film.film_set import read_film_set
-    from validation.report.film_calibration import calibration_report, fit_lines
-    from validation.report.html import write_html
+    from validation.report.film_calibration import fit_lines
+    from validation.workflow.reports import write_files
 
     out = arguments.out
     if out.suffix != ".toml":
@@ -27,12 +26,11 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     films = read_film_set(arguments.films)
     with screen.progress() as bar:
         bar.stage("reading and fitting the films")
-        calibration, warnings = make_calibration(films)
-        write_calibration(calibration, out)
-        write_html(calibration_report(calibration, warnings), out.with_suffix(".html"))
-    for warning in warnings:
+        calibration = make_calibration(films)
+        report = write_files(calibration, out)
+    for warning in calibration.warnings:
         screen.warn(warning)
     columns = ("channel", "curve", "misfit [%]", "largest residual [Gy]", "residuals [Gy]")
     screen.table(calibration.title, columns, fit_lines(calibration), right=(2, 3))
-    screen.line(f"calibration: {out}; report: {out.with_suffix('.html')}")
+    screen.line(f"calibration: {out}; report: {report}")
     return 0

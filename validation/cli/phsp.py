@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-import numpy as np
-
 from mc.run.parallel import World
 from mc.source.iaea_header import KINDS
-from mc.source.phase_space import Particles, PhaseSpace, open_phase_space
-from mc.source.phase_space_tools import across, latent_sigma, merge, thin_out, turn
-from phantoms.errors import InputError
-from validation.cli import output
-from validation.cli.inspect import show_phase_space
+from mc.source.phase_space import PhaseSpace, open_phase_space
+from mc.source.phase_space_tools import Selection, latent_sigma
+from validation.cli.inspect import show
 from validation.cli.screen import Screen
+from validation.workflow import output
+from validation.workflow.inspect import show_phase_space
+from validation.workflow.inspection import Inspection
+from validation.workflow.phase_spaces import filter_phase_space, merge_phase_spaces, rotate_phase_space
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -24,7 +24,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
 
 
 def _info(arguments: Namespace, screen: Screen) -> int:
-    space = show_phase_space(arguments.path, screen)
+    found = Inspection()
+    space = show_phase_space(arguments.path, found)
+    show(found, screen)
     plane, square = arguments.plane, arguments.square
     sigma = latent_sigma(space, plane, square)
     electrons = space.header.orig_histories
@@ -47,37 +49,21 @@ def _info(arguments: Namespace, screen: Screen) -> int:
 
 def _merge(arguments: Namespace, screen: Screen) -> int:
     spaces = [open_phase_space(path) for path in arguments.paths]
-    output.check_writable(arguments.out.parent)
-    for space in spaces:
-        _refuse_itself(space, arguments)
-    return _print_summary(merge(spaces, arguments.out), screen)
+    return _print_summary(merge_phase_spaces(spaces, arguments.out), screen)
 
 
 def _filter(arguments: Namespace, screen: Screen) -> int:
+    kinds = tuple(kind for kind in KINDS if not arguments.kind or kind in arguments.kind)
+    chosen = Selection(kinds, arguments.above, arguments.below, arguments.radius, arguments.plane)
     space = open_phase_space(arguments.path)
-    output.check_writable(arguments.out.parent)
-    _refuse_itself(space, arguments)
-    kinds = [KINDS.index(name) + 1 for name in arguments.kind] if arguments.kind else [1, 2, 3]
-    low, high, radius, plane = arguments.above, arguments.below, arguments.radius, arguments.plane
-
-    def keep(p: Particles) -> np.ndarray:
-        kept = np.isin(p.kind, kinds) & (p.energy >= low) & (p.energy < high)
-        if radius is not None:
-            x, y = across(p, plane)
-            kept &= np.hypot(x, y) < radius
-        return kept
-
-    note = f"kept: {', '.join(KINDS[kind - 1] for kind in kinds)} of {low:g} to {high:g} MeV"
-    if radius is not None:
-        note += f" that pass within {radius:g} cm of the axis at z = {plane:g} cm"
-    return _print_summary(thin_out(space, arguments.out, keep, note, all_values=arguments.all_values), screen)
+    found = filter_phase_space(space, arguments.out, chosen, all_values=arguments.all_values)
+    return _print_summary(found, screen)
 
 
 def _rotate(arguments: Namespace, screen: Screen) -> int:
     space = open_phase_space(arguments.path)
-    output.check_writable(arguments.out.parent)
-    _refuse_itself(space, arguments)
-    return _print_summary(turn(space, arguments.out, arguments.copies, arguments.seed), screen)
+    found = rotate_phase_space(space, arguments.out, copies=arguments.copies, seed=arguments.seed)
+    return _print_summary(found, screen)
 
 
 def _plot(arguments: Namespace, screen: Screen) -> int:
@@ -88,11 +74,6 @@ def _plot(arguments: Namespace, screen: Screen) -> int:
     draw_phase_space(space, arguments.plane, arguments.out)
     screen.line(f"{arguments.out}: spectrum, directions and fluence of {space.data_path.name}")
     return 0
-
-
-def _refuse_itself(space: PhaseSpace, arguments: Namespace) -> None:
-    if arguments.out.resolve() == space.header_path.resolve().with_suffix(""):
-        raise InputError("--out", f"is the phase space {space.data_path.name} itself", "name another one")
 
 
 def _print_summary(space: PhaseSpace, screen: Screen) -> int:

@@ -17,7 +17,7 @@ from mc.run.progress import Listener
 from mc.run.progress import Progress as RunProgress
 
 if TYPE_CHECKING:
-    from phantoms.grid import Grid
+    from phantoms.listing import Listing
 
 COLOURS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red"}
 WORD_COLOURS = {"PASS": "green", "WARNING": "yellow", "FAIL": "red"}
@@ -61,6 +61,10 @@ class Screen:
             table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
         self.line(title, "bold")
         self._out.print(table)
+
+    def show(self, listing: Listing) -> None:
+        """A table that was made elsewhere."""
+        self.table(listing.title, listing.columns, listing.rows, listing.right)
 
     def facts(self, title: str, facts: Iterable[tuple[str, object]]) -> None:
         """A table of names and values."""
@@ -123,20 +127,6 @@ def clock(seconds: float) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
     return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
-
-
-def grid_facts(grid: Grid) -> list[tuple[str, str]]:
-    """A grid for `Screen.facts`, in the order x, y, z that a user expects."""
-    shape, spacing = grid.shape[::-1], [10 * d for d in grid.spacing[::-1]]
-    low, high = [10 * c for c in grid.lower[::-1]], [10 * c for c in grid.upper[::-1]]
-    return [
-        ("voxels (x, y, z)", " x ".join(str(n) for n in shape)),
-        ("voxel size", " x ".join(f"{d:.4g}" for d in spacing) + " mm"),
-        (
-            "extent (x, y, z)",
-            ", ".join(f"{a:.1f} to {b:.1f}" for a, b in zip(low, high, strict=True)) + " mm",
-        ),
-    ]
 
 
 def _state(progress: RunProgress) -> str:

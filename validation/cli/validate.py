@@ -4,55 +4,35 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from mc.run.parallel import World
-from validation.cli import output
-from validation.cli.kernels import load_kernels
 from validation.cli.screen import Screen, clock
-
-if TYPE_CHECKING:
-    from validation.engine.case import Case
-    from validation.engine.verdict import Verdict
+from validation.engine import record
+from validation.engine.case import Case, find_cases
+from validation.engine.verdict import Options, Verdict
+from validation.workflow.validate import run_cases
 
 FAILED, NO_VERDICT = 1, 2
-TABLES_ONLY = ("attenuation", "stopping")  # kinds of cases without transport
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Run the cases that were asked for; 1 if one fails, 2 if none could be judged."""
-    from validation.engine import record
-    from validation.engine.case import find_cases
-    from validation.engine.run import run_case
-    from validation.engine.verdict import Options
-
     if arguments.record:
         record.check_checkout()
     cases = find_cases(arguments.case)
     if arguments.list:
         _list(cases, screen)
         return 0
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    output.check_writable(arguments.out)
     done: list[tuple[Case, Verdict]] = []
     try:
         with screen.progress() as bar:
             options = Options(
                 arguments.out, arguments.quick, arguments.record, arguments.threads, on_progress=bar.update
             )
-            if any(case.kind not in TABLES_ONLY for case in cases):
-                bar.stage("kernels (compiled once, half a minute)")
-                load_kernels(ranks, simple_beams=True)
-            for number, case in enumerate(cases):
-                bar.stage(f"{case.name} ({number + 1} of {len(cases)})")
-                verdict = run_case(case, options)
+            for case, verdict in run_cases(cases, options, bar.listener):
                 done.append((case, verdict))
                 bar.close()
                 screen.note(_outcome(verdict))
-                if not verdict.skipped:
-                    record.write(verdict, arguments.out / case.name)
-                    if arguments.record:
-                        record.write(verdict, case.folder)
     except KeyboardInterrupt:
         screen.note(f"interrupted; the same command resumes it from {arguments.out}")
         _table(done, screen)

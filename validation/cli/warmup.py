@@ -8,8 +8,8 @@ from argparse import Namespace
 import numba
 
 from mc.run.parallel import World
-from validation.cli.kernels import load_gamma, load_kernels
 from validation.cli.screen import Screen, clock
+from validation.workflow.kernels import load_gamma, load_kernels
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:

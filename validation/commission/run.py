@@ -19,11 +19,22 @@ from mc.provenance import provenance
 from mc.run.options import RunOptions, StopRule
 from mc.run.progress import Listener
 from phantoms.errors import InputError
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 from validation.commission.compute import ComputedField, compute_field
 from validation.commission.cost import products, residuals
 from validation.commission.criteria import Criteria
 from validation.commission.fields import Field, sort_by_field
-from validation.commission.judge import FAIL, NOISY, PASS, JudgedFactor, JudgedField, jackknife, judge_fields
+from validation.commission.judge import (
+    FAIL,
+    NOISY,
+    PASS,
+    JudgedFactor,
+    JudgedField,
+    JudgedScan,
+    jackknife,
+    judge_fields,
+)
 from validation.commission.parameters import parameters_of, rounded
 from validation.commission.source import for_fields, place_beam, sourced, with_tuned
 from validation.commission.tune import Tuning, tune
@@ -91,6 +102,8 @@ class Commissioning:
     cost : (float, float)
         Cost of the computed fields (`validation.commission.cost`) and its sigma. After a tuning these have
         random numbers that took no part in it.
+    original : Machine or None
+        The machine before the tuning.
     """
 
     machine: Machine
@@ -101,6 +114,7 @@ class Commissioning:
     made: dict
     tuning: Tuning | None = None
     cost: tuple[float, float] = (math.nan, math.nan)
+    original: Machine | None = None
 
     @property
     def status(self) -> str:
@@ -108,6 +122,37 @@ class Commissioning:
         found = [scan.status for field in self.fields for scan in field.scans]
         found += [factor.status for factor in self.output_factors]
         return next((status for status in (FAIL, NOISY) if status in found), PASS)
+
+    @property
+    def scans(self) -> tuple[JudgedScan, ...]:
+        """All judged scans, field by field."""
+        return tuple(scan for field in self.fields for scan in field.scans)
+
+    def plot(self, axes: Axes, number: int = 0) -> Artists:
+        """Draw one of `scans`, measured and computed; returns curve, points and the band of the sigma.
+
+        Raises
+        ------
+        InputError
+            If there is no scan of this number.
+        """
+        if not 0 <= number < len(self.scans):
+            raise InputError(f"scan {number}", f"is none of the {len(self.scans)} that were judged")
+        return self.scans[number].comparison.plot(axes)
+
+    def _repr_html_(self) -> str:
+        columns = ("", "scan", "passing [%]", "largest gamma")
+        rows = [
+            (
+                scan.status,
+                scan.comparison.scan.label,
+                f"{scan.comparison.passing_percent:.1f}",
+                f"{scan.comparison.max_gamma:.2f}",
+            )
+            for scan in self.scans
+        ]
+        title = f"{self.machine.name}: {self.status}, {self.criteria.title}"
+        return Listing.of(title, columns, rows, (2, 3))._repr_html_()
 
     def to_dict(self) -> dict[str, Any]:
         """The result for programs: see docs/formats.md."""
@@ -295,7 +340,7 @@ def commission(
     """
     physics, listener = physics or Physics(), listener or Listener()
     fields, warnings = sort_by_field(machine, measured)
-    tuning = None
+    tuning, original = None, machine
     if tuned:
         tuning, machine, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
         effort = replace(effort, seed=effort.seed + 1)  # what was found is judged by other random numbers
@@ -304,7 +349,7 @@ def commission(
     own, without = products([residuals(computed, criteria)])
     cost = float(own[0, 0]), jackknife(without[:, 0, 0])
     warnings = (*measured.warnings, *warnings, *_caveats(judged))
-    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost)
+    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost, original)
 
 
 def _compute_judged(

@@ -9,6 +9,7 @@ from typing import Any
 
 from mc.config import Physics
 from mc.run.progress import Progress
+from phantoms.listing import Listing
 
 ALLOWANCE = 2.0  # [sigma]
 
@@ -80,6 +81,21 @@ class Verdict:
     def passed(self) -> bool:
         """Whether every check is; a case without checks is not."""
         return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def _repr_html_(self) -> str:
+        columns = ("check", "value", "sigma", "limit", "")
+        rows = [
+            (
+                check.name,
+                f"{check.value:+.3g} {check.unit}",
+                f"{check.sigma:.2g}",
+                f"{check.limit:g}",
+                "passed" if check.passed else "FAILED",
+            )
+            for check in self.checks
+        ]
+        word = f"skipped, {self.skipped}" if self.skipped else "passed" if self.passed else "FAILED"
+        return Listing.of(f"{self.case}: {word}", columns, rows, (1, 2, 3))._repr_html_()
 
     def as_dict(self) -> dict[str, Any]:
         """For `verdict.json`."""

@@ -26,8 +26,8 @@ ASIDE_MM = 50.0  # from the scanner's middle, where the lateral response begins 
 COARSE_MISFIT = 0.01  # a curve that misses the films by more is warned of
 
 
-def make_calibration(films: FilmSet) -> tuple[Calibration, list[str]]:
-    """Fit curves and lateral response to films of known dose; also returns warnings.
+def make_calibration(films: FilmSet) -> Calibration:
+    """Fit curves and lateral response to films of known dose.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def make_calibration(films: FilmSet) -> tuple[Calibration, list[str]]:
     if lateral is None:
         warnings += _unused_reach(films, scans, regions, calibration)
     spread = _disturbance(films, scans, regions, calibration)
-    return replace(calibration, spread=spread), warnings
+    return replace(calibration, spread=spread, warnings=tuple(warnings))
 
 
 def _unused_reach(

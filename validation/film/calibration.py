@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.listing import Listing
 from phantoms.schema import Table, read_table
+from phantoms.views import Artists, Axes
 from validation.film.curve import FAMILIES, Curve
 from validation.film.lateral import TERMS, Lateral
 from validation.film.scan import CHANNELS, Scan
 
 FORMAT, VERSION = "mcverify film calibration", 1
 AXES = ("x", "y")
+CURVE_POINTS = 201  # of a drawn curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,8 @@ class Calibration:
     films : tuple of CalibrationFilm
     made : dict
         From what and by which software.
+    warnings : tuple of str
+        Of the fit; a calibration that was read has none.
     """
 
     title: str
@@ -66,6 +72,7 @@ class Calibration:
     lateral: Lateral | None
     films: tuple[CalibrationFilm, ...]
     made: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest_gy(self) -> float:
@@ -87,6 +94,27 @@ class Calibration:
         axis = 1 if self.lateral_axis == "x" else 0
         middle = 0.5 * scan.size_mm[axis] if middle_mm is None else middle_mm
         return np.expand_dims(scan.centres_mm(axis) - middle, 1 - axis)
+
+    def plot(self, axes: Axes) -> Artists:
+        """Draw response against dose, curves and films; returns a line and points for each channel."""
+        dose = np.linspace(0.0, self.largest_gy, CURVE_POINTS)
+        drawn: list[Any] = []
+        known = [film.dose_gy for film in self.films]
+        for k, (name, curve) in enumerate(zip(CHANNELS, self.curves, strict=True)):
+            drawn += axes.plot(dose, curve.response(dose), color=name, label=name)
+            drawn += axes.plot(known, [film.response[k] for film in self.films], "o", ms=3, color=name)
+        axes.set(xlabel="dose [Gy]", ylabel="response")
+        axes.legend(frameon=False)
+        return tuple(drawn)
+
+    def _repr_html_(self) -> str:
+        columns = ("channel", "curve", "misfit [%]")
+        rows = [
+            (name, curve.family, f"{100 * curve.misfit:.2f}")
+            for name, curve in zip(CHANNELS, self.curves, strict=True)
+        ]
+        rows += [("warning", text, "") for text in self.warnings]
+        return Listing.of(self.title, columns, rows, (2,))._repr_html_()
 
     def to_toml(self) -> str:
         """The calibration as a TOML file."""
@@ -137,6 +165,14 @@ def write_calibration(calibration: Calibration, path: str | PathLike) -> None:
 
 def read_calibration(path: str | PathLike) -> Calibration:
     """Read a calibration (docs/formats.md).
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Calibration
 
     Raises
     ------

@@ -15,6 +15,8 @@ from mc.provenance import provenance
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.grid import Grid
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 from validation.film.calibration import Calibration
 from validation.film.compare import PLANE, FilmComparison, compare_film
 from validation.film.dose import TRIPLE, FilmDose, Strip, film_dose
@@ -23,7 +25,7 @@ from validation.film.placement import Placement, Registration
 from validation.film.plane import Plane, cut_plane
 from validation.film.register import assess, refine, register
 from validation.film.scan import Scan
-from validation.metrics.gamma import Criterion
+from validation.metrics.gamma import COLOURS, Criterion
 
 DOUBT_MM = 1.0  # between a placement by marks and the automatic one
 DOUBT_DEG = 1.0
@@ -93,6 +95,55 @@ class FilmCheck:
     def warnings(self) -> tuple[str, ...]:
         """All warnings."""
         return self.comparison.warnings
+
+    def plot(self, axes: Axes, what: str = "gamma") -> Artists:
+        """Draw a map on the film's pixels.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        what : {'gamma', 'film', 'plane', 'difference'}
+            Gamma of the first criterion, the film's dose [Gy], the plane's [Gy], film less plane [%].
+
+        Returns
+        -------
+        tuple of artists
+            The image, for a colour bar.
+
+        Raises
+        ------
+        InputError
+            If there is no such map.
+        """
+        found, film = self.comparison, self.comparison.film
+        maps = {
+            "gamma": (found.gamma, {"cmap": COLOURS, "vmin": 0.0, "vmax": found.gammas[0].max_gamma}),
+            "film": (lambda: np.where(film.known, film.dose, np.nan), {}),
+            "plane": (lambda: found.there, {}),
+            "difference": (lambda: found.difference, {"cmap": "RdBu_r"}),
+        }
+        if what not in maps:
+            raise InputError(f"map {what!r}", "is not known", f"one of {', '.join(maps)}")
+        values, look = maps[what]
+        half_y, half_x = (0.5 * pitch for pitch in film.pitch_mm)
+        left, right = film.x_mm[0] - half_x, film.x_mm[-1] + half_x
+        first, last = film.y_mm[0] - half_y, film.y_mm[-1] + half_y
+        image = axes.imshow(values(), extent=(left, right, last, first), **look)
+        axes.set(xlabel="x of the film [mm]", ylabel="y of the film [mm]")
+        return (image,)
+
+    def _repr_html_(self) -> str:
+        found, placement = self.comparison, self.comparison.registration.placement
+        u, v = placement.centre_mm
+        place = f"{u:.1f}, {v:.1f} mm, {placement.angle_deg:.2f} degrees"
+        facts = [
+            ("verdict", found.status),
+            *((str(g.criterion), f"{g.passing_rate():.2f} % of {g.count()} pixels") for g in found.gammas),
+            ("plane", f"{self.plane_name} ({self.plane_of})"),
+            ("registration", f"{found.registration.method}: {place}"),
+            *(("warning", text) for text in self.warnings),
+        ]
+        return Listing.facts("Film", facts)._repr_html_()
 
     def to_dict(self) -> dict[str, Any]:
         """As strict JSON holds it."""

@@ -13,11 +13,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.listing import Listing
 from phantoms.subvoxels import SubVoxels
+from phantoms.views import Artists, Axes
 from validation.metrics.dvh_kernels import ROUNDING, extremes, histogram, nodes
 
 DRAWS, CELLS_DRAWN = 40, 40_000  # resampled doses for a sigma, known to 11 %, and cells in which they are
@@ -25,6 +28,8 @@ MIN_DRAWS, CELLS_OF_ALL_DRAWS = 8, 40_000_000  # fewer draws for large structure
 BEYOND_SIGMAS = 6.0  # by which a resampled dose may leave the range of the dose
 SEED = 20_000
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
+SHOWN = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")  # metrics of a DVH in a notebook
+CURVE_POINTS = 501  # of a drawn curve
 BINS, BINS_DRAWN = 16384, 4096  # from the lowest to the highest dose; within them doses are interpolated
 
 
@@ -181,6 +186,35 @@ class Dvh:
                     sigma = float(np.std(drawn, ddof=1))
             values[name] = MetricValue(name, metric.unit, value, sigma, note)
         return values
+
+    def plot(self, axes: Axes, **look: Any) -> Artists:
+        """Draw the curve, with one sigma of the transport noise where it is known.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        **look
+            Options of `Axes.plot`, such as ``label="PTV"``.
+
+        Returns
+        -------
+        tuple of artists
+            The line, and the band of its sigma if there is one.
+        """
+        dose = np.linspace(0.0, 1.02 * self.highest or 1.0, CURVE_POINTS)
+        percent = self.curve(dose)
+        (line,) = axes.plot(dose, percent, **look)
+        axes.set(xlabel="dose [Gy]", ylabel="volume [%]")
+        if self._sigma is None:
+            return (line,)
+        sigma = self.curve_sigma(dose)
+        low, high = np.clip(percent - sigma, 0, 100), np.clip(percent + sigma, 0, 100)
+        return line, axes.fill_between(dose, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+
+    def _repr_html_(self) -> str:
+        values = self.metrics(SHOWN).values()
+        rows = [(v.name, "-" if v.value is None else f"{v.value:.3f} {v.unit}") for v in values]
+        return Listing.facts(f"DVH, {self.volume:.3f} cc", rows)._repr_html_()
 
     def _missing(self, metric: Metric, prescription: float | None) -> str:
         """Why there is no such metric; empty if there is."""

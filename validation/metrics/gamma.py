@@ -17,9 +17,12 @@ import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes, centres_mm, draw_plane, nearest_plane, view_of
 from validation.metrics.gamma_search import search
 
 MAX_GAMMA = 2.0  # beyond which it is not sought
+COLOURS = "coolwarm"  # of a picture: pale at gamma 1 where it ends at 2
 SWEEP_STEP = 5.0  # between the thresholds of a sweep [% of the normalisation]
 
 
@@ -173,6 +176,67 @@ class GammaMap:
         """Counts of gamma in bins of `width` from 0 to `max_gamma`, (n,), and the edges, (n + 1,)."""
         bins = int(np.ceil(self.max_gamma / width - 1e-9))
         return np.histogram(self.values(mask), bins=bins, range=(0.0, bins * width))
+
+    def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
+        """Draw gamma in one plane of voxels; what fails is outlined in black.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        view : {'axial', 'coronal', 'sagittal'}
+        at_mm : float, optional
+            Where the plane lies along its normal; by default in the middle of what was evaluated.
+
+        Returns
+        -------
+        tuple of artists
+            The image, for a colour bar, and the outlines where there are any.
+
+        Raises
+        ------
+        InputError
+            If there is no such view.
+        """
+        chosen = view_of(view)
+        along = self._middle(chosen.axis) if at_mm is None else 0.1 * at_mm
+        index = nearest_plane(self.grid, chosen.axis, along)
+        box = [slice(0, n) for n in self.grid.shape]
+        box[chosen.axis] = slice(index, index + 1)
+        plane = self.part(tuple(box)).squeeze(chosen.axis)
+        place = self.grid.centres(chosen.axis)[index]
+        image = draw_plane(axes, plane, self.grid, chosen, place, cmap=COLOURS, vmin=0.0, vmax=self.max_gamma)
+        failing = np.nan_to_num(plane) > 1.0
+        if not failing.any() or min(plane.shape) < 2:
+            return (image,)
+        outlines = axes.contour(
+            *centres_mm(self.grid, chosen), failing, levels=[0.5], colors="black", linewidths=0.8
+        )
+        return image, outlines
+
+    def _middle(self, axis: int) -> float:
+        """Mean place of the evaluated voxels along `axis` [cm]."""
+        counts = self.evaluated.sum(axis=tuple(a for a in range(3) if a != axis))
+        return float(np.average(self.grid.centres(axis), weights=counts if counts.any() else None))
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What was found, the criterion first."""
+        values, capped = self.found, bool(self.found.size and self.found.max() >= self.max_gamma)
+        facts = [
+            ("criterion", f"{self.criterion}; 100 % is {self.normalisation:.4g} Gy"),
+            ("passing rate", f"{self.passing_rate():.3f} %"),
+            ("voxels", f"{np.count_nonzero(values <= 1.0)} of {values.size} pass"),
+        ]
+        if values.size:
+            facts += [
+                ("mean gamma", f"{values.mean():.4f}" + " (capped)" * capped),
+                ("maximum gamma", "at least " * capped + f"{values.max():.4f}"),
+            ]
+        if self.uncovered:
+            facts.append(("outside the evaluated dose", f"{self.uncovered} voxels"))
+        return facts
+
+    def _repr_html_(self) -> str:
+        return Listing.facts("Gamma", self.facts())._repr_html_()
 
 
 def passing_rate(values: np.ndarray) -> float:

@@ -156,9 +156,8 @@ def systematic_difference(
 def _fit_shifts(t: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
     """Shifts [sigma] and fractions of the two groups, larger group first, from a histogram of `t`."""
     low = BIN * np.floor(t.min() / BIN)
-    counts = np.bincount(((t - low) / BIN).astype(int))
-    filled = np.flatnonzero(counts)
-    centres, counts = low + (filled + 0.5) * BIN, counts[filled].astype(float)
+    filled, counts = np.unique(np.floor((t - low) / BIN), return_counts=True)  # few, however far apart
+    centres, counts = low + (filled + 0.5) * BIN, counts.astype(float)
     best_cost, best = -2 * _log_likelihood(centres, counts, (), ()), ((), ())
     for groups in (1, 2):
         for start in STARTS:

@@ -17,13 +17,15 @@ from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.identity import pseudonym
+from phantoms.listing import Listing
 from phantoms.phantom import Phantom
 from phantoms.polygons import mask_by_centre
 from phantoms.solids import cut
 from phantoms.structures import ROI, StructureSet
+from phantoms.views import Artists, Axes, plot_volume, view_of
 from validation.diagnosis import Diagnosis, Finding, diagnose
 from validation.limits.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
-from validation.metrics.gamma import parse_criterion
+from validation.metrics.gamma import Criterion, GammaMap, gamma, parse_criterion
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.points import ReferencePoint, joined
@@ -78,6 +80,8 @@ class Comparison:
     calibration : dict of str to dict
         By beam quality: the record of its calibration (`mc.compute.plan_dose`).
     warnings : tuple of str
+    judged : Dose
+        The Monte Carlo dose on the grid that DVH and gamma use it on: its own, where that is another one.
     """
 
     created: str
@@ -105,6 +109,92 @@ class Comparison:
     report: RunReport
     calibration: Mapping[str, Any]
     warnings: tuple[str, ...]
+    judged: Dose = field(repr=False)
+
+    def gamma(
+        self, criterion: str | Criterion = "2%/1mm", *, local: bool = False, threshold_percent: float = 10.0
+    ) -> GammaMap:
+        """Gamma within the body, the planned dose as the reference.
+
+        Parameters
+        ----------
+        criterion : str or Criterion
+            Such as ``2%/1mm``, in percent of the planned maximum.
+        local : bool
+            Whether the dose criterion is in percent of each voxel's own planned dose.
+        threshold_percent : float
+            Voxels whose planned dose lies below this percentage of the maximum are left out.
+
+        Returns
+        -------
+        GammaMap
+            On the grid of the planned dose.
+
+        Raises
+        ------
+        InputError
+            If the criterion is not understood.
+        """
+        if isinstance(criterion, str):
+            criterion = parse_criterion(criterion, local, threshold_percent)
+        for result in self.verdict.gamma:
+            if result.map.criterion == criterion:
+                return result.map
+        planned, judged = self.planned_dose, self.judged
+        return gamma(planned.dose, planned.grid, judged.mean, judged.grid, criterion, self.body)
+
+    def dvh(self, structure: str) -> DvhCurves:
+        """DVHs of a structure in both doses.
+
+        Raises
+        ------
+        InputError
+            If it was not evaluated.
+        """
+        for curves in self.curves:
+            if curves.structure == structure:
+                return curves
+        why = dict(self.not_evaluated).get(structure, "is no structure of the plan that was evaluated")
+        known = ", ".join(curves.structure for curves in self.curves)
+        raise InputError(f"structure {structure}", why, f"evaluated: {known}")
+
+    def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
+        """Draw Monte Carlo less planned dose within the body, in percent of the prescription.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        view : {'axial', 'coronal', 'sagittal'}
+        at_mm : float, optional
+            Where the plane lies along its normal; by default it goes through the isocentre.
+
+        Returns
+        -------
+        tuple of artists
+            The image, for a colour bar.
+
+        Raises
+        ------
+        InputError
+            If there is no such view.
+        """
+        grid, planned = self.planned_dose.grid, self.planned_dose.dose
+        if at_mm is None:
+            at_mm = 10.0 * self.plan.beams[0].isocentre[2 - view_of(view).axis]
+        percent = 100.0 / (self.prescription or float(planned.max()))
+        shown = np.where(self.body, percent * (self.dose.mean - planned), np.nan)
+        most = max(1.0, float(np.nanquantile(np.abs(shown), 0.999)))
+        return plot_volume(axes, shown, grid, view, at_mm, cmap="RdBu_r", vmin=-most, vmax=most)
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("patient", self.patient),
+            ("verdict", self.verdict.status),
+            ("limits", self.profile.title),
+            ("Monte Carlo dose", self.quantity),
+            *(("warning", text) for text in self.warnings),
+        ]
+        return Listing.facts(self.plan.label, facts)._repr_html_() + self.verdict._repr_html_()
 
     @property
     def quantity(self) -> str:
@@ -296,6 +386,7 @@ def compare(
         report=report,
         calibration=dict(calibration),
         warnings=_collect([*record.warnings, *plan.warnings, *audit, *notes], record.folders),
+        judged=judged,
     )
 
 

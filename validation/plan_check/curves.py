@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 from validation.limits.profiles import Organ, Profile
 from validation.plan_check.verdict import TABLE_METRICS, DosePair, Row
 
 CORD_METRICS = ("D0.35cc",)  # beside TABLE_METRICS, whether the profile has a limit on it or not
 CURVE_POINTS = 241
+SHOWN = (98.0, 95.0, 50.0, 2.0)  # volumes whose dose a notebook shows [%]
+DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,44 @@ class DvhCurves:
     plan_percent: np.ndarray
     mc_percent: np.ndarray
     mc_sigma_percent: np.ndarray
+
+    def plot(self, axes: Axes, **look: Any) -> Artists:
+        """Draw both curves, planned solid and Monte Carlo dashed with a band of one sigma.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        **look
+            Options of `Axes.plot` for both curves.
+
+        Returns
+        -------
+        tuple of artists
+            Planned curve, Monte Carlo curve, band.
+        """
+        (planned,) = axes.plot(self.dose_gy, self.plan_percent, **{"label": self.structure} | look)
+        look = look | {"color": planned.get_color(), "linestyle": DASHED, "label": "_nolegend_"}
+        (found,) = axes.plot(self.dose_gy, self.mc_percent, **look)
+        low, high = (np.clip(self.mc_percent + k * self.mc_sigma_percent, 0, 100) for k in (-1, 1))
+        band = axes.fill_between(self.dose_gy, low, high, color=found.get_color(), alpha=0.25, linewidth=0)
+        axes.set(xlabel="dose [Gy]", ylabel="volume [%]")
+        return planned, found, band
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"{percent:g} %",
+                *(f"{self._dose_of(curve, percent):.2f}" for curve in (self.plan_percent, self.mc_percent)),
+            )
+            for percent in SHOWN
+        ]
+        title = f"{self.structure}, {self.volume_cm3:.2f} cc"
+        columns = ("volume", "planned [Gy]", "Monte Carlo [Gy]")
+        return Listing.of(title, columns, rows, (0, 1, 2))._repr_html_()
+
+    def _dose_of(self, percent: np.ndarray, volume: float) -> float:
+        """Dose that this percentage of the volume receives, read from the curve [Gy]."""
+        return float(np.interp(-volume, -percent, self.dose_gy))
 
 
 def curves_and_rows(

@@ -17,6 +17,7 @@ import numpy as np
 from mc.dose import Dose
 from mc.run.report import MAX_IMBALANCE, RunReport
 from phantoms.errors import InputError
+from phantoms.listing import Listing
 from phantoms.subvoxels import SubVoxels
 from validation.limits.constraints import (
     FLIP,
@@ -38,6 +39,11 @@ UNRELIABLE = "the transport did not go as it must: report this"
 TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 TARGET_TYPES = ("PTV", "CTV", "GTV")
 RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
+
+
+def _shown(value: float | None, unit: str) -> str:
+    """A value with its unit, empty where there is none."""
+    return "" if value is None else f"{value:.4g} {unit}"
 
 
 def is_target(kind: str, name: str) -> bool:
@@ -175,6 +181,21 @@ class Verdict:
     def passed(self) -> bool:
         """Whether no test failed; warnings are for the reader."""
         return self.status != "fail"
+
+    def _repr_html_(self) -> str:
+        columns = ("", "test", "found", "warns", "fails", "remark")
+        rows = [
+            (
+                t.status,
+                t.name,
+                _shown(t.value, t.unit),
+                _shown(t.tolerance, t.unit),
+                _shown(t.action, t.unit),
+                t.note,
+            )
+            for t in self.tests
+        ]
+        return Listing.of(f"Verdict: {self.status}", columns, rows, (2, 3, 4))._repr_html_()
 
     def to_dict(self) -> dict:
         """Everything but the maps, ready for JSON: None for what could not be determined."""

@@ -12,7 +12,7 @@ from validation.plan_check.comparison import Comparison
 from validation.plan_check.verdict import Structure
 from validation.report.choices import gamma_text, leading_gamma, scale, shown_structures
 from validation.report.drawing import DASHED, PLUS_MINUS, WIDTH, Drawing, colour, finish, legend_name, marker
-from validation.report.planes import Line, line_between
+from validation.report.lines import Line, line_between
 
 PLAN_COLOUR, MC_COLOUR = "#12355b", "#c23b22"
 LINE_STYLES = ("-", DASHED, (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -31,11 +31,8 @@ def dvh(comparison: Comparison) -> Drawing:
         curves = by_name[structure.name]
         look = {"color": colour(index), "linewidth": 1.5 if curves.target else 1.0}
         marks = {"marker": marker(index), "markersize": 3.5}
-        low, high = (np.clip(curves.mc_percent + k * curves.mc_sigma_percent, 0, 100) for k in (-1, 1))
-        axis.fill_between(curves.dose_gy, low, high, color=look["color"], alpha=0.25, linewidth=0)
-        places = _marks(curves.plan_percent, index)
-        axis.plot(curves.dose_gy, curves.plan_percent, markevery=places, **look, **marks)
-        axis.plot(curves.dose_gy, curves.mc_percent, linestyle=DASHED, **look)
+        planned, *_ = curves.plot(axis, **look)
+        planned.set(markevery=_marks(curves.plan_percent, index), **marks)
         handles.append(Line2D([], [], label=legend_name(index, curves.structure), **look, **marks))
     if comparison.prescription:
         axis.axvline(comparison.prescription, color="0.35", linewidth=0.7, linestyle=":")

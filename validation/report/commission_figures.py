@@ -12,8 +12,9 @@ from validation.commission.judge import JudgedField, JudgedScan
 from validation.commission.tune import Tuning
 from validation.report.drawing import PLUS_MINUS, STYLE, WIDTH, Drawing, finish
 from validation.scans import PDD
+from validation.scans.compare import COMPUTED, MEASURED
 
-MEASURED, COMPUTED, FAILED = "#12355b", "#c23b22", "#b00020"
+FAILED = "#b00020"
 LEFT, RIGHT, BELOW, ABOVE = 0.58, 0.12, 0.42, 0.24  # about a pair of panels [inch]
 CURVE, DIFFERENCE, BETWEEN = 1.55, 0.62, 0.07  # heights of the panels, and of what is between [inch]
 DIFFERENCES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0)  # ends of the scale of differences [%]
@@ -87,12 +88,7 @@ def _draw_kind(field: JudgedField, kind: str, scans: list[JudgedScan]) -> Drawin
 def _draw_scan(above: Axes, below: Axes, judged: JudgedScan) -> None:
     found = judged.comparison
     scan = found.scan
-    noise = np.interp(found.curve_positions, found.positions, found.sigma)
-    above.fill_between(
-        found.curve_positions, found.curve - noise, found.curve + noise, color=COMPUTED, alpha=0.25, lw=0
-    )
-    above.plot(found.curve_positions, found.curve, color=COMPUTED, lw=1.0, label="computed")
-    above.plot(found.positions, found.measured, ".", color=MEASURED, ms=2.2, label="measured")
+    found.plot(above)
     failed = found.judged & (found.gamma > 1.0)
     for chosen, colour in (
         (found.judged & ~failed, MEASURED),
@@ -111,7 +107,7 @@ def _draw_scan(above: Axes, below: Axes, judged: JudgedScan) -> None:
     limit = next((end for end in DIFFERENCES if most <= end), 100.0)
     place = "depth [cm]" if scan.kind == PDD else "distance from the axis [cm]"
     below.set(xlabel=place, ylabel="diff. [%]", ylim=(-limit, limit))
-    above.set(ylabel="dose [%]", ylim=(0.0, None))
+    above.set_xlabel("")
     above.tick_params(labelbottom=False)
     depth = "" if scan.depth_cm is None else f"depth {scan.depth_cm:.4g} cm: "
     title = f"{depth}{found.passing_percent:.1f} % pass, largest gamma {found.max_gamma:.2f}"

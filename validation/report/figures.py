@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from phantoms.views import VIEWS, View
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.verdict import Structure
 from validation.report import charts
@@ -40,7 +41,7 @@ from validation.report.layers import (
     isodose_handles,
     structure_handles,
 )
-from validation.report.planes import VIEWS, View, hottest_voxel
+from validation.report.lines import hottest_voxel
 
 LEFT, GAP = 0.5, 0.55  # left of the first plane and between two, for their axes' labels [inch]
 ABOVE, BETWEEN = 0.22, 0.55  # a plane for its title, and between rows for title and labels [inch]

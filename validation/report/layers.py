@@ -11,11 +11,11 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from phantoms.grid import Grid
+from phantoms.views import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut, nearest_plane
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.verdict import GammaResult
 from validation.report.choices import scale, shown_structures
 from validation.report.drawing import colour, legend_name, letter
-from validation.report.planes import AXIS_NAMES, View, centres_mm, cut, extent_mm, nearest_cut, nearest_plane
 
 CT_WINDOW = (-200.0, 450.0)  # black and white [HU]
 LEVELS = (20, 50, 80, 100, 120)  # isodoses [% of the prescription]

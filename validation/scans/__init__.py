@@ -1,6 +1,6 @@
 """Measured scans of a water tank: read, analysed, compared with computed curves."""
 
-from validation.scans.folder import ScanSet, read_folder, read_scans
+from validation.scans.folder import ScanSet, read_folder, read_measured, read_scans
 from validation.scans.output_factors import OutputFactor
 from validation.scans.scan import CROSSLINE, DIAGONAL, INLINE, PDD, Scan
 
@@ -13,5 +13,6 @@ __all__ = [
     "Scan",
     "ScanSet",
     "read_folder",
+    "read_measured",
     "read_scans",
 ]

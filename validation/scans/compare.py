@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.views import Artists, Axes
 from validation.metrics.gamma import Criterion, passing_rate
 from validation.metrics.gamma_curve import distance_to_agreement, gamma_1d
 from validation.scans.analysis import depth_of_maximum, fitted_dose
@@ -26,6 +27,7 @@ NORM_SHARE = 0.3  # of the field's width: to both sides of the axis so far profi
 AXIS_SHARE, AXIS_HALF_WIDTH = 0.1, 1.0  # likewise what 100 % is, at most [cm]
 MAX_DISTANCE = 1.0  # up to which agreement is looked for [cm]
 SAME = 1e-5  # [cm]
+MEASURED, COMPUTED = "#12355b", "#c23b22"  # colours
 AT_MAXIMUM = 0.05  # by which a point may lie above the depth of maximum and be judged [cm]
 
 
@@ -65,6 +67,23 @@ class ScanComparison:
     gamma: np.ndarray
     judged: np.ndarray
     scale: float
+
+    def plot(self, axes: Axes) -> Artists:
+        """Draw the computed curve with one transport sigma as a band, and the measured points.
+
+        Returns
+        -------
+        tuple of artists
+            Computed curve, measured points, band.
+        """
+        noise = np.interp(self.curve_positions, self.positions, self.sigma)
+        low, high = self.curve - noise, self.curve + noise
+        band = axes.fill_between(self.curve_positions, low, high, color=COMPUTED, alpha=0.25, lw=0)
+        (computed,) = axes.plot(self.curve_positions, self.curve, color=COMPUTED, lw=1.0, label="computed")
+        (measured,) = axes.plot(self.positions, self.measured, ".", color=MEASURED, ms=2.2, label="measured")
+        place = "depth [cm]" if self.scan.kind == PDD else "distance from the axis [cm]"
+        axes.set(xlabel=place, ylabel="dose [%]", ylim=(0.0, None))
+        return computed, measured, band
 
     @property
     def passing_percent(self) -> float:

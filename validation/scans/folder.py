@@ -7,12 +7,17 @@ that contradicts a file is refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from phantoms.errors import InputError
+from phantoms.listing import Listing
 from phantoms.schema import Table, read_table
+from phantoms.views import Artists, Axes
 from validation.scans import mcc, rfa, w2cad
 from validation.scans.lines import Lines
 from validation.scans.output_factors import COLUMN, OutputFactor, read_output_factors
@@ -48,11 +53,61 @@ class Stated:
 
 @dataclass(frozen=True, eq=False)
 class ScanSet:
-    """All that was measured of a machine: scans, output factors, and what to know before reading on."""
+    """All that was measured of a machine; a sequence of its scans.
+
+    Parameters
+    ----------
+    scans : tuple of Scan
+    output_factors : tuple of OutputFactor
+    warnings : tuple of str
+    """
 
     scans: tuple[Scan, ...]
-    output_factors: tuple[OutputFactor, ...]
-    warnings: tuple[str, ...]
+    output_factors: tuple[OutputFactor, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scans)
+
+    def __iter__(self) -> Iterator[Scan]:
+        return iter(self.scans)
+
+    def __getitem__(self, index: int) -> Scan:
+        return self.scans[index]
+
+    def plot(self, axes: Axes, **look: Any) -> Artists:
+        """Draw all scans, see `Scan.plot`; returns their lines."""
+        return tuple(artist for scan in self.scans for artist in scan.plot(axes, **look))
+
+    def _repr_html_(self) -> str:
+        columns = ("scan", "points", "SSD [cm]", "detector", "file")
+        rows = [(s.label, s.values.size, f"{s.ssd_cm:g}", s.detector, s.file.name) for s in self.scans]
+        rows += [(f.label, 1, f"{f.ssd_cm:g}", "", f.file.name) for f in self.output_factors]
+        rows += [("warning", "", "", text, "") for text in self.warnings]
+        return Listing.of("Scans", columns, rows, (1, 2))._repr_html_()
+
+
+def read_measured(path: str | PathLike) -> ScanSet:
+    """Read a file of scans, or a folder of them with its scans.toml and output factors.
+
+    Parameters
+    ----------
+    path : path
+        PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns; see
+        docs/commissioning.md.
+
+    Returns
+    -------
+    ScanSet
+        A sequence of `Scan`: `positions` [cm] and `values`, (n,).
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or a file is broken or not understood.
+    """
+    path = Path(path)
+    return read_folder(path) if path.is_dir() else ScanSet(tuple(read_scans(path)))
 
 
 def read_folder(folder: Path) -> ScanSet:

@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 
 PDD, CROSSLINE, INLINE, DIAGONAL = "PDD", "crossline", "inline", "diagonal"
 FEWEST = 5  # points of a scan
@@ -92,6 +95,39 @@ class Scan:
         """As a physicist calls it: "PDD 10 x 10 cm", "crossline 10 x 10 cm, depth 5 cm"."""
         depth = "" if self.kind == PDD else f", depth {self.depth_cm:.4g} cm"
         return f"{self.kind} {field_text(self.field_cm)}{depth}"
+
+    def plot(self, axes: Axes, **look: Any) -> Artists:
+        """Draw the reading along the scan, in percent of its maximum.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        **look
+            Options of `Axes.plot`.
+
+        Returns
+        -------
+        tuple of artists
+            The line.
+        """
+        percent = 100.0 * self.values / self.values.max()
+        lines = axes.plot(self.positions, percent, **{"label": self.label} | look)
+        place = "depth [cm]" if self.kind == PDD else "distance from the axis [cm]"
+        axes.set(xlabel=place, ylabel="reading [% of the maximum]")
+        return tuple(lines)
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("points", self.values.size),
+            ("from, to", f"{self.positions[0]:.2f} to {self.positions[-1]:.2f} cm"),
+            ("SSD", f"{self.ssd_cm:g} cm"),
+            ("energy", "not stated" if self.nominal_mv is None else f"{self.nominal_mv:g} MV"),
+            ("fluence", self.fluence_mode or "not stated"),
+            ("detector", self.detector or "not stated"),
+            ("file", f"{self.file.name}, line {self.line}"),
+            *(("note", note) for note in self.notes),
+        ]
+        return Listing.facts(self.label, facts)._repr_html_()
 
     @property
     def source(self) -> str:

@@ -23,7 +23,15 @@ _WORDS = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior")
 
 @dataclass(frozen=True)
 class SetupError:
-    """By how much the patient lies elsewhere [mm, degrees]."""
+    """By how much the patient lies elsewhere.
+
+    Parameters
+    ----------
+    lateral, longitudinal, vertical : float
+        Translations along X, Y and Z of the table top [mm].
+    pitch, roll, yaw : float
+        Right-handed rotations about them through the isocentre [degrees].
+    """
 
     lateral: float = 0.0
     longitudinal: float = 0.0

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from phantoms.errors import InputError
+from phantoms.listing import Listing
+from phantoms.views import Artists, Axes
 from validation.metrics.numbers import plain
-from validation.whatif.motion import SetupError
+from validation.whatif.motion import ROTATIONS, TRANSLATIONS, SetupError
 
 SCHEMA, SCHEMA_VERSION = "mcverify what-if", 1
 PERCENTILES = (2.5, 50.0, 97.5)
@@ -129,6 +132,63 @@ class WhatIf:
     checks: tuple[Check, ...]
     quantity: str
     notes: tuple[str, ...]
+
+    def plot(
+        self, axes: Axes, structure: str | None = None, metric: str | None = None, turns: bool = False
+    ) -> Artists:
+        """Draw a metric of a structure against the error along each axis.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        structure, metric : str, optional
+            By default those of the first curve.
+        turns : bool
+            Whether rotations are drawn, and not translations.
+
+        Returns
+        -------
+        tuple of artists
+            Of each axis the curve, and that of a dose fixed in the room.
+
+        Raises
+        ------
+        InputError
+            If there is no such curve.
+        """
+        chosen = ROTATIONS if turns else TRANSLATIONS
+        structure = structure or self.curves[0].structure
+        metric = metric or next((c.metric for c in self.curves if c.structure == structure), "")
+        curves = [c for c in self.curves if (c.structure, c.metric) == (structure, metric)]
+        curves = [c for c in curves if c.axis in chosen and None not in c.values]
+        if not curves:
+            known = dict.fromkeys(f"{c.structure} {c.metric}" for c in self.curves)
+            raise InputError(
+                f"{structure} {metric}", "has no curve", f"there are those of {', '.join(known)}"
+            )
+        drawn: list[Any] = []
+        for curve in curves:
+            (line,) = axes.plot(curve.errors, curve.values, label=curve.axis)
+            drawn.append(line)
+            drawn += axes.plot(curve.errors, curve.fixed, ls=":", lw=0.7, color=line.get_color())
+        unit = "degrees" if turns else "mm"
+        axes.set(xlabel=f"error [{unit}]", ylabel=f"{structure} {metric} [{curves[0].unit}]")
+        axes.legend(frameon=False)
+        return tuple(drawn)
+
+    def _repr_html_(self) -> str:
+        columns = ("structure", "metric", "planned setup", *(f"{p:g} %" for p in PERCENTILES), "kept [%]")
+        rows = [
+            (
+                s.structure,
+                f"{s.metric} [{s.unit}]",
+                *("-" if v is None else f"{v:.2f}" for v in (s.value, *s.percentiles)),
+                "-" if s.kept_percent is None else f"{s.kept_percent:.0f}",
+            )
+            for s in self.summaries
+        ]
+        sigmas = f"{self.translation_sigma_mm:g} mm, {self.rotation_sigma_deg:g} degrees"
+        return Listing.of(f"Random setup errors ({sigmas})", columns, rows, range(2, 7))._repr_html_()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for strict JSON."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mc.source import phase_space
+from mc.source.particles import across
 from mc.source.phase_space import Particles, open_phase_space
-from mc.source.phase_space_tools import across, latent_sigma, merge, thin_out, turn
+from mc.source.phase_space_tools import latent_sigma, merge, thin_out, turn
 from mc.source.phase_space_writer import write_phase_space
 from phantoms.errors import InputError
 from validation.cli import main

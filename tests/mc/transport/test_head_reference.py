@@ -7,8 +7,8 @@ import pytest
 
 from mc.compute.head import HeadTransport
 from mc.machine.machine import find_machine
+from mc.source.particles import across
 from mc.source.phase_space import open_phase_space
-from mc.source.phase_space_tools import across
 from mc.transport.head import NEW
 
 ELECTRONS = 80_000

@@ -19,7 +19,9 @@ from tests.dicom_factory import GRID, Uids, add_mlc, body_box, write_ct, write_d
 from tests.mc.broken import Bench
 from tests.mc.small_linac import small_case, write_machine
 from validation.cli import main
-from validation.cli.kernels import load_gamma
+from validation.workflow.kernels import load_gamma
+
+COMPUTE = "validation.workflow.computing.compute_plan_dose"
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,8 @@ def bench(originals, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.setenv("MCVERIFY_MACHINES", str(tmp_path / "mine"))
     monkeypatch.delenv("MCVERIFY_DEBUG", raising=False)
-    monkeypatch.setattr("validation.cli.computing.load_kernels", no_kernel)
-    monkeypatch.setattr("validation.cli.calibrate.load_kernels", no_kernel)
+    monkeypatch.setattr("validation.workflow.computing.load_kernels", no_kernel)
+    monkeypatch.setattr("validation.workflow.machines.load_kernels", no_kernel)
     monkeypatch.chdir(tmp_path)
     return Bench(tmp_path)
 
@@ -373,7 +375,7 @@ def raising(error):
 
 
 def test_calibration_of_another_phase_space(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.computing.load_kernels", lambda _: None)
+    monkeypatch.setattr("validation.workflow.computing.load_kernels", lambda _: None)
     bench.header.write_bytes(bench.header.read_bytes() + b"\n// changed\n")
     line = refused(capsys, plan(bench))
     assert "linac.toml" in line and "another phase space" in line
@@ -389,26 +391,28 @@ def test_kernels_that_cannot_be_kept(bench, capsys, monkeypatch):
 
 
 def test_out_of_memory(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(MemoryError()))
+    monkeypatch.setattr(COMPUTE, raising(MemoryError()))
     assert "memory" in refused(capsys, plan(bench))
 
 
 def test_system_error_names_the_file(bench, capsys, monkeypatch):
     monkeypatch.setattr(
-        "validation.cli.plan.compute_plan_dose", raising(OSError(28, "No space left on device", "big.tmp"))
+        COMPUTE,
+        raising(OSError(28, "No space left on device", "big.tmp")),
     )
     assert "big.tmp: no space left" in refused(capsys, plan(bench))
 
 
 def test_interrupt_outside_the_transport(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(COMPUTE, raising(KeyboardInterrupt()))
     assert refused(capsys, plan(bench)) == "mcverify: interrupted"
     assert not bench.out.exists()
 
 
 def test_termination_outside_the_transport(bench, capsys, monkeypatch):
     monkeypatch.setattr(
-        "validation.cli.plan.compute_plan_dose", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+        COMPUTE,
+        lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM),
     )
     before = signal.getsignal(signal.SIGTERM)
     assert main([str(word) for word in plan(bench)]) == 75
@@ -418,7 +422,7 @@ def test_termination_outside_the_transport(bench, capsys, monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback_in_a_file(bench, capsys, monkeypatch):
-    monkeypatch.setattr("validation.cli.plan.compute_plan_dose", raising(ZeroDivisionError("by\nzero")))
+    monkeypatch.setattr(COMPUTE, raising(ZeroDivisionError("by\nzero")))
     assert main([str(word) for word in plan(bench)]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("mcverify: internal error: ZeroDivisionError: by zero; please report it")

@@ -219,7 +219,7 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     def broken(*_, **__):
         raise RuntimeError("cannot draw")
 
-    monkeypatch.setattr("validation.report.html.write_html", broken)
+    monkeypatch.setattr("validation.workflow.reports.write_html", broken)
     assert main(plan("--histories", "3000", "--seed", "2")) == 2
     assert "cannot draw" in capsys.readouterr().err
     assert not np.array_equal(Dose.load("out/dose.h5").mean, before)

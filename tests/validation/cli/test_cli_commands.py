@@ -20,9 +20,10 @@ from phantoms.hu import calibration_names
 from tests.dicom_factory import GRID, circle, rectangle, write_case
 from tests.dicom_factory import Contours as Structure
 from tests.mc.small_linac import plan, write_machine
-from validation.cli import main, output, units
+from validation.cli import main, units
 from validation.limits.profiles import DEFAULT, shipped_profiles
 from validation.rtdose import read_rtdose, write_rtdose
+from validation.workflow import output
 
 
 def test_calibrate(bench, capsys):

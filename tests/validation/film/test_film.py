@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,8 @@ import pytest
 from mc.dose import Dose
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from tests import dicom_factory
-from tests.synthetic_film import BED, Scanner, devic, write_tiff
+from tests.synthetic_film import BED
+from tests.validation.film.film_case import HALF, MIDDLE, TRUTH, FilmCase, field, film_case
 from validation.cli import main
 from validation.film.calibrate import make_calibration
 from validation.film.check import Options, check_film
@@ -26,60 +26,10 @@ from validation.film.register import assess
 from validation.film.scan import Scan, read_scans
 from validation.metrics.gamma import Criterion
 
-DOSES = (0.0, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
-MIDDLE = (18.0, -12.0)  # of the film from that of the scanner [mm]
-HALF = (65.0, 55.0)  # its size
-TRUTH = Placement((2.7, 98.3), 1.3, upwards=True)
-
-
-def field(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Dose of the plane [Gy]: a field with penumbra, a boost and a cold spot; no symmetry."""
-    v = v - 100.0
-    left, right, low, high = (
-        1.0 / (1.0 + np.exp(-t / 2.2)) for t in (u + 30.0, 25.0 - u, v + 20.0, 28.0 - v)
-    )
-    boost = 2.2 * np.exp(-((u - 12.0) ** 2 + (v + 8.0) ** 2) / 120.0)
-    cold = 3.4 * np.exp(-((u + 10.0) ** 2 + (v - 10.0) ** 2) / 90.0)
-    return 0.25 + 6.0 * left * right * low * high + boost - cold
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """Files of a synthetic film."""
-
-    folder: Path
-    scanner: Scanner
-    corner_px: tuple[float, float]  # the film's middle in pixels of the scan
-
-    def pixel(self, x_mm: float, y_mm: float) -> tuple[float, float]:
-        """Pixel of a place on the film, from its middle to the right and down."""
-        return self.corner_px[0] + x_mm / self.scanner.pitch, self.corner_px[1] + y_mm / self.scanner.pitch
-
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory) -> Case:
-    """Noise, lateral response, uneven layer, a curve that is not rational, 1.3 deg, 2.7 mm."""
-    folder = tmp_path_factory.mktemp("film")
-    scanner = Scanner(560, 420, 50.0, noise=0.004, parabola=0.06, thickness=0.003, curve=devic)
-    x, y = scanner.places()
-    dose, film = np.zeros((420, 560)), np.zeros((420, 560), bool)
-    for k, value in enumerate(DOSES):
-        film[15 + 50 * k : 55 + 50 * k, 40:520] = True
-        dose[15 + 50 * k : 55 + 50 * k] = value
-    write_tiff(folder / "cal.tif", scanner.scan(dose, film, 1), scanner.dpi)
-    listed = "".join(f"[[films]]\ndose_gy = {value}\n" for value in DOSES)
-    (folder / "films.toml").write_text(f'scans = ["cal.tif"]\nlateral_response = true\n{listed}')
-    x, y = x - MIDDLE[0], y - MIDDLE[1]
-    film = (np.abs(x) < HALF[0]) & (np.abs(y) < HALF[1])
-    dose = field(*TRUTH.to_plane(x, y))
-    for k in (2, 3):
-        write_tiff(folder / f"film{k}.tif", scanner.scan(dose, film, k), scanner.dpi)
-    u, y, v = np.arange(-9.0, 9.01, 0.25), np.arange(-1.0, 1.01, 0.25), np.arange(2.0, 18.01, 0.25)
-    volume = field(10.0 * u, 10.0 * v[:, None])[:, None, :] * (1.0 + 0.05 * y[None, :, None])
-    grid = Grid((v.size, y.size, u.size), (0.25, 0.25, 0.25), (v[0], y[0], u[0]))
-    dicom_factory.write_dose(folder, grid, volume, name="RD.dcm")
-    middle = [0.5 * n + m / scanner.pitch - 0.5 for n, m in zip((560, 420), MIDDLE, strict=True)]
-    return Case(folder, scanner, (middle[0], middle[1]))
+def case(tmp_path_factory) -> FilmCase:
+    return film_case(tmp_path_factory.mktemp("film"))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +41,7 @@ def calibrated(case):
     return case.folder / "CAL.toml"
 
 
-def run(case: Case, calibration: Path, out: Path, *options: str) -> tuple[int, dict]:
+def run(case: FilmCase, calibration: Path, out: Path, *options: str) -> tuple[int, dict]:
     """Run `mcverify film`; exit code and result."""
     files = [str(case.folder / f"film{k}.tif") for k in (2, 3)]
     plane = ["--plane", str(case.folder / "RD.dcm"), "--cut", "coronal=0mm"]
@@ -176,7 +126,7 @@ def test_a_single_channel(case, calibrated, tmp_path):
 
 @pytest.fixture(scope="module")
 def calibration(case):
-    return make_calibration(read_film_set(case.folder / "films.toml"))[0]
+    return make_calibration(read_film_set(case.folder / "films.toml"))
 
 
 def test_strips_of_known_dose_undo_a_drift(case, calibration):
@@ -215,7 +165,7 @@ def test_saturated_film_cannot_pass(case, calibration):
     assert found.status == "not judged" and found.missing > 0.05
 
 
-def _film_of(case: Case, factor: float) -> tuple[Scan, Plane]:
+def _film_of(case: FilmCase, factor: float) -> tuple[Scan, Plane]:
     scanner = replace(case.scanner, thickness=0.0)
     x, y = (p - m for p, m in zip(scanner.places(), MIDDLE, strict=True))
     dose = factor * field(*TRUTH.to_plane(x, y))
@@ -299,7 +249,7 @@ def dosepy(shared, tmp_path_factory):
         f'scans = ["{folder}/film20240620_002.tif"]\ndose_profile = "{folder}/BeamProfile.csv"\n'
         f"lateral_response = true\n{listed}"
     )
-    return folder, make_calibration(read_film_set(path))[0]
+    return folder, make_calibration(read_film_set(path))
 
 
 def test_shared_film_of_4_gy_against_its_dose(dosepy):

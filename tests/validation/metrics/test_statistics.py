@@ -56,6 +56,15 @@ def test_two_opposite_shifts_are_both_found():
     assert found.fractions[0] == pytest.approx(0.3, abs=0.03)
 
 
+def test_a_voxel_of_almost_no_sigma_takes_no_memory():
+    """As in a dose of few histories, where a difference may be 1e15 sigma."""
+    first, sigma, second, _ = noisy_pair(4)
+    tiny = sigma.copy()
+    tiny[3, 4, 5] = 1e-15
+    found = systematic_difference(first, tiny, second, tiny)
+    assert np.isfinite(found.excess_percent) and np.isfinite(found.shifts_percent).all()
+
+
 def test_region_and_refusals():
     first, sigma, second, _ = noisy_pair(5)
     region = np.zeros(SHAPE, dtype=bool)

@@ -23,15 +23,16 @@ from mc.run.report import RunReport
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
+from phantoms.views import VIEWS, cut
 from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of
 from validation.plan_check.verdict import Structure
 from validation.report import html
 from validation.report.content import Report, Section, table
 from validation.report.figures import Figures
 from validation.report.html import write_html
+from validation.report.lines import line_between
 from validation.report.pdf import write_pdf
 from validation.report.plan import plan_report
-from validation.report.planes import VIEWS, cut, line_between
 from validation.report.text import duration, signed, with_sigma
 from validation.report.write import write_result
 

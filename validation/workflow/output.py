@@ -6,11 +6,11 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from phantoms.errors import InputError
-from validation.cli.faults import LOG
+from phantoms.files import is_hdf5
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
 INPUTS = "inputs.h5"  # what the report is made of again
@@ -25,7 +25,7 @@ WHATIFS = WHATIF, WHATIF_PRINTED, WHATIF_RESULT, WHATIF_PICTURE = (
 NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT, *WHATIFS)
 SCHEMA = "mcverify result"  # of result.json
 PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LOG = "mcverify-error.log"  # traceback of a bug
 BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
 REPORT_BYTES = 20_000_000  # of report and figures, generously
 OTHER_FOLDER = "choose another folder with --out"
@@ -66,6 +66,26 @@ def result_folder(folder: Path, case: Path | None = None) -> Iterator[None]:
         for place in made:
             with suppress(OSError):
                 place.rmdir()  # only where empty
+
+
+def beside_or_in(out: Path, result: Path) -> AbstractContextManager[None]:
+    """What is written goes into the folder of a result, or into another one that is made ready for it."""
+    return nullcontext() if out.resolve() == result.resolve() else result_folder(out)
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder that can be written to.
+
+    Raises
+    ------
+    InputError
+        If that is not possible.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(out, f"cannot be made: {error.strerror}", OTHER_FOLDER) from None
+    check_writable(out)
 
 
 def check_writable(folder: Path) -> None:
@@ -110,15 +130,6 @@ def is_result_folder(folder: Path) -> bool:
         return entries <= known and bool(held) and all(is_hdf5(folder / name) for name in held)
     except (OSError, ValueError, InputError):
         return False
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, by its first bytes; a file that cannot be read is an InputError."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
 
 
 def _refuse_foreign(folder: Path) -> None:

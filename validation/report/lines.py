@@ -1,4 +1,4 @@
-"""Cuts through volumes: planes and lines, in millimetres of patient coordinates."""
+"""The line from a target to an organ, along which both doses are drawn."""
 
 from __future__ import annotations
 
@@ -8,93 +8,10 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from phantoms.grid import Grid
-from validation.metrics.volumes import Volume
 from validation.plan_check.verdict import Structure
 
 LINE_STEP = 0.05  # between points of a line [cm]
 LINE_BEYOND = 2.0  # a line reaches this far beyond its two ends [cm]
-
-
-@dataclass(frozen=True)
-class View:
-    """How a plane normal to one axis is drawn.
-
-    Parameters
-    ----------
-    name : str
-    axis : int
-        Normal: 0 z, 1 y, 2 x.
-    across, up : int
-        Axes drawn to the right and vertically.
-    upwards : bool
-        Whether the vertical axis ascends on paper; posterior is drawn below.
-    sides : (str, str, str, str)
-        Patient sides at the left, right, bottom and top edge.
-    """
-
-    name: str
-    axis: int
-    across: int
-    up: int
-    upwards: bool
-    sides: tuple[str, str, str, str]
-
-
-VIEWS = (
-    View("axial", 0, 2, 1, False, ("R", "L", "P", "A")),
-    View("coronal", 1, 2, 0, True, ("R", "L", "F", "H")),
-    View("sagittal", 2, 1, 0, True, ("A", "P", "F", "H")),
-)
-AXIS_NAMES = ("z", "y", "x")
-
-
-def cut(values: np.ndarray | Volume, grid: Grid, axis: int, position: float) -> np.ndarray:
-    """Plane of `values` normal to `axis` at `position` [cm], linear between the two nearest voxel planes.
-
-    NaN where the plane lies outside the grid.
-    """
-    index = (position - grid.origin[axis]) / grid.spacing[axis]
-    last = grid.shape[axis] - 1
-    if not -0.5 - 1e-6 <= index <= last + 0.5 + 1e-6:
-        return np.full([n for a, n in enumerate(grid.shape) if a != axis], np.nan)
-    index = float(np.clip(index, 0, last))
-    low = min(int(index), max(last - 1, 0))
-    part = index - low
-    below = _plane(values, low, axis)
-    # a plane on voxel centres is that plane alone: its neighbour may be undefined there
-    if part < 1e-6 or last == 0:
-        return below
-    above = _plane(values, low + 1, axis)
-    return above if part > 1 - 1e-6 else (1 - part) * below + part * above
-
-
-def _plane(values: np.ndarray | Volume, index: int, axis: int) -> np.ndarray:
-    """One plane of voxels, float64."""
-    return (values.plane(index, axis) if isinstance(values, Volume) else np.take(values, index, axis)).astype(
-        float
-    )
-
-
-def nearest_cut(values: np.ndarray, grid: Grid, axis: int, position: float) -> np.ndarray:
-    """The voxel plane nearest to `position` [cm], for what must not be interpolated, such as gamma."""
-    return np.take(values, nearest_plane(grid, axis, position), axis=axis).astype(float)
-
-
-def nearest_plane(grid: Grid, axis: int, position: float) -> int:
-    """Index of the plane of voxels nearest to `position` [cm]."""
-    index = int(np.rint((position - grid.origin[axis]) / grid.spacing[axis]))
-    return int(np.clip(index, 0, grid.shape[axis] - 1))
-
-
-def extent_mm(grid: Grid, view: View) -> tuple[float, float, float, float]:
-    """Left, right, first and last edge of a plane, for imshow [mm]."""
-    horizontal, vertical = (10 * grid.edges(axis)[[0, -1]] for axis in (view.across, view.up))
-    return (*horizontal, *vertical)
-
-
-def centres_mm(grid: Grid, view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Voxel centres along both axes of a plane [mm]."""
-    return 10 * grid.centres(view.across), 10 * grid.centres(view.up)
 
 
 @dataclass(frozen=True, eq=False)

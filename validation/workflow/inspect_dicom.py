@@ -1,4 +1,4 @@
-"""`mcverify inspect` of DICOM files."""
+"""What a DICOM file is."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from pathlib import Path
 from mc.plan.plan import Beam
 from phantoms.dicom import optional_text, read_dataset
 from phantoms.errors import InputError
-from validation.cli.screen import Screen, grid_facts
+from validation.workflow.inspection import Inspection, grid_facts
 
 
-def show_dicom(path: Path, screen: Screen) -> None:
+def show_dicom(path: Path, found: Inspection) -> None:
     """Show one DICOM file by its modality."""
     header = read_dataset(path)
     modality = optional_text(header, "Modality", path)
     show = {"RTPLAN": _plan, "RTSTRUCT": _structures, "RTDOSE": _dose}.get(modality)
     try:
         if show is not None:
-            show(path, screen)
+            show(path, found)
             return
         if modality == "CT":
             series = optional_text(header, "SeriesInstanceUID", path)
-            show_ct(path.parent, f"{path.parent}: CT series of {path.name}", screen, series)
+            show_ct(path.parent, f"{path.parent}: CT series of {path.name}", found, series)
             return
     except InputError as error:
-        _outline(path, modality, header, screen)
-        screen.warn(f"`mcverify plan` would refuse it: {error}")
+        _outline(path, modality, header, found)
+        found.warn(f"`mcverify plan` would refuse it: {error}")
         return
-    _outline(path, modality, header, screen)
+    _outline(path, modality, header, found)
 
 
-def show_ct(source: Path | Sequence[Path], title: str, screen: Screen, series_uid: str | None = None) -> None:
+def show_ct(
+    source: Path | Sequence[Path], title: str, found: Inspection, series_uid: str | None = None
+) -> None:
     """Show a CT series."""
     from phantoms.ct import read_ct
 
@@ -44,12 +46,12 @@ def show_ct(source: Path | Sequence[Path], title: str, screen: Screen, series_ui
         ("series", ct.series_uid),
         ("frame of reference", ct.frame_of_reference_uid),
     ]
-    screen.facts(title, facts)
+    found.facts(title, facts)
     for warning in ct.warnings:
-        screen.warn(warning)
+        found.warn(warning)
 
 
-def _outline(path: Path, modality: str, header, screen: Screen) -> None:
+def _outline(path: Path, modality: str, header, found: Inspection) -> None:
     """What any DICOM file says of itself."""
     facts = [
         ("modality", modality or "not stated"),
@@ -64,10 +66,10 @@ def _outline(path: Path, modality: str, header, screen: Screen) -> None:
             )
         ),
     ]
-    screen.facts(f"{path}: DICOM", facts)
+    found.facts(f"{path}: DICOM", facts)
 
 
-def _plan(path: Path, screen: Screen) -> None:
+def _plan(path: Path, found: Inspection) -> None:
     from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
     from mc.plan.rtplan import read_plan
 
@@ -81,7 +83,7 @@ def _plan(path: Path, screen: Screen) -> None:
         ("prescription", prescribed or "not stated"),
         ("UID", plan.uid),
     ]
-    screen.facts(f"{path}: RTPLAN {plan.label}", facts)
+    found.facts(f"{path}: RTPLAN {plan.label}", facts)
     columns = ("no.", "beam", "energy", "MU", "technique", "points", "gantry", "coll.", "couch")
     rows = [
         (
@@ -98,7 +100,7 @@ def _plan(path: Path, screen: Screen) -> None:
         for beam in plan.beams
     ]
     title = "Beams (MU of one fraction, angles IEC 61217)"
-    screen.table(title, columns, rows, right=(0, 3, 5, 6, 7, 8))
+    found.table(title, columns, rows, right=(0, 3, 5, 6, 7, 8))
     columns = ("no.", "jaws X, Y [cm]", "leaves", "mean open area [cm2]", "isocentre [mm]")
     rows = [
         (
@@ -110,9 +112,9 @@ def _plan(path: Path, screen: Screen) -> None:
         )
         for beam in plan.beams
     ]
-    screen.table("Apertures (over the monitor units)", columns, rows, right=(0, 3))
+    found.table("Apertures (over the monitor units)", columns, rows, right=(0, 3))
     for warning in plan.warnings:
-        screen.warn(warning)
+        found.warn(warning)
 
 
 def _leaves(beam: Beam) -> str:
@@ -124,7 +126,7 @@ def _leaves(beam: Beam) -> str:
     return "; ".join(kinds) or "none"
 
 
-def _structures(path: Path, screen: Screen) -> None:
+def _structures(path: Path, found: Inspection) -> None:
     from phantoms.solids import solid_volume
     from phantoms.structures import read_structures
 
@@ -134,12 +136,12 @@ def _structures(path: Path, screen: Screen) -> None:
         size = "" if roi.is_empty or roi.problem else f"{solid_volume(roi):.2f}"
         rows.append((roi.number, roi.name, roi.type, size, len(roi.contours), roi.problem))
     columns = ("no.", "structure", "type", "cm3", "contours", "remark")
-    screen.table(f"{path}: RTSTRUCT {structures.label}", columns, rows, right=(0, 3, 4))
+    found.table(f"{path}: RTSTRUCT {structures.label}", columns, rows, right=(0, 3, 4))
     for warning in structures.warnings:
-        screen.warn(warning)
+        found.warn(warning)
 
 
-def _dose(path: Path, screen: Screen) -> None:
+def _dose(path: Path, found: Inspection) -> None:
     from validation.rtdose import read_rtdose
 
     dose = read_rtdose(path)
@@ -151,4 +153,4 @@ def _dose(path: Path, screen: Screen) -> None:
         ("plan", dose.plan_uid or "not stated"),
         ("frame of reference", dose.frame_of_reference_uid),
     ]
-    screen.facts(f"{path}: RTDOSE", facts)
+    found.facts(f"{path}: RTDOSE", facts)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mc.config import Physics
 from mc.machine.machine import BELOW, Machine
-from mc.run.parallel import World
+from mc.run.parallel import World, world
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 
@@ -61,6 +61,18 @@ def load_dvh() -> None:
     runs = [Run(np.array([0.0, 0.1]), [[square], [square]], (0.05, 0.05))]
     with _kept():
         Dvh(cut(SimpleNamespace(runs=lambda: runs), grid), dose, dose).metric("D50%")
+
+
+def warmup() -> None:
+    """Compile the kernels and keep them in the user's cache; whatever needs them does so by itself.
+
+    Raises
+    ------
+    InputError
+        If they cannot be kept.
+    """
+    load_kernels(world())
+    load_gamma()
 
 
 @contextmanager

@@ -1,0 +1,176 @@
+"""A case as it was read: the export of one plan, ready to be computed and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from os import PathLike
+
+import numpy as np
+
+from mc.plan.plan import Plan
+from mc.plan.rtplan import read_plan
+from phantoms.case import Case, find_case
+from phantoms.ct import CT, read_ct
+from phantoms.errors import InputError
+from phantoms.hu import load_calibration
+from phantoms.identity import Identity, read_identity
+from phantoms.listing import Listing
+from phantoms.overrides import CaseFile, load_case_file
+from phantoms.polygons import mask_by_centre
+from phantoms.structures import StructureSet, read_structures
+from phantoms.views import Artists, Axes, centres_mm, cut, draw_plane, extent_mm, view_of
+from validation.rtdose import PlannedDose, course_dose, read_rtdose, sum_beam_doses
+
+CT_WINDOW_HU = (-200.0, 450.0)  # black and white
+ISODOSES = (0.2, 0.5, 0.8, 0.95)  # of the maximum
+
+
+@dataclass(frozen=True, eq=False)
+class PlanCase:
+    """The export of one plan.
+
+    Parameters
+    ----------
+    files : Case
+        Which files it consists of, which were left out, and why.
+    identity : Identity
+        Of the patient; reports show a pseudonym.
+    case_file : CaseFile
+        CT calibration, overrides and body outline.
+    plan : Plan
+    ct : CT
+    structures : StructureSet
+    planned_dose : PlannedDose
+        The planning system's dose of the whole course.
+    """
+
+    files: Case
+    identity: Identity = field(repr=False)
+    case_file: CaseFile
+    plan: Plan
+    ct: CT
+    structures: StructureSet
+    planned_dose: PlannedDose
+
+    @classmethod
+    def load(cls, folder: str | PathLike, calibration: str | None = None) -> PlanCase:
+        """Sort an export folder and read it; `calibration` names the CT calibration, if not case.toml's.
+
+        Raises
+        ------
+        InputError
+            If a part is missing, ambiguous, damaged, or does not belong to the others.
+        """
+        files = find_case(folder)
+        return cls.read(files, read_plan(files.plan_file), calibration)
+
+    @classmethod
+    def read(cls, files: Case, plan: Plan, calibration: str | None = None) -> PlanCase:
+        """Read what `files` lists beside the plan."""
+        case_file = load_case_file(files.case_file) if files.case_file else CaseFile()
+        if calibration:
+            case_file = replace(case_file, calibration=calibration)
+            load_calibration(calibration, case_file.materials)  # refused now rather than after reading the CT
+        structures = read_structures(files.structures_file)
+        title = (files.plan_file, files.structures_file, *(d.path for d in files.doses), files.ct_files[0])
+        identity = read_identity(title)
+        doses = [read_rtdose(file.path) for file in files.doses]
+        whole = len(doses) == 1 and doses[0].summation != "BEAM"
+        dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
+        dose = course_dose(dose, plan.fractions)
+        _refuse_incomparable(dose, structures, case_file)
+        return cls(files, identity, case_file, plan, read_ct(files.ct_files), structures, dose)
+
+    def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
+        """Draw the planned dose as isodoses over the CT.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes
+        view : {'axial', 'coronal', 'sagittal'}
+        at_mm : float, optional
+            Where the plane lies along its normal; by default it goes through the isocentre.
+
+        Returns
+        -------
+        tuple of artists
+            The image of the CT, and the isodoses if there are any in this plane.
+
+        Raises
+        ------
+        InputError
+            If there is no such view.
+        """
+        chosen = view_of(view)
+        isocentre = self.plan.beams[0].isocentre[::-1]
+        at_cm = isocentre[chosen.axis] if at_mm is None else 0.1 * at_mm
+        grid, dose = self.planned_dose.grid, self.planned_dose.dose
+        plane = cut(dose, grid, chosen.axis, at_cm)
+        image = draw_plane(
+            axes,
+            cut(self.ct.hu, self.ct.grid, chosen.axis, at_cm),
+            self.ct.grid,
+            chosen,
+            at_cm,
+            cmap="gray",
+            vmin=CT_WINDOW_HU[0],
+            vmax=CT_WINDOW_HU[1],
+        )
+        left, right, *_ = extent_mm(grid, chosen)
+        axes.set(xlim=(left, right))
+        levels = [share * dose.max() for share in ISODOSES if share * dose.max() < np.nanmax(plane)]
+        if not levels or min(plane.shape) < 2:
+            return (image,)
+        return image, axes.contour(*centres_mm(grid, chosen), plane, levels=levels, cmap="autumn_r")
+
+    def _repr_html_(self) -> str:
+        plan, dose = self.plan, self.planned_dose
+        facts = [
+            ("planning system", plan.tps or "not stated"),
+            ("machine", plan.machine),
+            ("beams", f"{len(plan.beams)}, {sum(beam.mu for beam in plan.beams):.1f} MU a fraction"),
+            ("fractions", plan.fractions),
+            ("prescription", "; ".join(f"{p.dose:g} Gy" for p in plan.prescriptions) or "not stated"),
+            ("planned dose", f"{' x '.join(map(str, dose.dose.shape))} voxels, to {dose.dose.max():.2f} Gy"),
+            ("CT", f"{len(self.files.ct_files)} slices"),
+            ("structures", ", ".join(self.structures.names())),
+            *(("warning", text) for text in self.files.warnings),
+            *(("not used", f"{path.name} ({why})") for path, why in self.files.unused),
+        ]
+        hidden = self.identity.hidden
+        facts = [(name, hidden(str(value))) for name, value in facts]
+        return Listing.facts(hidden(plan.label), facts)._repr_html_()
+
+
+def load_case(folder: str | PathLike, *, calibration: str | None = None) -> PlanCase:
+    """Read the export of one plan: CT series, RTSTRUCT, RTPLAN and RTDOSE, matched by their UIDs.
+
+    Parameters
+    ----------
+    folder : path
+        The export, in any arrangement; a case.toml in it is read too (docs/formats.md).
+    calibration : str, optional
+        CT calibration, by name or TOML file, in place of that of case.toml.
+
+    Returns
+    -------
+    PlanCase
+        Plan, CT, structures and the planned dose of the course.
+
+    Raises
+    ------
+    InputError
+        If a part is missing, ambiguous, damaged, or does not belong to the others.
+    """
+    return PlanCase.load(folder, calibration)
+
+
+def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:
+    """Refuse now what could not be compared once the Monte Carlo dose is there."""
+    if not dose.dose.any():
+        raise InputError(dose.path, "is zero everywhere", "export the dose of this plan")
+    outline = structures.external(case_file.external)
+    if not dose.dose[mask_by_centre(outline, dose.grid)].any():
+        raise InputError(
+            dose.path, f"is zero everywhere in {outline.name}", "do RTDOSE and RTSTRUCT belong together?"
+        )

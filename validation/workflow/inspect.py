@@ -1,0 +1,228 @@
+"""What is this file or folder?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phantoms.case import find_case
+from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
+from phantoms.errors import InputError
+from phantoms.files import is_hdf5
+from phantoms.materials import Material, load_elements, load_materials
+from phantoms.schema import read_table
+from validation.workflow import output
+from validation.workflow.inspect_dicom import show_ct, show_dicom
+from validation.workflow.inspection import Inspection, grid_facts
+
+if TYPE_CHECKING:
+    from mc.source.phase_space import PhaseSpace
+
+OF_MATERIALS = {"density", "composition"}  # keys by which a table of materials is known
+ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
+
+
+def inspect(path: str | PathLike) -> Inspection:
+    """Find out what a file or folder is.
+
+    Parameters
+    ----------
+    path : path
+        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, or a TOML file.
+
+    Returns
+    -------
+    Inspection
+        Tables and warnings.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, is of no known kind, or damaged.
+    """
+    path, found = Path(path), Inspection()
+    if not path.exists() and not _is_phase_space(path):
+        raise InputError(path, "no such file or folder")
+    if path.is_dir():
+        if output.is_result_folder(path):
+            _result(path, found)
+        else:
+            _export(path, found)
+    elif looks_like_dicom(path):
+        show_dicom(path, found)
+    elif _is_phase_space(path):
+        show_phase_space(path, found)
+    elif is_hdf5(path):
+        _dose(path, found)
+    elif path.suffix == ".toml":
+        _toml(path, found)
+    else:
+        raise InputError(
+            path, "is of no known kind", "known are DICOM, IAEA phase space, dose.h5 and TOML files"
+        )
+    return found
+
+
+def _is_phase_space(path: Path) -> bool:
+    """Whether `path` is a header, a data file or their common stem."""
+    if path.suffix.lower() in (".iaeaheader", ".iaeaphsp"):
+        return True
+    beside = path.parent.glob("*") if path.parent.is_dir() else ()
+    return not path.exists() and any(
+        p.stem == path.name and p.suffix.lower() == ".iaeaheader" for p in beside
+    )
+
+
+def _export(folder: Path, found: Inspection) -> None:
+    """A folder of DICOM files: a CT series alone, or what can be made of it as a case."""
+    files = list_dicom_files(folder)
+    headers = {path: read_dataset(path, header_only=True) for path in files}
+    modalities = {path: optional_text(header, "Modality", path) or "?" for path, header in headers.items()}
+    if set(modalities.values()) == {"CT"}:
+        show_ct(files, f"{folder}: CT series", found)
+        return
+    series = Counter(
+        (modalities[path], optional_text(header, "SeriesInstanceUID", path))
+        for path, header in headers.items()
+    )
+    rows = [(modality, count, uid) for (modality, uid), count in sorted(series.items())]
+    found.table(f"{folder}: DICOM export", ("modality", "files", "series"), rows, right=(1,))
+    try:
+        case = find_case(folder)
+    except InputError as error:
+        found.warn(f"`mcverify plan` would refuse it: {error}")
+        return
+    facts = [
+        ("CT", f"{len(case.ct_files)} slices"),
+        ("RTSTRUCT", case.structures_file.name),
+        ("RTPLAN", case.plan_file.name),
+        *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses),
+        ("case file", case.case_file.name if case.case_file else "none"),
+        *(("not used", f"{path.name} ({why})") for path, why in case.unused),
+    ]
+    found.facts("Case", facts)
+    show_dicom(case.plan_file, found)
+
+
+def _result(folder: Path, found: Inspection) -> None:
+    """A result folder of `mcverify plan`."""
+    if (folder / output.RESULT).exists():
+        stated = json.loads((folder / output.RESULT).read_bytes())
+        verdict = stated.get("verdict", {})
+        facts = [("plan", stated.get("plan", {}).get("label"))]
+        if "phantom" in stated:
+            facts.append(("phantom", stated["phantom"]["title"]))
+        else:
+            facts = [
+                ("created", stated.get("created")),
+                *facts,
+                ("profile", verdict.get("profile", {}).get("title")),
+                ("verdict", verdict.get("status")),
+                ("report", folder / output.REPORT),
+            ]
+        found.facts(f"{folder}: result of mcverify", facts)
+    else:
+        found.warn(f"{folder} holds a dose, but no verdict")
+    _dose(folder / output.DOSE, found)
+
+
+def _dose(path: Path, found: Inspection) -> None:
+    from mc.dose import Dose
+
+    dose = Dose.load(path)
+    facts = [*grid_facts(dose.grid), *dose.facts()]
+    found.facts(f"{path}: dose of mcverify", facts)
+
+
+def show_phase_space(path: Path, found: Inspection) -> PhaseSpace:
+    """An IAEA phase space, which is opened and checked for it."""
+    from mc.source.iaea_header import KINDS
+    from mc.source.phase_space import open_phase_space
+    from mc.source.phase_space_summary import summarise
+
+    space = open_phase_space(path)
+    header, summary = space.header, summarise(space, ISOCENTRE_Z)
+    low, high = (", ".join(f"{c:.3g}" for c in corner) for corner in (summary.lower, summary.upper))
+    x1, x2, y1, y2 = summary.field_cm
+    facts = [
+        ("title", header.title),
+        ("particles", f"{header.particles:,}, {header.record_length} bytes each"),
+        *((f"{kind}s", f"{count:,}") for kind, count in zip(KINDS, header.counts, strict=True)),
+        ("original histories", f"{header.orig_histories:,}, {summary.recorded_histories:,} of them recorded"),
+        *((f"mean energy, {kind}", f"{energy:.4g} MeV") for kind, energy in summary.mean_energy.items()),
+        ("highest energy", f"{summary.max_energy:.4g} MeV"),
+        ("bounding box", f"({low}) to ({high}) cm"),
+        ("weights", "{:.4g} to {:.4g}".format(*summary.weight_range)),
+        (
+            f"field at z = {summary.plane_z:g} cm",
+            f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f} cm (half the photon fluence)",
+        ),
+        ("SHA-256", space.sha256),
+    ]
+    found.facts(f"{space.header_path}: IAEA phase space", facts)
+    for warning in space.warnings:
+        found.warn(warning)
+    return space
+
+
+def _toml(path: Path, found: Inspection) -> None:
+    """A machine, case, CT calibration, profile or table of materials, distinguished by their keys."""
+    content = read_table(path)
+    keys = set(content)
+    if keys & {"energies", "sad_cm"}:
+        _machine(path, found)
+    elif "hu_to_density" in keys:
+        from phantoms.hu import load_calibration
+
+        curve = load_calibration(path)
+        points = [(f"{hu:g}", f"{density:g}") for hu, density in zip(curve.hu, curve.density, strict=True)]
+        found.table(f"{path}: CT calibration {curve.name}", ("HU", "g/cm3"), points, right=(0, 1))
+        found.line(f"materials: {', '.join(material.name for material in curve.materials)}")
+    elif keys & {"max_voxel_mm", "gamma", "constraint"}:
+        from validation.limits.profiles import load_profile
+
+        profile = load_profile(path)
+        rows = [(str(g.criterion), g.tolerance or "", g.action or "") for g in profile.gamma]
+        found.table(f"{path}: profile, {profile.title}", ("gamma", "warns below %", "fails below %"), rows)
+        found.line(f"{len(profile.differences)} dose differences, {len(profile.constraints)} dose limits")
+    elif any(OF_MATERIALS & set(content.table(key)) for key in keys if content.is_table(key)):
+        rows = [(material.name, _material(material)) for material in load_materials(path).values()]
+        found.facts(f"{path}: materials", rows)
+    else:
+        from phantoms.overrides import load_case_file
+
+        case = load_case_file(path)
+        facts = [
+            ("CT calibration", case.calibration or "not stated"),
+            ("body outline", case.external or "not stated"),
+            *((f"own material {m.name}", _material(m)) for m in case.own_materials),
+            *((f"override {o.roi}", f"{o.material.name}, {o.density:g} g/cm3") for o in case.overrides),
+        ]
+        found.facts(f"{path}: case file", facts)
+
+
+def _material(material: Material) -> str:
+    """Density, I-value and composition in a line."""
+    symbols = {element.number: symbol for symbol, element in load_elements().items()}
+    parts = ", ".join(f"{symbols[z]} {100 * fraction:.4g} %" for z, fraction in material.composition)
+    return f"{material.density:g} g/cm3, I {material.mean_excitation:.4g} eV: {parts}"
+
+
+def _machine(path: Path, found: Inspection) -> None:
+    from mc.machine.machine import read_machine
+
+    machine = read_machine(path)
+    rows = []
+    for quality in machine.energies:
+        calibration, electrons = quality.calibration, quality.reference.electrons_per_mu
+        known = f"{calibration.gy_per_history:.4e} Gy per history" if calibration else "not calibrated"
+        known = known if electrons is None else f"{electrons:.4e} electrons per MU"
+        for file in quality.phase_spaces:
+            x1, x2, y1, y2 = file.field_cm
+            field = f"X {x1:g} to {x2:g}, Y {y1:g} to {y2:g} cm"
+            rows.append((quality.label, field, file.plane, file.file.name, known))
+    columns = ("beam", "field", "plane", "phase space", "calibration")
+    found.table(f"{path}: machine {machine.name}, SAD {machine.sad_cm:g} cm", columns, rows)
