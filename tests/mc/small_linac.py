@@ -12,11 +12,13 @@ import pytest
 from mc.compute.calibration import made_with
 from mc.config import Physics
 from mc.machine.machine import read_machine
+from mc.source.phase_space import PhaseSpace
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import tables_hash
 from phantoms.recipes import water_tank
 from tests.dicom_factory import GRID, Field, Stop, body_box, rectangle, write_case
 from tests.dicom_factory import Contours as Structure
+from tests.machines import focused_jaws, focused_leaves, machine_text, phase_space, table
 from tests.point_source import point_source
 
 PARTICLES = 3000
@@ -28,81 +30,24 @@ RESULT = {
     "result.json",
     "inputs.h5",
 }  # what `plan` leaves
-MACHINE = """\
-name = "TESTLINAC"
-sad_cm = 100.0
+MACHINE = machine_text(phase_space("field5", (-2.5, 2.5, -2.5, 2.5)), field_cm=5.0, averaging_cm=3.0)
+ABOVE = phase_space("above", plane="above_jaws")
+BACKSCATTER = table(
+    "[[energies.monitor_backscatter]]", axis="Y", opening_cm=[1.0, 5.0, 10.0], signal=[1.25, 1.25, 1.0]
+)
+Y_JAWS = focused_jaws("Y", 28.0, 35.8)
 
-[[energies]]
-nominal_mv = 6.0
-fluence_mode = "FFF"
 
-[[energies.phase_spaces]]
-file = "field5"
-plane = "below_jaws"
-field_cm = [-2.5, 2.5, -2.5, 2.5]
+def above_machine(x_bottom_cm: float = 44.5) -> str:
+    """Text of a machine file with two pairs of jaws and an MLC below its phase space."""
+    x_jaws = focused_jaws("X", 36.7, x_bottom_cm)
+    return machine_text(ABOVE, BACKSCATTER, Y_JAWS, x_jaws, focused_leaves([[10, 1.0]]), averaging_cm=3.0)
 
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [5.0, 5.0]
-dose_per_mu_gy = 0.01
-averaging_cm = 3.0
-"""
-ABOVE_MACHINE = """\
-name = "TESTLINAC"
-sad_cm = 100.0
 
-[[energies]]
-nominal_mv = 6.0
-fluence_mode = "FFF"
-
-[[energies.phase_spaces]]
-file = "above"
-plane = "above_jaws"
-field_cm = [-5.0, 5.0, -5.0, 5.0]
-
-[[energies.monitor_backscatter]]
-axis = "Y"
-opening_cm = [1.0, 5.0, 10.0]
-signal = [1.25, 1.25, 1.0]
-
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [10.0, 10.0]
-dose_per_mu_gy = 0.01
-averaging_cm = 3.0
-
-[[collimators.jaws]]
-axis = "Y"
-top_cm = 28.0
-bottom_cm = 35.8
-material = "tungsten"
-ends = "focused"
-
-[[collimators.jaws]]
-axis = "X"
-top_cm = 36.7
-bottom_cm = 44.5
-material = "tungsten"
-ends = "focused"
-
-[collimators.mlc]
-axis = "X"
-top_cm = 46.0
-bottom_cm = 54.0
-material = "tungsten"
-ends = "focused"
-leaf_widths_cm = [[10, 1.0]]
-"""
-CALIBRATION = """
-[energies.calibration]
-gy_per_history = {gy}
-sigma = 1e-20
-phase_space_sha256 = "{sha256}"
-version = "0"
-table_hash = "{tables}"
-"""
+def calibration(space: PhaseSpace, tables: str) -> str:
+    """The table of a calibration with this phase space, and with cross sections of this hash."""
+    facts = {"phase_space_sha256": space.sha256, "version": "0", "table_hash": tables}
+    return table("[energies.calibration]", gy_per_history=1e-13, sigma=1e-20, **facts)
 
 
 def write_machine(folder: Path, calibrated: bool = True) -> Path:
@@ -115,13 +60,13 @@ def write_machine(folder: Path, calibrated: bool = True) -> Path:
     text = MACHINE
     if calibrated:
         tables = tables_hash(water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5)).materials, Physics())
-        text += CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
+        text += calibration(space, tables)
     (folder / "linac.toml").write_text(text)
     return folder / "linac.toml"
 
 
 def write_above_machine(
-    folder: Path, text: str = ABOVE_MACHINE, calibrated: bool = True, particles: int = PARTICLES
+    folder: Path, text: str | None = None, calibrated: bool = True, particles: int = PARTICLES
 ) -> Path:
     """Write a machine with jaws and an MLC, by default TESTLINAC: the same source, above its jaws."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,24 +75,24 @@ def write_above_machine(
     x, y = 20.0 * slope
     space = write_phase_space(folder / "above", point_source(x, y, rng, z=20.0), orig_histories=particles)
     path = folder / "linac.toml"
+    text = text or above_machine()
     path.write_text(text)
     if calibrated:
         machine = read_machine(path)
         tables = made_with(machine, machine.energies[0], Physics())
-        block = CALIBRATION.format(gy=1e-13, sha256=space.sha256, tables=tables)
-        path.write_text(text.replace("[[collimators", f"{block}\n[[collimators", 1))
+        path.write_text(text + calibration(space, tables))
     return path
 
 
 def moving_leaves() -> Field:
     """An arc of `write_above_machine`'s linac, its leaves opening to 4 cm and closing to 2 cm again."""
 
-    def leaves(half: float) -> tuple[float, ...]:
+    def ends(half: float) -> tuple[float, ...]:
         return (*[-half] * 10, *[half] * 10)
 
     return Field(
-        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=leaves(1.0), boundaries=np.arange(-5, 6.0),
-        stops=[Stop(0.7, 10, leaves=leaves(2.0)), Stop(1.0, 60, leaves=leaves(1.0))],
+        300, turns="CW", jaws=(-2, 2, -2, 2), leaves=ends(1.0), boundaries=np.arange(-5, 6.0),
+        stops=[Stop(0.7, 10, leaves=ends(2.0)), Stop(1.0, 60, leaves=ends(1.0))],
     )  # fmt: skip
 
 

@@ -12,41 +12,13 @@ from mc.machine.machine import read_machine
 from mc.run.progress import Listener
 from mc.source.phase_space import open_phase_space
 from phantoms.errors import InputError
+from tests.machines import focused_jaws, machine_text, simple_head
 
-MACHINE = """
-name = "HEAD"
-sad_cm = 100.0
-
-[[energies]]
-nominal_mv = 6.0
-fluence_mode = "FFF"
-
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [10.0, 10.0]
-dose_per_mu_gy = 0.01
-
-[energies.head]
-electron_mev = 6.0
-spot_fwhm_cm = [0.1, 0.2]
-splitting = 20
-splitting_radius_cm = 14.142135623730951
-plane_z_cm = 10.0
-electrons = 300
-
-[[energies.head.parts]]
-name = "target"
-material = "tungsten"
-z_cm = [0.0, 0.1]
-
-[[collimators.jaws]]
-axis = "X"
-top_cm = 20.0
-bottom_cm = 28.0
-material = "tungsten"
-ends = "focused"
-"""
+MACHINE = machine_text(
+    simple_head(splitting=20, splitting_radius_cm=10.0 * 2.0**0.5, electrons=300, spot_fwhm_cm=[0.1, 0.2]),
+    focused_jaws("X", 20.0, 28.0),
+    name="HEAD",
+)
 
 
 @pytest.fixture

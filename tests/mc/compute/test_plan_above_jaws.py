@@ -1,7 +1,6 @@
 """Whole plans through jaws and leaves: MLC fields, arcs, a real VMAT plan on a phantom; absolute dose."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -15,26 +14,28 @@ from mc.run.options import RunOptions, StopRule
 from phantoms.errors import InputError
 from phantoms.recipes import water_tank
 from tests.dicom_factory import Field, cone, write_case, write_plan
-from tests.mc.small_linac import ABOVE_MACHINE, moving_leaves, plan, small_case, write_above_machine
+from tests.machines import focused_leaves, machine_text, tungsten
+from tests.mc.small_linac import (
+    ABOVE,
+    Y_JAWS,
+    above_machine,
+    moving_leaves,
+    plan,
+    small_case,
+    write_above_machine,
+)
 from validation.cli import main
 
 # An MLC and jaws across it alone, of another name, flattened, without a table of monitor backscatter
-AGILITY = re.sub(r"(?s)\[\[energies.monitor.*?(?=\[energies.reference)", "", ABOVE_MACHINE)
-AGILITY = re.sub(r'(?s)\[\[collimators.jaws\]\]\naxis = "X".*?(?=\[collimators.mlc)', "", AGILITY)
-AGILITY = (
-    AGILITY.replace("TESTLINAC", "2619").replace("FFF", "STANDARD").replace("[[10, 1.0]]", "[[80, 0.5]]")
+AGILITY = machine_text(
+    ABOVE, Y_JAWS, focused_leaves([[80, 0.5]]), name="2619", fluence_mode="STANDARD", averaging_cm=3.0
 )
-ROBOT = ABOVE_MACHINE[: ABOVE_MACHINE.index("[[collimators.jaws")]
-ROBOT = re.sub(r"(?s)\[\[energies.monitor.*?(?=\[energies.reference)", "", ROBOT)
-ROBOT = (
-    ROBOT.replace("field_cm = [10.0, 10.0]", "cone_cm = 5.0")
-    + """
-[collimators.cones]
-top_cm = 28.0
-bottom_cm = 40.0
-material = "tungsten"
-diameters_cm = [2.0, 5.0]
-"""
+ROBOT = machine_text(
+    ABOVE,
+    tungsten("[collimators.cones]", 28.0, 40.0, diameters_cm=[2.0, 5.0]),
+    averaging_cm=3.0,
+    field_cm=None,
+    cone_cm=5.0,
 )
 BOX = water_tank((20.0, 20.0, 20.0), (1.0, 1.0, 1.0), surface=-10.0)  # about the origin
 
@@ -118,8 +119,7 @@ def test_monitor_backscatter(linac):
 
 
 def test_a_calibration_is_of_its_collimators(linac, tmp_path):
-    thinner = ABOVE_MACHINE.replace("bottom_cm = 44.5", "bottom_cm = 44.0")
-    other = read_machine(write_above_machine(tmp_path / "other", thinner))
+    other = read_machine(write_above_machine(tmp_path / "other", above_machine(x_bottom_cm=44.0)))
     hashes = {made_with(machine, machine.energies[0], Physics()) for machine in (linac, linac, other)}
     assert len(hashes) == 2
 

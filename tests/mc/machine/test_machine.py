@@ -9,34 +9,17 @@ from mc.machine.machine import SHIPPED, find_machine, phase_space_for, read_mach
 from mc.source.phase_space import open_phase_space
 from mc.source.phase_space_summary import summarise
 from phantoms.errors import InputError
+from tests.machines import focused_jaws, machine_text, phase_space, table
 
-GOOD = """
-name = "MINE"
-sad_cm = 100.0
-
-[[energies]]
-nominal_mv = 6
-fluence_mode = "FFF"
-
-[[energies.phase_spaces]]
-file = "beams/small"
-plane = "below_jaws"
-field_cm = [-2.5, 2.5, -1.5, 2.5]
-
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [10.0, 10.0]
-dose_per_mu_gy = 0.01
-"""
-CALIBRATION = """
-[energies.calibration]
-gy_per_history = 1.8e-16
-sigma = 1e-18
-phase_space_sha256 = "abc"
-version = "0.1.0"
-table_hash = "def"
-"""
+GOOD = machine_text(phase_space("beams/small", (-2.5, 2.5, -1.5, 2.5)), name="MINE")
+CALIBRATION = table(
+    "[energies.calibration]",
+    gy_per_history=1.8e-16,
+    sigma=1e-18,
+    phase_space_sha256="abc",
+    version="0.1.0",
+    table_hash="def",
+)
 
 
 @pytest.fixture
@@ -81,15 +64,7 @@ def test_leaf_boundaries_are_those_of_plans():
 
 def test_a_phase_space_above_the_jaws_serves_all_fields_within(folder):
     text = GOOD.replace("below_jaws", "above_jaws").replace("[-2.5, 2.5, -1.5, 2.5]", "[-5, 5, -5, 5]")
-    jaws = """
-[[collimators.jaws]]
-axis = "X"
-top_cm = 30.0
-bottom_cm = 38.0
-material = "tungsten"
-ends = "focused"
-"""
-    quality = read_machine(write(folder, text + jaws)).quality(6.0, "FFF")
+    quality = read_machine(write(folder, text + focused_jaws("X", 30.0, 38.0))).quality(6.0, "FFF")
     assert phase_space_for(quality, (-5.0, 2.0, 1.0, 3.0)).plane == "above_jaws"
     with pytest.raises(InputError, match="any within X -5 to 5, Y -5 to 5 cm"):
         phase_space_for(quality, (-5.2, 2.0, 1.0, 3.0))

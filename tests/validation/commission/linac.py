@@ -7,43 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from mc.source.phase_space_writer import write_phase_space
+from tests.machines import machine_text, phase_space
 from tests.point_source import point_source
 
 PARTICLES = 4000
-MACHINE = """\
-name = "TESTLINAC"
-sad_cm = 100.0
-
-[[energies]]
-nominal_mv = 6.0
-fluence_mode = "FFF"
-
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [5.0, 5.0]
-dose_per_mu_gy = 0.01
-"""
-PHASE_SPACE = """
-[[energies.phase_spaces]]
-file = "{name}"
-plane = "below_jaws"
-field_cm = [{x1}, {x2}, {y1}, {y2}]
-mirror = "{mirror}"
-"""
 
 
 def write_linac(folder: Path, fields: dict[str, tuple[float, float, float, float]], mirror: str = "") -> Path:
     """Write a machine of point sources of 0.5 to 4 MeV, one phase space a field (x1, x2, y1, y2 [cm])."""
-    text = MACHINE
+    spaces = []
     for number, (name, jaws) in enumerate(fields.items()):
         rng = np.random.default_rng(number)
         x = 0.5 * rng.uniform(*jaws[:2], PARTICLES)
         y = -0.5 * rng.uniform(*jaws[2:], PARTICLES)  # phase spaces have y opposite to the jaws'
         write_phase_space(folder / name, point_source(x, y, rng), orig_histories=PARTICLES)
-        x1, x2, y1, y2 = jaws
-        text += PHASE_SPACE.format(name=name, x1=x1, x2=x2, y1=y1, y2=y2, mirror=mirror)
-    (folder / "linac.toml").write_text(text)
+        spaces.append(phase_space(name, jaws, mirror=mirror))
+    (folder / "linac.toml").write_text(machine_text(*spaces, field_cm=5.0))
     return folder / "linac.toml"
 
 

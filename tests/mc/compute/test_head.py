@@ -15,6 +15,7 @@ from mc.source.phase_space import open_phase_space
 from mc.transport.head import NEW
 from mc.transport.scoring import EMITTED, ESCAPED, ROULETTE
 from phantoms.errors import InputError
+from tests.machines import machine_text, simple_head
 from validation.cli import main
 
 INF = float("inf")
@@ -35,33 +36,10 @@ HEAD = Head(
         Part("filter", "copper", None, (5.0, 6.0), (0.0, 0.0), (0.0, 1.5)),
     ),
 )
-MACHINE = """
-name = "HEAD"
-sad_cm = 100.0
-
-[[energies]]
-nominal_mv = 6.0
-fluence_mode = "FFF"
-
-[energies.reference]
-ssd_cm = 90.0
-depth_cm = 10.0
-field_cm = [10.0, 10.0]
-dose_per_mu_gy = 0.01
-
-[energies.head]
-electron_mev = 6.0
-spot_radius_cm = 0.05
-splitting = 100
-splitting_radius_cm = 25.0
-contaminants_from_z_cm = 4.0
-plane_z_cm = 10.0
-
-[[energies.head.parts]]
-name = "target"
-material = "tungsten"
-z_cm = [0.0, 0.1]
-"""
+MACHINE = machine_text(
+    simple_head(spot_radius_cm=0.05, splitting=100, splitting_radius_cm=25.0, contaminants_from_z_cm=4.0),
+    name="HEAD",
+)
 
 
 def records(head, electrons, **options):
