@@ -52,7 +52,7 @@ def test_topas2numpy(stem, particles):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["head", "full"])
 def test_particle_phase_space(stem, particles, name):
-    reader = pytest.importorskip("ParticlePhaseSpace", reason="GPL-3: not among the extras, install it by hand")
+    reader = pytest.importorskip("ParticlePhaseSpace", reason="GPL-3: not among the extras")
     fields = [("particle type", "i1"), ("Ek", "f4"), ("x", "f4"), ("y", "f4")]
     constants = {"z": 27.0, "weight": 0.125} if name == "head" else {}
     if name == "full":
