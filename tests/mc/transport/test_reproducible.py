@@ -111,7 +111,7 @@ def test_plain_python_gives_the_same_tally(tables, particles, tmp_path):
     here = Path(__file__).parent
     environment = os.environ | {
         "NUMBA_DISABLE_JIT": "1",
-        "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])]),
+        "PYTHONPATH": str(here.parents[2]),
         "PYTHONWARNINGS": "ignore::RuntimeWarning",  # uint64 is meant to overflow
     }
     command = [sys.executable, "-c", PLAIN, str(tmp_path / "few.npy"), str(tmp_path / "plain.npz")]
