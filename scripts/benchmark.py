@@ -44,15 +44,13 @@ from benchmark_pyradmc import PyRadMC
 
 import phantoms
 from mc.compute.plan_dose import patient_phantom
-from mc.plan.rtplan import read_plan
 from mc.source.beams import Beam, spectrum
 from mc.transport.particle import PHOTON
-from phantoms.case import find_case
 from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
-from validation.cli.plan import read_inputs
 from validation.engine.tank import materials, read_bins
+from validation.plan_check.case import load_case
 
 SPINE = Path(phantoms.__file__).parent / "data" / "cases" / "spine_l1"
 OF_LIBRARY = {
@@ -93,11 +91,9 @@ def blocks() -> Case:
 
 def spine() -> Case:
     """Return the spine in the beam's axes: x as in the patient, y to the head, z from back to front."""
-    export = find_case(SPINE)
-    plan = read_plan(export.plan_file)
-    inputs = read_inputs(export, plan)
-    patient, _ = patient_phantom(inputs.ct, inputs.structures, inputs.dose.grid, inputs.case_file, 0.25)
-    x, y, z = plan.beams[0].isocentre
+    case = load_case(SPINE)
+    patient, _ = patient_phantom(case.ct, case.structures, case.planned_dose.grid, case.case_file, 0.25)
+    x, y, z = case.plan.beams[0].isocentre
     grid = patient.grid
     depth = grid.upper[1] - y
     first = (0.5 * grid.spacing[1], grid.origin[0] - z, grid.origin[2] - x)
