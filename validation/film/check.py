@@ -37,12 +37,40 @@ class Options:
 
     Parameters
     ----------
+    method : str
+        'triple' for all three channels, or the channel to use alone.
+    box_px : (float, float, float, float), optional
+        Left, top, right, bottom of the film in pixels; by default the largest film on the scan.
+    margin_mm : float
+        Left out along the film's cut edges.
+    strips : tuple of Strip
+        Of known dose, by which the response is rescaled.
+    middle_mm : float, optional
+        Distance of the scanner's middle from the scan's left (or upper) edge; by default half the scan.
+    marks : tuple of Mark
+        On the film, of known position in the plane.
     find_marks_mm : float, optional
         Radius within which each mark is moved to the centroid of what is distinct there.
     place : (float, float, float), optional
         u and v of the film's middle [mm] and angle [deg], by hand.
+    turn : {0, 90, 180, 270}
+        Angle by which the film lies turned on the scanner [deg].
+    mirror : bool
+        Whether the film was scanned from its other side.
+    view : str, optional
+        Which plane of a dose; not needed where the dose is a plane itself.
+    at_mm : float, optional
+        Where that plane cuts the third axis, in patient coordinates.
     scale : float
         By which the plane's dose is multiplied, such as one over the number of fractions.
+    criteria : tuple of Criterion
+        Of gamma; the first is judged.
+    tolerance : float
+        Passing rate needed [%].
+    reference : {'plane', 'film'}
+        The reference dose of gamma.
+    crossing_mm : (float, float), optional
+        Where the profiles cross; by default where the plane's dose is highest.
     """
 
     method: str = TRIPLE
