@@ -548,10 +548,9 @@ def test_what_is_not_there_is_named(tmp_path, call):
 
 
 def test_several_heads_need_a_name(tmp_path):
-    second = HEAD_MACHINE[HEAD_MACHINE.index("[[energies]]") : HEAD_MACHINE.index("[[collimators")]
-    text = HEAD_MACHINE.replace(
-        "[[collimators", second.replace("nominal_mv = 6.0", "nominal_mv = 10.0") + "\n[[collimators", 1
-    )
+    beam = HEAD_MACHINE[HEAD_MACHINE.index("[[energies]]") : HEAD_MACHINE.index("[[collimators")]
+    beam += HEAD_MACHINE[HEAD_MACHINE.index("[energies.reference]") :]
+    text = HEAD_MACHINE + beam.replace("nominal_mv = 6.0", "nominal_mv = 10.0")
     (tmp_path / "linac.toml").write_text(text)
     with pytest.raises(mv.InputError, match=r"describes 2 heads.*6 MV FFF, 10 MV FFF"):
         mv.simulate_head(tmp_path / "linac.toml")

@@ -87,7 +87,9 @@ def diagnose(
     regions = _regions(structures, phantom, patient)
     joint = JointFit(doses, voxels)
     if not joint.holds:
-        return Diagnosis(note="the doses are too unlike, or Monte Carlo's too noisy, to distinguish errors")
+        return Diagnosis(
+            note="the doses differ too much, or Monte Carlo's is too noisy, to separate errors"
+        )
     couch, passing = _couch(voxels, stays, plan, patient)
     candidates = [
         couch,
