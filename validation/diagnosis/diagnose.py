@@ -87,9 +87,7 @@ def diagnose(
     regions = _regions(structures, phantom, patient)
     joint = JointFit(doses, voxels)
     if not joint.holds:
-        return Diagnosis(
-            note="the doses differ too much, or Monte Carlo's is too noisy, to separate errors"
-        )
+        return Diagnosis(note="the doses differ too much, or Monte Carlo's is too noisy, to separate errors")
     couch, passing = _couch(voxels, stays, plan, patient)
     candidates = [
         couch,
