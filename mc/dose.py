@@ -107,7 +107,7 @@ class Dose:
         InputError
             If there is no such view.
         """
-        return plot_volume(axes, self.mean, self.grid, view, at_mm)
+        return plot_volume(axes, self.mean, self.grid, view, at_mm, label="dose [Gy]")
 
     def facts(self) -> list[tuple[str, object]]:
         """What the dose is, for the reader."""

@@ -126,6 +126,7 @@ def test_a_picture_of_any_result(tmp_path):
     dose = np.exp(-(((x[:, None, None]) ** 2 + x[:, None] ** 2 + x**2) / 200.0))
     found = mv.gamma((x, x, x), dose, (x, x, x), 1.03 * dose, "2%/1mm")
     figure = mv.picture(found, tmp_path / "gamma.png", view="sagittal")
+    assert figure.axes[1].get_ylabel() == "gamma, 2 %/1 mm global, 10 % threshold"
     assert len(figure.axes) == 2 and (tmp_path / "gamma.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(mv.InputError, match=r"view 'oblique'.*axial"):
         mv.picture(found, view="oblique")

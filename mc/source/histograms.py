@@ -126,7 +126,8 @@ class Histograms:
 
     def _plot_fluence(self, axes: Axes) -> Artists:
         reach, area = self.places[-1], (self.places[1] - self.places[0]) ** 2
-        image = axes.imshow(self.energy_fluence / area, extent=(-reach, reach, -reach, reach), origin="lower")
+        look = {"extent": (-reach, reach, -reach, reach), "origin": "lower", "label": "[MeV/cm2] per history"}
+        image = axes.imshow(self.energy_fluence / area, **look)
         axes.set(xlabel="x [cm]", ylabel="y [cm]", title=f"energy fluence at z = {self.plane_z_cm:g} cm")
         return (image,)
 

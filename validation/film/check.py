@@ -145,10 +145,16 @@ class FilmCheck:
         """
         found, film = self.comparison, self.comparison.film
         maps = {
-            "gamma": (found.gamma, {"cmap": COLOURS, "vmin": 0.0, "vmax": found.gammas[0].max_gamma}),
-            "film": (lambda: np.where(film.known, film.dose, np.nan), {}),
-            "plane": (lambda: found.there, {}),
-            "difference": (lambda: found.difference, {"cmap": "RdBu_r"}),
+            "gamma": (
+                found.gamma,
+                {"cmap": COLOURS, "vmin": 0.0, "vmax": found.gammas[0].max_gamma, "label": "gamma"},
+            ),
+            "film": (lambda: np.where(film.known, film.dose, np.nan), {"label": "film dose [Gy]"}),
+            "plane": (lambda: found.there, {"label": "dose of the plane [Gy]"}),
+            "difference": (
+                lambda: found.difference,
+                {"cmap": "RdBu_r", "label": "film - plane [% of normalisation]"},
+            ),
         }
         if what not in maps:
             raise InputError(f"map {what!r}", "is not known", f"one of {', '.join(maps)}")

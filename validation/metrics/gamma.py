@@ -204,7 +204,8 @@ class GammaMap:
         box[chosen.axis] = slice(index, index + 1)
         plane = self.part(tuple(box)).squeeze(chosen.axis)
         place = self.grid.centres(chosen.axis)[index]
-        image = draw_plane(axes, plane, self.grid, chosen, place, cmap=COLOURS, vmin=0.0, vmax=self.max_gamma)
+        look = {"cmap": COLOURS, "vmin": 0.0, "vmax": self.max_gamma, "label": f"gamma, {self.criterion}"}
+        image = draw_plane(axes, plane, self.grid, chosen, place, **look)
         failing = np.nan_to_num(plane) > 1.0
         if not failing.any() or min(plane.shape) < 2:
             return (image,)

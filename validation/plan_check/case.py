@@ -112,6 +112,7 @@ class PlanCase:
             self.ct.grid,
             chosen,
             at_cm,
+            label="CT [HU]",
             cmap="gray",
             vmin=CT_WINDOW_HU[0],
             vmax=CT_WINDOW_HU[1],

@@ -182,9 +182,11 @@ class Comparison:
         if at_mm is None:
             at_mm = 10.0 * self.plan.beams[0].isocentre[2 - view_of(view).axis]
         percent = 100.0 / (self.prescription or float(planned.max()))
+        whole = "prescription" if self.prescription else "planned maximum"
         shown = np.where(self.body, percent * (self.dose.mean - planned), np.nan)
         most = max(1.0, float(np.nanquantile(np.abs(shown), 0.999)))
-        return plot_volume(axes, shown, grid, view, at_mm, cmap="RdBu_r", vmin=-most, vmax=most)
+        look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "label": f"MC - plan [% of {whole}]"}
+        return plot_volume(axes, shown, grid, view, at_mm, **look)
 
     def _repr_html_(self) -> str:
         facts = [

@@ -52,7 +52,9 @@ def picture(found: Drawable, path: str | PathLike | None = None, **options: Any)
         axes = figure.subplots()
         drawn = found.plot(axes, **options)
         if isinstance(drawn[0], AxesImage):
-            figure.colorbar(drawn[0], ax=axes)
+            label = drawn[0].get_label()
+            # matplotlib names an artist without a label _child0
+            figure.colorbar(drawn[0], ax=axes, label="" if label.startswith("_") else label)
         elif axes.get_legend() is None and axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False)
         if path is not None:

@@ -59,7 +59,7 @@ class GivenDose:
 
     def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
         """Draw one plane of voxels [Gy]; see `mc.dose.Dose.plot`."""
-        return plot_volume(axes, self.dose, self.grid, view, at_mm)
+        return plot_volume(axes, self.dose, self.grid, view, at_mm, label="dose [Gy]")
 
     def _repr_html_(self) -> str:
         facts = [
