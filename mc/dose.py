@@ -2,7 +2,8 @@
 
 docs/formats.md describes the file. A dose has two sigmas: *transport*, what more transport of the same
 phase space would still change, and *latent*, what the finite number of original histories of the phase
-space leaves however often it is reused. It is to the medium; the dose to water of the same run may lie
+space leaves however often it is reused. Both are of single voxels; what is read from many takes their
+covariance (`mc.covariance`). The dose is to the medium; the dose to water of the same run may lie
 beside it.
 """
 
@@ -19,6 +20,7 @@ import h5py
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from mc.covariance import Covariance
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.grid import Grid
@@ -29,6 +31,7 @@ FORMAT = "mcverify dose"
 FORMAT_VERSION = 2
 READABLE = (1, FORMAT_VERSION)  # 1: the same, without dose to water
 TO_MEDIUM, TO_WATER = "dose to medium", "dose to water"  # how provenance and files name them
+DEVIATIONS = "deviations"  # of an HDF5 file: the maps of the covariance
 GROUP = "to_water"  # of an HDF5 file: the dose to water, laid out as the dose to medium at the root
 PHASE_TOLERANCE = 1e-3  # by which voxel centres of aligned grids may differ [cm]
 
@@ -53,6 +56,9 @@ class Dose:
         above half the maximum, found before the map was cut at 0 voxel by voxel, which lifts it.
     to_water : Dose, optional
         Dose to water of the same run, on the same grid.
+    covariance : Covariance, optional
+        Of the noise of all voxels, transport and latent together, on a grid of its own; None where it is
+        unknown.
     """
 
     grid: Grid
@@ -61,6 +67,7 @@ class Dose:
     latent: np.ndarray
     provenance: dict[str, Any] = field(default_factory=dict)
     to_water: Dose | None = None
+    covariance: Covariance | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.to_water is not None and self.to_water.grid != self.grid:
@@ -149,7 +156,8 @@ class Dose:
         arrays = [transfer(values, self.grid, grid) for values in (self.mean, self.sigma, self.latent)]
         for values in arrays:
             values[~inside] = 0.0
-        return Dose(grid, *arrays, provenance, self.to_water and self.to_water.crop_to(grid))
+        to_water = self.to_water and self.to_water.crop_to(grid)
+        return Dose(grid, *arrays, provenance, to_water, self.covariance)
 
     def save(self, path: str | Path) -> None:
         """Write the dose as HDF5, whole or not at all; a file already there stays until then."""
@@ -177,8 +185,9 @@ class Dose:
                     )
                 to_water = None
                 if GROUP in file:
-                    to_water = cls(*_read(file[GROUP], file.attrs))
-                return cls(*_read(file, file.attrs), to_water)
+                    group = file[GROUP]
+                    to_water = cls(*_read(group, file.attrs), covariance=_read_covariance(group))
+                return cls(*_read(file, file.attrs), to_water, _read_covariance(file))
         except FileNotFoundError:
             raise InputError(path, "no such file") from None
         except KeyError as error:
@@ -208,6 +217,8 @@ class Dose:
         file["mean"].attrs["quantity"] = "dose"
         file["sigma"].attrs["quantity"] = "one sigma of the transport"
         file["latent"].attrs["quantity"] = "one sigma of the phase space's finite histories, NaN unknown"
+        if self.covariance is not None:
+            _write_covariance(file, self.covariance)
 
 
 def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray, dict]:
@@ -217,6 +228,38 @@ def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.
         raise ValueError(f"mean has {mean.ndim} dimensions")
     grid = Grid(mean.shape, tuple(attributes["spacing_cm"]), tuple(attributes["origin_cm"]))
     return grid, mean, sigma, latent, json.loads(group["provenance"][()])
+
+
+def _write_covariance(group: h5py.Group, held: Covariance) -> None:
+    """Write the maps of a covariance in half precision: a sigma needs no more."""
+    scale = float(np.abs(held.deviations).max()) or 1.0
+    dataset = group.create_dataset(
+        DEVIATIONS,
+        held.deviations.shape,
+        "f2",
+        chunks=(1, *held.grid.shape),
+        compression="gzip",
+        shuffle=True,
+    )
+    for index, values in enumerate(held.deviations):  # one by one: no copy of all in memory
+        dataset[index] = values / scale
+    dataset.attrs["scale_gy"], dataset.attrs["block"] = scale, held.block
+    dataset.attrs["freedom"], dataset.attrs["common"] = held.freedom, held.common
+    dataset.attrs["spacing_cm"], dataset.attrs["origin_cm"] = held.grid.spacing, held.grid.origin
+    dataset.attrs["quantity"] = "deviation of each subset of the histories; products sum to a covariance"
+
+
+def _read_covariance(group: h5py.Group) -> Covariance | None:
+    if DEVIATIONS not in group:
+        return None  # of an older file
+    dataset = group[DEVIATIONS]
+    stated = dataset.attrs
+    values = dataset[...].astype(np.float32)
+    values *= np.float32(stated["scale_gy"])
+    if values.ndim != 4 or not np.isfinite(values).all():
+        raise ValueError(f"{DEVIATIONS} are not maps of numbers")
+    grid = Grid(values.shape[1:], tuple(stated["spacing_cm"]), tuple(stated["origin_cm"]))
+    return Covariance(grid, int(stated["block"]), values, float(stated["freedom"]), float(stated["common"]))
 
 
 def _aligned(a: Grid, b: Grid) -> bool:

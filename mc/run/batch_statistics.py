@@ -76,6 +76,16 @@ class BatchStatistics:
         """Whether every history was used as often as every other, and at least twice."""
         return self.batches > 0 and self.batches % (REPEATS * self.groups) == 0
 
+    @property
+    def batches_of_groups(self) -> np.ndarray:
+        """Batches added of each group, (groups,) int."""
+        pairs, odd = divmod(self.batches, 2)
+        rounds, over = divmod(pairs, self.groups)
+        counts = np.full(self.groups, 2 * rounds)
+        counts[:over] += 2
+        counts[over] += odd
+        return counts
+
     def add(self, batch: np.ndarray) -> None:
         """Add the next batch, in the order of `batch_order`."""
         self.add_part(ALL, batch)
@@ -105,17 +115,14 @@ class BatchStatistics:
 
         The latent variance is an unbiased difference and may be negative. At least two batches are required.
         """
-        pairs, odd = divmod(self.batches, 2)
+        pairs = self.batches // 2
         of_batch = self.square_of_differences[part] / (2 * pairs)
         to_pass = (self.groups / self.batches) ** 2
         transport = of_batch * (self.batches * to_pass)
         if pairs < 2:
             return transport, None
-        rounds, over = divmod(pairs, self.groups)
-        paired = np.full(self.groups, rounds)
-        paired[:over] += 1
-        uses = 2 * paired
-        uses[over] += odd
+        uses = self.batches_of_groups
+        paired = uses // 2
         square = self.square_of_pairs[part] - (self.sum[part] - self._first[part]) ** 2 / pairs
         # Pairs of one group share their histories: only differences between groups depend on these.
         of_histories = (square - 2 * (pairs - 1) * of_batch) / (4 * (pairs - np.sum(paired**2) / pairs))

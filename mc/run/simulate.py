@@ -9,6 +9,7 @@ a fixed order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -27,6 +28,7 @@ from mc.run.interrupt import INTERRUPTED, SUSPENDED, Interrupt, Suspended
 from mc.run.options import RunOptions, StopRule
 from mc.run.progress import Listener, Progress
 from mc.run.report import RunReport
+from mc.run.subsets import SubsetSums
 from mc.run.totals import RunTotals
 from mc.source.weights import typical_weight
 from mc.tables import tables_hash
@@ -129,7 +131,7 @@ class _Run:
         self._scored, self._listener, self._world = scored, listener, options.ranks
         self._threads = cpu.set_threads(options.threads)
         self._transport = BatchTransport(phantom, beams, options)
-        self._totals = RunTotals(phantom.density.size, self._transport.groups, options.dose_to_water)
+        self._totals = RunTotals(phantom.grid, self._transport.groups, options.dose_to_water, scored)
         self._histories_per_pass = self._transport.images * sum(
             beam.phase_space.header.orig_histories for beam in beams
         )
@@ -166,7 +168,7 @@ class _Run:
                 if reason:
                     break
                 transport.collect()
-                totals.add(transport, self._phantom, self._scored, batch_dose)
+                totals.add(transport, self._phantom, group, batch_dose)
                 transport.reset()
                 enough = on_batch is not None and on_batch(batch_dose)
                 # estimates within the first round serve the display of the remaining time only
@@ -194,10 +196,10 @@ class _Run:
             raise InputError(*NO_DOSE)
         self._checkpoint = None
         self._transport.free_memory()  # from here on only the sums and the results are held
-        dose, latent = _dose(self._phantom, stats, beams)
+        dose, latent = _dose(self._phantom, stats, totals.medium_subsets, beams)
         sigmas = {"transport_uncertainty": dose.relative_uncertainty(), "latent_uncertainty": latent}
         if water is not None:
-            to_water, latent_in_water = _dose(self._phantom, water, beams)
+            to_water, latent_in_water = _dose(self._phantom, water, totals.water_subsets, beams)
             dose = replace(dose, to_water=to_water)
             sigmas["transport_uncertainty_in_water"] = to_water.relative_uncertainty()
             sigmas["latent_uncertainty_in_water"] = latent_in_water
@@ -311,18 +313,21 @@ def _reason_to_stop(progress: Progress, stop: StopRule, stats: BatchStatistics) 
     return ""
 
 
-def _dose(phantom: Phantom, stats: BatchStatistics, beams: Sequence[PlacedBeam]) -> tuple[Dose, float]:
+def _dose(
+    phantom: Phantom, stats: BatchStatistics, subsets: SubsetSums, beams: Sequence[PlacedBeam]
+) -> tuple[Dose, float]:
     """Mean and sigmas as a Dose, and the rms relative latent sigma above half the maximum.
 
     A voxel's latent variance is a small difference of noisy numbers, often below 0. It is clipped in the
     map, but only after averaging in the rms, which clipping would bias upwards.
     """
+    counted = count_variance(beams)
+    covariance = subsets.covariance(stats.batches_of_groups, math.sqrt(counted))
     mean, transport, latent = stats.consume()
     relative = np.nan
     if latent is None:
         latent = np.full_like(mean, np.nan)
     else:
-        counted = count_variance(beams)
         high = mean > 0.5 * mean.max()
         relative = float(np.sqrt(max(0.0, np.mean(latent[high] / mean[high] ** 2)) + counted))
         for part in parts(mean.size):
@@ -330,7 +335,7 @@ def _dose(phantom: Phantom, stats: BatchStatistics, beams: Sequence[PlacedBeam])
     shape = phantom.grid.shape
     sigmas = np.sqrt(transport, out=transport).reshape(shape), latent.reshape(shape)
     stated = {"latent_uncertainty": relative if np.isfinite(relative) else None}
-    return Dose(phantom.grid, mean.reshape(shape), *sigmas, stated), relative
+    return Dose(phantom.grid, mean.reshape(shape), *sigmas, stated, covariance=covariance), relative
 
 
 def count_variance(beams: Sequence[PlacedBeam]) -> float:

@@ -11,7 +11,9 @@ from mc.geometry.voxels import without_margin
 from mc.numerics.constants import MEV_PER_G_TO_GY
 from mc.run.batch import BatchTransport
 from mc.run.batch_statistics import BatchStatistics
+from mc.run.subsets import SubsetSums
 from mc.transport.scoring import N_COUNTERS, QUANTUM
+from phantoms.grid import Grid
 from phantoms.phantom import Phantom
 
 
@@ -20,17 +22,23 @@ class RunTotals:
 
     Parameters
     ----------
-    voxels : int
+    grid : Grid
     groups : int
         Groups of histories in a pass.
     dose_to_water : bool
         Whether dose to water is scored too.
+    scored : (nz, ny, nx) bool, optional
+        Voxels whose dose is kept; all if not given.
 
     Attributes
     ----------
     medium : BatchStatistics
         Of dose to medium.
     water : BatchStatistics or None
+        Of dose to water.
+    medium_subsets : SubsetSums
+        Of dose to medium.
+    water_subsets : SubsetSums or None
         Of dose to water.
     counters : (N_COUNTERS,) array of int
         Sums of the batches' counters, as Python integers, which do not overflow.
@@ -40,9 +48,15 @@ class RunTotals:
         Number of times the run was resumed from a checkpoint.
     """
 
-    def __init__(self, voxels: int, groups: int, dose_to_water: bool) -> None:
+    def __init__(
+        self, grid: Grid, groups: int, dose_to_water: bool, scored: np.ndarray | None = None
+    ) -> None:
+        voxels = int(np.prod(grid.shape))
+        self._scored = scored
         self.medium = BatchStatistics(voxels, groups)
         self.water = BatchStatistics(voxels, groups) if dose_to_water else None
+        self.medium_subsets = SubsetSums(grid, groups, scored)
+        self.water_subsets = SubsetSums(grid, groups, scored) if dose_to_water else None
         self.counters = np.zeros(N_COUNTERS, object)
         self.deposited = 0
         self.resumed = 0
@@ -63,7 +77,7 @@ class RunTotals:
         self,
         transport: BatchTransport,
         phantom: Phantom,
-        scored: np.ndarray | None,
+        group: int,
         batch_dose: np.ndarray | None,
     ) -> None:
         """Add a complete batch, layer by layer, so that the grid is never copied as a whole.
@@ -73,8 +87,8 @@ class RunTotals:
         transport : BatchTransport
             Holds the batch, summed over all ranks.
         phantom : Phantom
-        scored : (nz, ny, nx) bool, optional
-            Voxels whose dose is kept; all if not given.
+        group : int
+            Group of histories that the batch is of.
         batch_dose : (nz, ny, nx) float64, optional
             Filled with the batch's dose to medium [Gy].
         """
@@ -85,16 +99,18 @@ class RunTotals:
         to_gray_gram = transport.norm * MEV_PER_G_TO_GY
         for k, density in enumerate(phantom.density):
             to_gray = to_gray_gram / (density.ravel().astype(float) * phantom.grid.voxel_volume)
-            if scored is not None:
-                to_gray[~scored[k].ravel()] = 0.0
+            if self._scored is not None:
+                to_gray[~self._scored[k].ravel()] = 0.0
             part = slice(k * layer, (k + 1) * layer)
             batch = without_margin(tally.medium, phantom)[k].ravel() * QUANTUM * to_gray
             self.medium.add_part(part, batch)
+            self.medium_subsets.add_layer(group, k, batch.reshape(density.shape))
             if batch_dose is not None:
                 batch_dose[k] = batch.reshape(density.shape)
             if self.water is not None:
                 batch = without_margin(tally.water, phantom)[k].ravel() * QUANTUM * to_gray
                 self.water.add_part(part, batch)
+                self.water_subsets.add_layer(group, k, batch.reshape(density.shape))
         for stats in self._statistics.values():
             stats.end_batch()
 
@@ -105,6 +121,9 @@ class RunTotals:
             for quantity, stats in self._statistics.items()
             for name, array in stats.arrays.items()
         }
+        for quantity, subsets in (("medium", self.medium_subsets), ("water", self.water_subsets)):
+            if subsets is not None:
+                named[f"{quantity}/subsets"] = subsets.sums
         return named | {
             "batch/medium": transport.tally.medium,
             "batch/water": transport.tally.water,

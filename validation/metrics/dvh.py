@@ -22,11 +22,11 @@ from phantoms.listing import Listing
 from phantoms.subvoxels import SubVoxels
 from phantoms.views import Artists, Axes
 from validation.metrics.dvh_kernels import ROUNDING, extremes, histogram, nodes
+from validation.metrics.noise import Noise
 
-DRAWS, CELLS_DRAWN = 40, 40_000  # resampled doses for a sigma, known to 11 %, and cells in which they are
-MIN_DRAWS, CELLS_OF_ALL_DRAWS = 8, 40_000_000  # fewer draws for large structures
-BEYOND_SIGMAS = 6.0  # by which a resampled dose may leave the range of the dose
-SEED = 20_000
+CELLS_DRAWN = 40_000  # of a structure, from which its sigmas are taken
+MIN_COPIES, CELLS_OF_ALL_COPIES = 8, 80_000_000  # fewer copies of large structures
+BEYOND_SIGMAS = 8.0  # by which a copy of the dose may leave its range
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
 SHOWN = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")  # metrics of a DVH in a notebook
 CURVE_POINTS = 501  # of a drawn curve
@@ -109,12 +109,14 @@ class Dvh:
         The structure on the dose grid.
     dose : (nz, ny, nx) array
         On the whole grid [Gy].
-    sigma : (nz, ny, nx) array, optional
-        Transport sigma of `dose` [Gy].
+    noise : Noise or (nz, ny, nx) array, optional
+        Of `dose`; an array is the sigma of voxels whose noise is independent [Gy].
     """
 
-    def __init__(self, cells: SubVoxels, dose: np.ndarray, sigma: np.ndarray | None = None) -> None:
-        if dose.shape != cells.grid.shape or (sigma is not None and sigma.shape != dose.shape):
+    def __init__(self, cells: SubVoxels, dose: np.ndarray, noise: Noise | np.ndarray | None = None) -> None:
+        if isinstance(noise, np.ndarray):
+            noise = Noise(noise)
+        if dose.shape != cells.grid.shape or (noise is not None and noise.sigma.shape != dose.shape):
             raise ValueError(
                 f"dose {dose.shape} and sigma must be on the structure's grid {cells.grid.shape}"
             )
@@ -130,7 +132,7 @@ class Dvh:
         self._dose = np.ascontiguousarray(dose[around], dtype=np.float64)
         if not np.isfinite(self._dose).all():
             raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(self._dose))} doses are not finite")
-        self._sigma = None if sigma is None else np.ascontiguousarray(sigma[around], dtype=np.float64)
+        self._noise, self._around = noise, around
         self._corner = tuple(part.start - a.start for part, a in zip(cells.box, around, strict=True))
         self._read = self._cumulate(self._dose, cells)
 
@@ -149,17 +151,17 @@ class Dvh:
         return self._read.percent(np.asarray(dose, dtype=float))
 
     def curve_sigma(self, dose: np.ndarray) -> np.ndarray:
-        """One sigma of `curve` by the transport noise, (n,) [%]."""
+        """One sigma of `curve` by the noise of the dose, (n,) [%]."""
         dose = np.asarray(dose, dtype=float)
-        return np.std([read.percent(dose) for read in self._drawn], axis=0, ddof=1)
+        return self._sigma_of([read.percent(dose) for read in self._copies])
 
     def metric(self, name: str, prescription: float | None = None) -> MetricValue:
         """The metric `name` (see `parse_metric`) and its sigma.
 
-        The sigma of Dmean is sqrt(sum w^2 sigma^2) / sum w, with the share w of each voxel in the structure.
-        All others are the spread over `DRAWS` doses (fewer for large structures) resampled from the voxels'
-        sigmas with a fixed seed; it takes the transport noise of different voxels as independent. Tracks
-        that cross several voxels correlate them: see docs/physics.md, Two sigmas. Latent noise is not in it.
+        It is the standard deviation over copies of the dose with one draw each of its noise
+        (`validation.metrics.noise`): transport and latent noise with all correlations where the covariance
+        of the dose is known. For an array of sigmas the noise of different voxels is independent; tracks that
+        cross several voxels correlate it, and the sigma of a mean is then up to 1.6 times too small.
         Noise also drives Dmax up and Dmin down; sigma does not say so: prefer D0.03cc and D98%.
 
         Parameters
@@ -179,16 +181,17 @@ class Dvh:
             value = sigma = None
             if not note:
                 value = self._value(metric, self._read, prescription)
-                if self._sigma is not None and metric.kind == "mean":
+                if self._noise is not None and metric.kind == "mean":
                     sigma = self._sigma_of_mean()
-                elif self._sigma is not None:
-                    drawn = [self._value(metric, read, prescription) for read in self._drawn]
-                    sigma = float(np.std(drawn, ddof=1))
+                elif self._noise is not None:
+                    sigma = float(
+                        self._sigma_of([self._value(metric, read, prescription) for read in self._copies])
+                    )
             values[name] = MetricValue(name, metric.unit, value, sigma, note)
         return values
 
     def plot(self, axes: Axes, **look: Any) -> Artists:
-        """Draw the curve, with one sigma of the transport noise where it is known.
+        """Draw the curve, with one sigma of its noise where that is known.
 
         Parameters
         ----------
@@ -205,7 +208,7 @@ class Dvh:
         percent = self.curve(dose)
         (line,) = axes.plot(dose, percent, **look)
         axes.set(xlabel="dose [Gy]", ylabel="volume [%]")
-        if self._sigma is None:
+        if self._noise is None:
             return (line,)
         sigma = self.curve_sigma(dose)
         low, high = np.clip(percent - sigma, 0, 100), np.clip(percent + sigma, 0, 100)
@@ -242,22 +245,23 @@ class Dvh:
     def _sigma_of_mean(self) -> float:
         share = self._cells.fraction().astype(float)
         part = tuple(slice(a, a + n) for a, n in zip(self._corner, share.shape, strict=True))
-        return float(np.sqrt(np.sum((share * self._sigma[part]) ** 2)) / share.sum())
+        return self._noise.sigma_of_mean(self._dose[part], share, self._cells.box)
+
+    def _sigma_of(self, read: Sequence) -> np.ndarray:
+        """One sigma of what was read from the copies, (copies, ...)."""
+        return self._noise.factor * np.std(read, axis=0, ddof=int(self._noise.covariance is None))
 
     @cached_property
-    def _drawn(self) -> list[_Cumulative]:
-        """What doses resampled from the voxels' sigmas read."""
-        random = np.random.default_rng(SEED)
+    def _copies(self) -> list[_Cumulative]:
+        """Copies of the dose with its noise, in cells that may be larger."""
         cells = self._cells.coarser(CELLS_DRAWN)
-        draws = int(np.clip(CELLS_OF_ALL_DRAWS / cells.coverage.size, MIN_DRAWS, DRAWS))
-        beyond = BEYOND_SIGMAS * float(self._sigma.max())
-        within = self.lowest - beyond, self.highest + beyond
-        drawn = []
-        for _ in range(draws):
-            dose = self._sigma * random.standard_normal(self._dose.shape, np.float32)
-            dose += self._dose
-            drawn.append(self._cumulate(dose, cells, within))
-        return drawn
+        most = max(MIN_COPIES, CELLS_OF_ALL_COPIES // cells.coverage.size)
+        found = []
+        for dose in self._noise.copies(self._dose, self._around, most):
+            beyond = BEYOND_SIGMAS * float(np.sqrt(np.mean((dose - self._dose) ** 2)))
+            within = self.lowest - beyond, self.highest + beyond
+            found.append(self._cumulate(np.ascontiguousarray(dose, np.float64), cells, within))
+        return found
 
     def _cumulate(
         self, dose: np.ndarray, cells: SubVoxels, within: tuple[float, float] | None = None

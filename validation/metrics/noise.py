@@ -1,0 +1,110 @@
+"""The noise of a dose: copies of it that differ by one draw, for the sigma of whatever is read from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from mc.covariance import Covariance
+from mc.dose import Dose
+from phantoms.grid import Grid
+
+DRAWS = 40  # copies where no covariance is known: a sigma to 11 %
+SEED = 20_000
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Noise of a dose on a grid, transport and latent together.
+
+    Parameters
+    ----------
+    sigma : (nz, ny, nx) array
+        Transport sigma of single voxels [Gy].
+    latent : (nz, ny, nx) array, optional
+        Latent sigma of single voxels [Gy]; counts only where there is no `covariance`, and then as one draw
+        that all voxels share, which states too much rather than too little.
+    covariance : Covariance, optional
+        Of all voxels. Without it the transport noise of different voxels is taken as independent.
+    grid : Grid, optional
+        Of the arrays, where there is a `covariance`.
+    common : float
+        Relative sigma that all voxels share beside it, of a calibration.
+    """
+
+    sigma: np.ndarray = field(repr=False)
+    latent: np.ndarray | None = field(default=None, repr=False)
+    covariance: Covariance | None = None
+    grid: Grid | None = None
+    common: float = 0.0
+
+    @classmethod
+    def of(cls, dose: Dose, common: float = 0.0) -> Self:
+        """The noise of a dose, and the relative sigma of its calibration."""
+        held = dose.covariance
+        if held is not None:
+            return cls(dose.sigma, None, held, dose.grid, math.hypot(common, held.common))
+        latent = np.nan_to_num(dose.latent)
+        return cls(dose.sigma, latent if latent.any() else None, common=common)
+
+    @property
+    def factor(self) -> float:
+        """By how much a sigma found from the copies is enlarged (`mc.covariance.Covariance.factor`)."""
+        return 1.0 if self.covariance is None else self.covariance.factor
+
+    def copies(self, dose: np.ndarray, box: Box, most: int | None = None) -> Iterator[np.ndarray]:
+        """Copies of a dose within a box of the grid, each with one draw of the noise added.
+
+        Parameters
+        ----------
+        dose : (nz, ny, nx) array
+            Of the voxels in `box` [Gy].
+        box : tuple of slice
+        most : int, optional
+            Number of copies; all by default. With a covariance less than all give a sigma that is not exact.
+        """
+        random = np.random.default_rng(SEED)
+        sigma = self.sigma[box]
+        if self.covariance is None:
+            for _ in range(min(most or DRAWS, DRAWS)):
+                copy = sigma * random.standard_normal(dose.shape, np.float32)
+                copy += dose
+                if self.latent is not None:
+                    copy += random.standard_normal() * self.latent[box]
+                if self.common:
+                    copy += (random.standard_normal() * self.common) * dose
+                yield copy
+            return
+        weights = self.covariance.replicates()[:most]
+        within = math.sqrt(1.0 - 1.0 / self.covariance.block**3)
+        drawn = self.covariance.maps(self.grid, box, weights[:, :-1])
+        for copy, shared in zip(drawn, weights[:, -1], strict=True):
+            copy += dose * (1.0 + shared * self.common)
+            if within:  # of the voxels of a block about their mean, which the maps do not hold
+                copy += within * sigma * random.standard_normal(dose.shape, np.float32)
+            yield copy
+
+    def sigma_of_mean(self, dose: np.ndarray, weights: np.ndarray, box: Box) -> float:
+        """One sigma of the weighted mean of a dose within a box of the grid [Gy].
+
+        Parameters
+        ----------
+        dose, weights : (nz, ny, nx) array
+            Of the voxels in `box`.
+        box : tuple of slice
+        """
+        weights = weights / weights.sum(dtype=float)
+        own = float(np.sum((weights * self.sigma[box]) ** 2))
+        common = (self.common * float(np.sum(weights * dose))) ** 2
+        if self.covariance is None:
+            latent = 0.0 if self.latent is None else float(np.sum(weights * self.latent[box])) ** 2
+            return math.sqrt(own + latent + common)
+        found = sum(float(np.sum(weights * part)) ** 2 for part in self.covariance.maps(self.grid, box))
+        within = own * (1.0 - 1.0 / self.covariance.block**3)
+        return self.factor * math.sqrt(found + common + within)
