@@ -15,13 +15,11 @@ from phantoms.errors import InputError
 from phantoms.identity import read_identity
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
-from validation.cli.verdict import show_verdict
+from validation.cli.verdict import NO_VERDICT, PASSED, exit_code, show_verdict
 from validation.limits.profiles import DEFAULT, Profile, load_profile
 from validation.plan_check.case import PlanCase
 from validation.workflow import output
 from validation.workflow.computing import compute_case
-
-PASSED, FAILED, NO_VERDICT = 0, 1, 2
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -94,12 +92,9 @@ def check_plan(
     show_verdict(comparison, screen)
     for path, why in files.unused:
         screen.note(f"not used: {path.name} ({why})")
-    if computed.report.interrupted:
-        reached = 100 * computed.report.transport_uncertainty
-        screen.warn(f"interrupted at {reached:.2f} % transport sigma: the verdict above is provisional")
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     if computed.report.interrupted:
         screen.note("the same command resumes the run")
         return NO_VERDICT
     options.checkpoint.remove()
-    return PASSED if comparison.verdict.passed else FAILED
+    return exit_code(comparison)

@@ -6,16 +6,15 @@ import time
 from argparse import Namespace
 
 from mc.run.parallel import World
-from validation.cli.plan import FAILED, PASSED
 from validation.cli.screen import Screen, clock
-from validation.cli.verdict import show_verdict
+from validation.cli.verdict import exit_code, show_verdict
 from validation.workflow import output
 from validation.workflow.reports import write_files
 from validation.workflow.results import Result, patient_of, profile_of
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
-    """Compare again and write report and result; 0 if the verdict passes, 1 if it fails."""
+    """Compare again and write report and result; the exit code is that of the verdict."""
     started, folder = time.monotonic(), arguments.result
     profile = profile_of(arguments.profile, folder)
     name = patient_of(folder) if arguments.name else ""
@@ -29,4 +28,4 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         report = write_files(comparison, out)
     show_verdict(comparison, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
-    return PASSED if comparison.verdict.passed else FAILED
+    return exit_code(comparison)

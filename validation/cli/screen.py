@@ -19,8 +19,8 @@ from mc.run.progress import Progress as RunProgress
 if TYPE_CHECKING:
     from phantoms.listing import Listing
 
-COLOURS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red"}
-WORD_COLOURS = {"PASS": "green", "WARNING": "yellow", "FAIL": "red"}
+COLOURS = {"pass": "bold green", "warn": "bold yellow", "noisy": "bold magenta", "fail": "bold red"}
+WORD_COLOURS = {"PASS": "green", "WARNING": "yellow", "TOO NOISY": "magenta", "FAIL": "red"}
 PLAIN_WIDTH = 132  # of tables that go to a file [characters]
 PLAIN_EVERY = 15.0  # between lines of progress without a terminal [s]
 

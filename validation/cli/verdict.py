@@ -6,6 +6,8 @@ from validation.cli.screen import COLOURS, Screen
 from validation.plan_check.comparison import Comparison
 from validation.report.tables import HEADLINES, VERDICT, test_lines
 
+PASSED, FAILED, NO_VERDICT = 0, 1, 2
+
 
 def show_verdict(comparison: Comparison, screen: Screen) -> None:
     """Print warnings, the table of tests and the verdict, in the words of the report."""
@@ -27,4 +29,12 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
     )
     screen.line(f"Monte Carlo dose compared: {comparison.quantity}")
     screen.line(f"limits: {profile.status}")
-    screen.line(f"verdict: {VERDICT[status]}. {HEADLINES[status]}", COLOURS[status])
+    screen.line(f"statistics: {comparison.statistics.sentence}")
+    word = f"PROVISIONAL, {VERDICT[status]}" if comparison.statistics.provisional else VERDICT[status]
+    screen.line(f"verdict: {word}. {HEADLINES[status]}", COLOURS[status])
+
+
+def exit_code(comparison: Comparison) -> int:
+    """0 if the verdict passes, 1 if it fails, 2 if there is none."""
+    status = comparison.verdict.status
+    return FAILED if status == "fail" else PASSED if comparison.verdict.passed else NO_VERDICT

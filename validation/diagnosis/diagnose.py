@@ -52,7 +52,7 @@ def diagnose(
     structures: StructureSet,
     outline: ROI,
     limits: Sequence[DiagnosisLimit],
-    calibration: Mapping[str, Mapping] | None = None,
+    calibration_sigma: float = 0.0,
 ) -> Diagnosis:
     """Fit output, position, depth dose, couch, beams and densities together, and judge each.
 
@@ -73,12 +73,12 @@ def diagnose(
     outline : ROI
         The patient's outline among them.
     limits : sequence of DiagnosisLimit
-    calibration : mapping, optional
-        By beam quality: the record of its calibration, for what is known of the output's own sigma.
+    calibration_sigma : float
+        Relative sigma of Monte Carlo's calibration, which is part of that of the output.
     """
     stays = directions(plan)
     grid = planned_dose.grid
-    doses = coarse_doses(grid, planned_dose.dose, dose.mean, dose.sigma, mask_by_centre(outline, grid))
+    doses = coarse_doses(planned_dose.dose, dose, mask_by_centre(outline, grid), dose.covariance)
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
     voxels = choose_voxels(doses, patient, stays, mean_energy(plan))
     if voxels is None or len(voxels.points) < MIN_VOXELS or voxels.blocks.max() + 1 < MIN_BLOCKS:
@@ -106,7 +106,7 @@ def diagnose(
     depth, profile = findings.depth(joint, by_test), findings.profile(joint, by_test)
     energy = any(f.status in ("warn", "fail") for f in (depth, profile))
     judged = (
-        findings.output(joint, plan, by_test, calibration or {}, energy),
+        findings.output(joint, plan, by_test, calibration_sigma, energy),
         findings.of_beams(beams, by_test),
         findings.shift(displacement, covariance, joint.with_depth, by_test),
         depth,

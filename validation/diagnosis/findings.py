@@ -45,21 +45,19 @@ def _finding(
     return Finding(test, quantity, value, sigma, UNITS[test], tolerance, action, status, sentence, source)
 
 
-def output(
-    joint: JointFit, plan: Plan, limits: Mapping, calibration: Mapping[str, Mapping], energy: bool
-) -> Finding:
+def output(joint: JointFit, plan: Plan, limits: Mapping, calibration: float, energy: bool) -> Finding:
     """Whether all doses are off by one factor."""
     scale = float(joint.scale * (1.0 + joint.fit.values[SCALE]))
-    sigma = float(joint.scale) * float(joint.fit.sigma[SCALE])
-    known = words.calibration_sigma(calibration)
+    common = math.hypot(joint.common, calibration)
+    sigma = float(joint.scale) * math.hypot(float(joint.fit.sigma[SCALE]), common)
     return _finding(
         "output",
         "plan over Monte Carlo, common factor less 1",
         100 * (scale - 1.0),
         100 * sigma,
         limits,
-        words.output(scale, plan.fractions, known, energy),
-        words.no_output(known),
+        words.output(scale, plan.fractions, energy),
+        words.NO_OUTPUT,
     )
 
 

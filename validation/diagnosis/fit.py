@@ -39,13 +39,20 @@ class Fit:
 
 
 def fit_columns(
-    data: np.ndarray, columns: np.ndarray, weights: np.ndarray, blocks: np.ndarray, robust: bool = True
+    data: np.ndarray,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    blocks: np.ndarray,
+    robust: bool = True,
+    noise: np.ndarray | None = None,
 ) -> Fit:
     """Fit `data` = `columns` @ values.
 
     Residuals beyond `HUBER` times their median spread are given less weight (Huber, Ann Math Stat 35 (1964)
     73, by repeated reweighting). The covariance is the sandwich of Liang and Zeger (Biometrika 73 (1986) 13,
-    eq. 7): residuals of one block may be correlated in any way, those of different blocks are not.
+    eq. 7): residuals of one block may be correlated in any way, those of different blocks are not. What the
+    data's known noise does to the values is added to it, since a deviation that looks like a column leaves no
+    residual: the latent noise of a whole beam looks like an output.
 
     Parameters
     ----------
@@ -57,6 +64,8 @@ def fit_columns(
         Number of the block of each datum.
     robust : bool
         False: take `weights` as they are.
+    noise : (k, n) array, optional
+        Maps whose outer products sum to the covariance of the data.
     """
     factor = np.ones(len(data))
     for _ in range(ROUNDS if robust else 1):
@@ -74,6 +83,9 @@ def fit_columns(
     filled = len(np.unique(blocks))
     small_sample = filled / max(1, filled - columns.shape[1])
     covariance = small_sample * bread @ (scores.T @ scores) @ bread
+    if noise is not None and len(noise):
+        follow = bread @ (columns.T @ (total * noise).T)
+        covariance = covariance + follow @ follow.T
     return Fit(values, covariance, total, residual, float(np.sum(total * residual**2)))
 
 

@@ -92,19 +92,22 @@ class JointFit:
     with_depth : bool or None
         Whether depth dose moved along with it: a dose grid elsewhere. Otherwise it stays in the patient while
         the beams move: another isocentre. None if that cannot be determined.
+    common : float
+        Relative sigma that all voxels of Monte Carlo's dose share.
     active : list of Candidate
     fit : Fit
         `SCALE` to `PROFILE`, then the columns of `active`.
     """
 
     def __init__(self, doses: Doses, voxels: Voxels) -> None:
-        self._doses, self._voxels = doses, voxels
+        self._doses, self._voxels, self.common = doses, voxels, doses.common
         self.scale, self.displacement = 1.0, np.zeros(3)  # (z, y, x) [cm]
         self.active: list[Candidate] = []
         self._depth, self._profile = depth_column(voxels), profile_column(voxels)
         # smooth, since a voxel's own sigma goes with its own noise and would favour voxels that are too low
         self._noise = gaussian_filter(doses.sigma**2, SMOOTH_SIGMA)[voxels.chosen]
         self._mc = doses.mc[voxels.chosen]
+        self._deviations = doses.deviations[:, voxels.chosen]
         self._clean = doses.plan[voxels.chosen]
         self.with_depth: bool | None = True
         self.fit = self._iterate()
@@ -160,7 +163,8 @@ class JointFit:
             model = (MODEL * planned) ** 2 + BLUR**2 * np.sum(slopes**2, axis=1)
             self._base = self._columns(planned, slopes)
             self._data = planned - self._mc
-            fit = fit_columns(self._data, self._base, 1.0 / (self._noise + model), self._voxels.blocks)
+            weights = 1.0 / (self._noise + model)
+            fit = fit_columns(self._data, self._base, weights, self._voxels.blocks, noise=self._deviations)
             self._clean = np.clip(planned - self._base @ fit.values, MIN_CLEAN * planned, planned / MIN_CLEAN)
             step = fit.values[[Z, Y, X]]
             if np.abs(step).max() < CONVERGED and abs(fit.values[SCALE]) < CONVERGED:
@@ -194,7 +198,7 @@ class JointFit:
         if not own > 0 or np.sum(rest[:, :1] ** 2) < (1.0 - ALIKE) * own:
             return None
         columns = np.concatenate([self._base, more], axis=1)
-        fit = fit_columns(self._data, columns, weights, self._voxels.blocks, robust=False)
+        fit = fit_columns(self._data, columns, weights, self._voxels.blocks, False, self._deviations)
         own = slice(self._base.shape[1], columns.shape[1])
         gain = (self.fit.chi2 - fit.chi2) / max(self.fit.chi2, 1e-300)
         return replace(effect_of(candidate, fit, own), gain=gain)

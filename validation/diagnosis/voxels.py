@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from mc.covariance import Covariance
 from mc.dose import Dose
 from mc.plan.plan import Plan
 from phantoms.grid import Grid
@@ -47,6 +48,11 @@ class Doses:
         [Gy]
     inside : (nz, ny, nx) bool
         Voxels wholly in BODY.
+    deviations : (n, nz, ny, nx) float32
+        Of the covariance of `mc`, transport and latent, enlarged by its `factor`
+        (`mc.covariance.Covariance`); none where that is unknown.
+    common : float
+        Relative sigma that all voxels of `mc` share beside it.
     """
 
     grid: Grid
@@ -54,19 +60,39 @@ class Doses:
     mc: np.ndarray
     sigma: np.ndarray
     inside: np.ndarray
+    deviations: np.ndarray
+    common: float
 
 
-def coarse_doses(grid: Grid, plan: np.ndarray, mc: np.ndarray, sigma: np.ndarray, body: np.ndarray) -> Doses:
-    """Average both doses over blocks of voxels, about `COARSE` wide, where they are looked at."""
+def coarse_doses(plan: np.ndarray, dose: Dose, body: np.ndarray, covariance: Covariance | None) -> Doses:
+    """Average both doses over blocks of voxels, about `COARSE` wide, where they are looked at.
+
+    Parameters
+    ----------
+    plan : (nz, ny, nx) float64
+        [Gy]
+    dose : Dose
+        Of Monte Carlo, on the same grid.
+    body : (nz, ny, nx) bool
+    covariance : Covariance, optional
+        Of `dose`, where it matters.
+    """
+    grid, mc, sigma = dose.grid, dose.mean, dose.sigma
     by = factors(grid)
     part, box = _about_the_dose(plan, grid, by)
     count = int(np.prod(by))
+    maps = [] if covariance is None else covariance.maps(grid, box)
+    factor = 1.0 if covariance is None else covariance.factor
+    deviations = [(factor * averaged(values, by)).astype(np.float32) for values in maps]
+    coarse = coarser(part, by)
     return Doses(
-        coarser(part, by),
+        coarse,
         averaged(plan[box], by),
         averaged(mc[box], by),
         np.sqrt(averaged(sigma[box] ** 2, by) / count),
         averaged(body[box], by) > 1.0 - 1e-6,
+        np.array(deviations, np.float32).reshape(-1, *coarse.shape),
+        float(dose.provenance.get("latent_uncertainty") or 0.0) if covariance is None else covariance.common,
     )
 
 
@@ -234,7 +260,7 @@ def attenuation_of(energy: float) -> float:
 
 def effective_attenuation(dose: Dose, phantom: Phantom, outline: ROI, plan: Plan) -> float:
     """How steeply a plan's dose falls with depth in its open fields [cm2/g]."""
-    doses = coarse_doses(dose.grid, dose.mean, dose.mean, dose.sigma, mask_by_centre(outline, dose.grid))
+    doses = coarse_doses(dose.mean, dose, mask_by_centre(outline, dose.grid), None)
     patient = coarse_patient(phantom, volume_fraction(outline, coarse_grid(phantom)))
     voxels = choose_voxels(doses, patient, directions(plan), mean_energy(plan))
     return attenuation_of(mean_energy(plan)) if voxels is None else voxels.attenuation

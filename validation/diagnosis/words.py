@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from phantoms.structures import ROI
 from validation.diagnosis.result import BeamEffect, RegionEffect
 
 TOO_NOISY = "too uncertain to judge: lower the Monte Carlo dose's sigma"
+NO_OUTPUT = "monitor units and dose belong together"
 NO_SHIFT = "both doses lie at the same place"
 NO_DEPTH = "both doses fall alike with depth: no sign of another beam energy"
 NO_PROFILE = "both doses have the same profile across the fields"
@@ -22,21 +22,7 @@ MIN_MM = 0.3  # components of a shift that are reported
 NEAR = 0.05  # by which a factor may miss a number of fractions
 
 
-def calibration_sigma(calibration: Mapping[str, Mapping]) -> float | None:
-    """Relative sigma of the Monte Carlo calibration, transport and latent; None if unknown."""
-    worst = None
-    for record in calibration.values():
-        value, sigma, latent = (record.get(key) for key in ("gy_per_history", "sigma", "latent"))
-        if value and sigma is not None and latent is not None and math.isfinite(latent):
-            worst = max(worst or 0.0, math.hypot(sigma / value, latent))
-    return worst
-
-
-def _known(sigma: float | None) -> str:
-    return "" if not sigma else f" (Monte Carlo's own calibration is known to {100 * sigma:.1f} %)"
-
-
-def output(scale: float, fractions: int, known: float | None, energy: bool) -> str:
+def output(scale: float, fractions: int, energy: bool) -> str:
     """Of a plan dose that is `scale` times Monte Carlo's, where another `energy` was found or not."""
     for factor, said in (
         (fractions, "the dose of the course is given as that of one fraction"),
@@ -48,13 +34,8 @@ def output(scale: float, fractions: int, known: float | None, energy: bool) -> s
     cause = "the other energy, wrong monitor units" if energy else "wrong monitor units"
     return (
         f"the plan's dose is {_percent(100 * (scale - 1))} than Monte Carlo's everywhere alike: "
-        f"probably {cause} or another output calibration{_known(known)}"
+        f"probably {cause} or another output calibration"
     )
-
-
-def no_output(known: float | None) -> str:
-    """Of an output that agrees."""
-    return f"monitor units and dose belong together{_known(known)}"
 
 
 def no_beams(count: int) -> str:

@@ -46,7 +46,7 @@ class ConstraintRow:
     plan, mc : float or None
         None where they cannot be determined; `note` says why.
     sigma : float or None
-        One transport sigma of `mc`.
+        One sigma of `mc`, transport and latent together.
     plan_margin, margin : float or None
         How far plan and Monte Carlo are on the good side of the limit; below 0 it is broken.
     outcome : str
@@ -203,8 +203,10 @@ def _row(
         outcome, status = FLIP, profile.flip
     elif plan_keeps:
         outcome, status = FLIP_IN_NOISE, "warn"
+    elif mc_keeps:
+        outcome, status = KEPT_BY_MC, "shown"
     else:
-        outcome, status = (KEPT_BY_MC if mc_keeps else BROKEN), "shown"
+        outcome, status = BROKEN, profile.broken_by_both
     note = f"broken within {profile.flip_sigmas:g} sigma" if outcome == FLIP_IN_NOISE else ""
     return replace(
         _missing(limit, structure, by, note, volume),

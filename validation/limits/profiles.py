@@ -149,6 +149,8 @@ class Profile:
         What a constraint kept by the plan and broken by Monte Carlo is.
     flip_sigmas : float
         By how many sigma it must be broken for that.
+    broken_by_both : {'shown', 'warn', 'fail'}
+        What a constraint broken by the plan and by Monte Carlo is.
     organs : tuple of Organ
         Those that the limits speak of, and those the profile describes itself.
     gamma, differences, constraints : tuples
@@ -164,6 +166,7 @@ class Profile:
     max_sigma_percent: float
     flip: str
     flip_sigmas: float
+    broken_by_both: str
     organs: tuple[Organ, ...]
     gamma: tuple[GammaLimit, ...]
     differences: tuple[DifferenceLimit, ...]
@@ -225,6 +228,7 @@ def _read_profile(table: Table) -> Profile:
         max_sigma_percent=table.number("max_sigma_percent", above=0),
         flip=table.choice("flip", ("fail", "warn")),
         flip_sigmas=table.number("flip_sigmas", above=0),
+        broken_by_both=table.choice("broken_by_both", ("shown", "warn", "fail"), "shown"),
         organs=organs,
         gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
         differences=differences,

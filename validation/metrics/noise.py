@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -59,7 +59,7 @@ class Noise:
         return 1.0 if self.covariance is None else self.covariance.factor
 
     def copies(self, dose: np.ndarray, box: Box, most: int | None = None) -> Iterator[np.ndarray]:
-        """Copies of a dose within a box of the grid, each with one draw of the noise added.
+        """Copies of a dose within a box of the grid, each with one draw of the noise added, float64.
 
         Parameters
         ----------
@@ -73,7 +73,8 @@ class Noise:
         sigma = self.sigma[box]
         if self.covariance is None:
             for _ in range(min(most or DRAWS, DRAWS)):
-                copy = sigma * random.standard_normal(dose.shape, np.float32)
+                copy = random.standard_normal(dose.shape)
+                copy *= sigma  # in place: a large grid has no memory for more copies
                 copy += dose
                 if self.latent is not None:
                     copy += random.standard_normal() * self.latent[box]
@@ -84,10 +85,11 @@ class Noise:
         weights = self.covariance.replicates()[:most]
         within = math.sqrt(1.0 - 1.0 / self.covariance.block**3)
         drawn = self.covariance.maps(self.grid, box, weights[:, :-1])
-        for copy, shared in zip(drawn, weights[:, -1], strict=True):
-            copy += dose * (1.0 + shared * self.common)
+        for noise, shared in zip(drawn, weights[:, -1], strict=True):
+            copy = dose * (1.0 + float(shared) * self.common)
+            copy += noise
             if within:  # of the voxels of a block about their mean, which the maps do not hold
-                copy += within * sigma * random.standard_normal(dose.shape, np.float32)
+                copy += within * sigma * random.standard_normal(dose.shape)
             yield copy
 
     def sigma_of_mean(self, dose: np.ndarray, weights: np.ndarray, box: Box) -> float:
@@ -108,3 +110,20 @@ class Noise:
         found = sum(float(np.sum(weights * part)) ** 2 for part in self.covariance.maps(self.grid, box))
         within = own * (1.0 - 1.0 / self.covariance.block**3)
         return self.factor * math.sqrt(found + common + within)
+
+
+def calibration_sigma(calibration: Mapping[str, Mapping]) -> float:
+    """Relative sigma of a Monte Carlo calibration, transport and latent, of the least certain beam quality.
+
+    Parameters
+    ----------
+    calibration : mapping
+        By beam quality: the record of its calibration (`mc.compute.plan_dose`). What it does not state
+        counts as 0.
+    """
+    worst = 0.0
+    for record in calibration.values():
+        value, sigma, latent = (record.get(key) for key in ("gy_per_history", "sigma", "latent"))
+        if value and sigma is not None and latent is not None and math.isfinite(latent):
+            worst = max(worst, math.hypot(sigma / value, latent))
+    return worst

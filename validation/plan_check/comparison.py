@@ -26,17 +26,21 @@ from phantoms.views import Artists, Axes, plot_volume, view_of
 from validation.diagnosis import Diagnosis, Finding, diagnose
 from validation.limits.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.metrics.gamma import Criterion, GammaMap, gamma, parse_criterion
+from validation.metrics.noise import Noise, calibration_sigma
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
+from validation.plan_check.judgement import Test
 from validation.plan_check.points import ReferencePoint, joined
 from validation.plan_check.record import NEW_RUN, Record, without_folders
 from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
-from validation.plan_check.verdict import DosePair, Row, Structure, Test, Verdict, judge, judge_run
+from validation.plan_check.statistics import Statistics, statistics_of, too_few
+from validation.plan_check.verdict import DosePair, Row, Structure, Verdict, judge, judge_run
 from validation.rtdose import PlannedDose
 
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
 ALSO_SHOWN = ("3%/2mm", "2%/2mm", "2%/1mm")  # gamma criteria beside those of the profile
+FEW_PAIRS = "not made: the noise is known from too few pairs of batches"
 WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
 
 
@@ -80,6 +84,8 @@ class Comparison:
     calibration : dict of str to dict
         By beam quality: the record of its calibration (`mc.compute.plan_dose`).
     warnings : tuple of str
+    statistics : Statistics
+        What the noise of the run permits.
     judged : Dose
         The Monte Carlo dose on the grid that DVH and gamma use it on: its own, where that is another one.
     """
@@ -109,6 +115,7 @@ class Comparison:
     report: RunReport
     calibration: Mapping[str, Any]
     warnings: tuple[str, ...]
+    statistics: Statistics
     judged: Dose = field(repr=False)
 
     def gamma(
@@ -252,6 +259,7 @@ class Comparison:
                 "monte_carlo_dose": self.quantity,
                 "monte_carlo_voxel_mm_xyz": self.mc_voxel_mm,
                 "verdict": self.verdict.to_dict(),
+                "statistics": self.statistics.to_dict(),
                 "dvh_curves": self.curves,
                 "regions": self.regions,
                 "isocentres": self.isocentres,
@@ -331,34 +339,33 @@ def compare(
     organs = profile.organs or load_profile(DEFAULT).organs
 
     on_stage("gamma, DVH and limits")
-    doses = DosePair(planned_dose, judged, evaluated, body)
+    few = too_few(report)
+    common = calibration_sigma(calibration)
+    doses = DosePair(planned_dose, judged, evaluated, body, common)
     verdict = judge(
         doses,
         _with_shown_gamma(profile),
         prescription=prescription,
         fractions=plan.fractions,
         left_out=dict(not_evaluated),
+        too_few=few,
     )
     verdict = replace(verdict, tests=verdict.tests + judge_run(report))
     curves, more = curves_and_rows(doses, shares, profile, organs)
     on_stage("diagnosis")
-    diagnosis = diagnose(
-        plan,
-        planned_dose,
-        on_plan,
-        record.phantom,
-        structures,
-        outline,
-        profile.diagnosis,
-        calibration,
-    )
+    if few:
+        diagnosis = Diagnosis(note=FEW_PAIRS)
+    else:
+        limits = profile.diagnosis
+        diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, limits, common)
     tests = verdict.tests + _diagnosis_tests(diagnosis)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
     places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *record.points])
-    spots = tuple(point_dose(place, planned_dose, on_plan, body) for place in places)
+    noise = Noise.of(on_plan, common)
+    spots = tuple(point_dose(place, planned_dose, on_plan, body, noise) for place in places)
     if len(isocentres) > 1:
         notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")
     audit = record.phantom.audit.get("warnings", [])
@@ -380,7 +387,7 @@ def compare(
         verdict=verdict,
         curves=curves,
         organs=organs,
-        regions=region_differences(planned_dose, on_plan, body),
+        regions=region_differences(planned_dose, on_plan, body, noise),
         isocentres=tuple(spot for spot in spots if spot.name.startswith("isocentre")),
         points=tuple(spot for spot in spots if not spot.name.startswith("isocentre")),
         diagnosis=diagnosis,
@@ -388,6 +395,7 @@ def compare(
         report=report,
         calibration=dict(calibration),
         warnings=_collect([*record.warnings, *plan.warnings, *audit, *notes], record.folders),
+        statistics=statistics_of(report, verdict.tests),
         judged=judged,
     )
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from mc.dose import Dose
 from phantoms.grid import Grid
+from phantoms.subvoxels import box_of
+from validation.metrics.noise import Box, Noise
 from validation.metrics.statistics import systematic_difference
 from validation.plan_check.points import ReferencePoint
 from validation.rtdose import PlannedDose
@@ -26,7 +28,7 @@ class RegionDifference:
     region : str
     voxels : int
     mean_percent, sigma_percent : float
-        Monte Carlo less plan, and its transport sigma if the noise of different voxels is independent.
+        Monte Carlo less plan, and one sigma of it, transport and latent together.
     unexplained_percent : float
         Root mean square difference that transport sigma does not explain.
     """
@@ -52,7 +54,7 @@ class PointDose:
     voxels : int
         With their centre in the sphere and in BODY.
     plan_gy, mc_gy, mc_sigma_gy : float or None
-        Means over those voxels; None without any. The sigma takes their transport noise as independent.
+        Means over those voxels, and one sigma, transport and latent together; None without any.
     mu_factor, mu_factor_sigma : float or None
         MU'/MU = D_plan / D_MC: by what the plan's monitor units would have to change for Monte Carlo to
         give the plan's dose here. None where the dose is too low or too steep to say so.
@@ -72,7 +74,7 @@ class PointDose:
 
 
 def region_differences(
-    planned_dose: PlannedDose, dose: Dose, body: np.ndarray
+    planned_dose: PlannedDose, dose: Dose, body: np.ndarray, noise: Noise
 ) -> tuple[RegionDifference, ...]:
     """Differences within BODY, above and below half of the plan's maximum.
 
@@ -82,6 +84,8 @@ def region_differences(
     dose : Dose
         The Monte Carlo dose, on the same grid.
     body : (nz, ny, nx) bool
+    noise : Noise
+        Of `dose`.
     """
     plan = planned_dose.dose
     top = float(plan.max())
@@ -96,24 +100,31 @@ def region_differences(
         if not region.any():
             continue
         found = systematic_difference(dose.mean, dose.sigma, plan, np.zeros_like(plan), region)
+        sigma = 100.0 * noise.sigma_of_mean(*in_box(dose.mean, region)) / top
         differences.append(
-            RegionDifference(
-                name, found.voxels, found.mean_percent, found.mean_sigma_percent, found.excess_percent
-            )
+            RegionDifference(name, found.voxels, found.mean_percent, sigma, found.excess_percent)
         )
     return tuple(differences)
 
 
-def point_dose(point: ReferencePoint, planned_dose: PlannedDose, dose: Dose, body: np.ndarray) -> PointDose:
-    """Both doses about a point, averaged over a sphere of `RADIUS`."""
+def in_box(dose: np.ndarray, region: np.ndarray) -> tuple[np.ndarray, np.ndarray, Box]:
+    """A dose and the voxels of a region within the box around it, and the box."""
+    box = box_of(region)
+    return dose[box], region[box].astype(float), box
+
+
+def point_dose(
+    point: ReferencePoint, planned_dose: PlannedDose, dose: Dose, body: np.ndarray, noise: Noise
+) -> PointDose:
+    """Both doses about a point, averaged over a sphere of `RADIUS`; `noise` is that of `dose`."""
     place, radius = tuple(10 * c for c in point.position), 10 * RADIUS
     near = sphere(planned_dose.grid, point.position, RADIUS) & body
     count = int(np.count_nonzero(near))
     if count == 0:
         return PointDose(point.name, place, radius, 0, note="lies outside the dose grid or outside BODY")
-    planned, found, sigma = planned_dose.dose[near], dose.mean[near], dose.sigma[near]
+    planned, found = planned_dose.dose[near], dose.mean[near]
     mean, mc_mean = float(planned.mean()), float(found.mean())
-    mc_sigma = float(np.sqrt(np.sum(sigma**2))) / count
+    mc_sigma = noise.sigma_of_mean(*in_box(dose.mean, near))
     values = (point.name, place, radius, count, mean, mc_mean, mc_sigma)
     if not (mean >= HIGH * planned_dose.dose.max() and mc_mean > 0):
         return PointDose(*values, note="dose too low for a monitor unit check")

@@ -30,15 +30,25 @@ from validation.limits.constraints import (
 from validation.limits.profiles import TARGET, DifferenceLimit, GammaLimit, Profile
 from validation.metrics.dvh import Dvh, MetricValue
 from validation.metrics.gamma import GammaMap, Sweep, gamma, passing_rate
-from validation.metrics.statistics import noise_ceiling
+from validation.metrics.noise import Noise
+from validation.metrics.statistics import noise_gamma
 from validation.metrics.volumes import Volume
+from validation.plan_check.judgement import (
+    NOISY,
+    RANK,
+    STATUSES,
+    Test,
+    difference_status,
+    rate_status,
+    withheld,
+)
 from validation.rtdose import PlannedDose
 
 MAX_IMBALANCE_PPM = 1e6 * MAX_IMBALANCE
 UNRELIABLE = "the transport did not go as it must: report this"
 TABLE_METRICS = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
 TARGET_TYPES = ("PTV", "CTV", "GTV")
-RANK = {"shown": 0, "pass": 0, "warn": 1, "fail": 2}
+CEILING_COPIES = 3  # of the plan's dose with Monte Carlo's noise, whose gamma is the noise ceiling
 
 
 def _shown(value: float | None, unit: str) -> str:
@@ -97,32 +107,6 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class Test:
-    """One comparison with a limit.
-
-    Parameters
-    ----------
-    name, unit : str
-    value, sigma : float or None
-        What was compared; None where there is nothing to compare, and `note` says why.
-    tolerance, action : float or None
-        Warns beyond the first, fails beyond the second.
-    status : {'pass', 'warn', 'fail', 'shown'}
-    note, source : str
-    """
-
-    name: str
-    value: float | None
-    unit: str
-    status: str
-    sigma: float | None = None
-    tolerance: float | None = None
-    action: float | None = None
-    note: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class Row:
     """A metric of a structure in both doses; `difference` is Monte Carlo less plan [unit]."""
 
@@ -139,13 +123,27 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class GammaResult:
-    """Passing rates of one criterion [%]: over BODY, its noise ceiling, by dose threshold, by structure."""
+    """Passing rates of one criterion [%].
+
+    Parameters
+    ----------
+    map : GammaMap
+    sweep : Sweep
+        By dose threshold.
+    rate : float
+        Over BODY.
+    ceiling : float or None
+        What the rate would be if the doses differed by Monte Carlo's noise alone; None on unlike grids.
+    by_structure, ceiling_by_structure : dict of str to float
+        Both for each structure; NaN where none of its voxels is above the threshold.
+    """
 
     map: GammaMap
     sweep: Sweep
     rate: float
     ceiling: float | None
     by_structure: dict[str, float]
+    ceiling_by_structure: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,14 +171,13 @@ class Verdict:
 
     @property
     def status(self) -> str:
-        """The worst status of any test: 'pass', 'warn' or 'fail'."""
-        worst = max((RANK[test.status] for test in self.tests), default=0)
-        return ("pass", "warn", "fail")[worst]
+        """The worst status of any test: 'pass', 'warn', 'noisy' (too noisy for a verdict) or 'fail'."""
+        return STATUSES[max((RANK[test.status] for test in self.tests), default=0)]
 
     @property
     def passed(self) -> bool:
-        """Whether no test failed; warnings are for the reader."""
-        return self.status != "fail"
+        """Whether no test failed and the noise permits to say so; warnings are for the reader."""
+        return self.status in ("pass", "warn")
 
     def _repr_html_(self) -> str:
         columns = ("", "test", "found", "warns", "fails", "remark")
@@ -223,6 +220,9 @@ class Verdict:
                         "voxels": result.sweep.voxels.tolist(),
                     },
                     "by_structure_percent": {k: _finite(v) for k, v in result.by_structure.items()},
+                    "noise_ceiling_by_structure_percent": {
+                        k: _finite(v) for k, v in result.ceiling_by_structure.items()
+                    },
                 }
                 for result in self.gamma
             ],
@@ -243,12 +243,20 @@ class DosePair:
         Those with volume, on both grids; BODY need not be among them.
     body : (nz, ny, nx) bool
         Voxels of the planned dose that gamma is evaluated in.
+    common : float
+        Relative sigma of the calibration of `dose`, which all its voxels share.
     """
 
     planned_dose: PlannedDose
     dose: Dose
     structures: Sequence[Structure]
     body: np.ndarray
+    common: float = 0.0
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Of the Monte Carlo dose: transport, latent, and of its calibration."""
+        return Noise.of(self.dose, self.common)
 
     @cached_property
     def dvhs(self) -> dict[str, tuple[Dvh, Dvh]]:
@@ -259,8 +267,13 @@ class DosePair:
         """DVHs of planned and Monte Carlo dose in any structure."""
         return (
             Dvh(structure.cells, self.planned_dose.dose),
-            Dvh(structure.mc_cells, self.dose.mean, self.dose.sigma),
+            Dvh(structure.mc_cells, self.dose.mean, self.noise),
         )
+
+    def transport_sigma(self, structure: Structure, metric: str, prescription: float | None) -> float | None:
+        """The part of a metric's sigma that the transport makes, independent from voxel to voxel."""
+        dvh = Dvh(structure.mc_cells, self.dose.mean, self.dose.sigma)
+        return dvh.metric(metric, prescription).sigma
 
 
 def judge(
@@ -270,6 +283,7 @@ def judge(
     prescription: float | None = None,
     fractions: int | None = None,
     left_out: Mapping[str, str] | None = None,
+    too_few: bool = False,
 ) -> Verdict:
     """Compare the Monte Carlo dose with the planned one by the limits of a profile.
 
@@ -283,6 +297,9 @@ def judge(
         Selects the constraints.
     left_out : dict of str to str, optional
         Structures that could not be evaluated, and why.
+    too_few : bool
+        Whether the sigmas rest on too few pairs of batches for a verdict
+        (`validation.plan_check.statistics.too_few`).
 
     Raises
     ------
@@ -310,9 +327,11 @@ def judge(
 
     tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
     for limit in profile.differences:
-        tests += _judge_difference(limit, structures, pair, profile, prescription)
+        tests += _judge_difference(limit, doses, pair, profile, prescription)
     constraints = judge_constraints(structures, read, profile, fractions, left_out)
     tests += _constraint_tests(constraints, fractions_note(profile, fractions))
+    if too_few:
+        tests = [withheld(test) for test in tests]
     tests += _judge_resolution(doses.dose, profile)
     shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
     rows = tuple(
@@ -329,21 +348,27 @@ def _gamma(limit: GammaLimit, doses: DosePair) -> GammaResult:
     found = gamma(plan, plan_grid, dose.mean, dose.grid, limit.criterion, body)
     if found.count() == 0:
         raise InputError(f"gamma {limit.criterion}", "no voxel of BODY lies above the threshold")
-    ceiling = None
+    rates = _by_structure(found, doses.structures)
+    ceiling, ceilings = None, {}
     if plan_grid.matches(dose.grid):
-        ceiling = noise_ceiling(plan, None, dose.sigma, plan_grid, limit.criterion, body)
+        of_noise = list(noise_gamma(plan, doses.noise, plan_grid, limit.criterion, body, CEILING_COPIES))
+        ceiling = float(np.mean([copy.passing_rate() for copy in of_noise]))
+        each = [_by_structure(copy, doses.structures) for copy in of_noise]
+        ceilings = {name: float(np.mean([one[name] for one in each])) for name in rates}
+    return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates, ceilings)
+
+
+def _by_structure(found: GammaMap, structures: Sequence[Structure]) -> dict[str, float]:
+    """Passing rate in each structure [%]."""
     rates = {}
-    for s in doses.structures:
+    for s in structures:
         inside = found.part(s.volume.box)[s.volume.half]
         rates[s.name] = passing_rate(inside[np.isfinite(inside)])
-    return GammaResult(found, found.sweep(plan), found.passing_rate(), ceiling, rates)
+    return rates
 
 
 def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
-    if limit.tolerance is None:
-        status = "shown"
-    else:
-        status = _status(-result.rate, -limit.tolerance, -limit.action)
+    status = rate_status(result.rate, result.ceiling, limit.tolerance, limit.action)
     note = "" if result.ceiling is None else f"noise ceiling {result.ceiling:.1f} %"
     if result.map.uncovered:
         note += f"{'; ' if note else ''}{result.map.uncovered} voxels lie outside the Monte Carlo grid"
@@ -362,12 +387,13 @@ def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
 
 def _judge_difference(
     limit: DifferenceLimit,
-    structures: Sequence[Structure],
+    doses: DosePair,
     pair,
     profile: Profile,
     prescription: float | None,
 ) -> list[Test]:
     """The limit on each structure it speaks of; a warning if there is none."""
+    structures = doses.structures
     if limit.structures == TARGET:
         chosen = [s for s in structures if s.is_target]
     else:
@@ -388,8 +414,11 @@ def _judge_difference(
             tests.append(Test(name, None, of, "warn", note=note, **bounds))
             continue
         value, sigma = 100 * (mc.value - plan.value) / scale, 100 * mc.sigma / scale
-        status = _status(abs(value), limit.tolerance, limit.action)
-        tests.append(Test(name, value, of, status, sigma, **bounds))
+        status, note = difference_status(value, sigma, limit.tolerance, limit.action)
+        transport = None
+        if status == NOISY:
+            transport = 100 * doses.transport_sigma(structure, limit.metric, prescription) / scale
+        tests.append(Test(name, value, of, status, sigma, note=note, transport_sigma=transport, **bounds))
     return tests
 
 
@@ -466,11 +495,6 @@ def _row(structure: Structure, plan: MetricValue, mc: MetricValue) -> Row:
         difference,
         note,
     )
-
-
-def _status(value: float, tolerance: float, action: float) -> str:
-    """Status of a value that is better the smaller."""
-    return "pass" if value <= tolerance else "warn" if value <= action else "fail"
 
 
 def _finite(value: float | None) -> float | None:

@@ -24,9 +24,9 @@ from validation.report.choices import by_importance, gamma_text, scale
 from validation.report.content import Cell, Group, Table, cells, table
 from validation.report.text import PLUS_MINUS, dose, signed, with_sigma
 
-STATUS = {"pass": "PASS", "warn": "WARNING", "fail": "FAIL", "shown": "reported only"}
-VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "fail": "FAIL"}
-ORDER = ("fail", "warn", "pass", "shown")
+STATUS = {"pass": "PASS", "warn": "WARNING", "noisy": "TOO NOISY", "fail": "FAIL", "shown": "reported only"}
+VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "noisy": "TOO NOISY", "fail": "FAIL"}
+ORDER = ("fail", "noisy", "warn", "pass", "shown")
 OUTCOMES = {  # of dose limits, as they are printed
     FLIP: "FLIP",
     FLIP_IN_NOISE: "FLIP within noise",
@@ -38,6 +38,7 @@ OUTCOMES = {  # of dose limits, as they are printed
 HEADLINES = {
     "pass": "Plan and Monte Carlo agree within all limits of the profile.",
     "warn": "Plan and Monte Carlo agree within the action limits; the warnings below need a look.",
+    "noisy": "Monte Carlo's dose is too noisy for these limits: neither passed nor failed.",
     "fail": "Plan and Monte Carlo disagree beyond the limits of the profile.",
 }
 

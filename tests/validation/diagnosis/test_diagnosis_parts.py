@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mc.dose import Dose
 from phantoms.polygons import volume_fraction
 from tests.validation.diagnosis.slab_patient import GRID, HALF, Truth, density_at, phantom, plan, structures
 from validation.diagnosis.directions import directions
@@ -80,7 +81,9 @@ def test_shares_sum_to_one_and_depths_are_right():
     outline = structures().external()
     patient = coarse_patient(phantom(), volume_fraction(outline, coarse_grid(phantom())))
     ones = np.ones(GRID.shape)
-    doses = coarse_doses(GRID, ones, ones, 0.01 * ones, volume_fraction(outline, GRID) > 0.99)
+    doses = coarse_doses(
+        ones, Dose(GRID, ones, 0.01 * ones, np.nan), volume_fraction(outline, GRID) > 0.99, None
+    )
     stays = directions(plan((0.0, 90.0)))
     voxels = choose_voxels(doses, patient, stays, 6.0)
     assert voxels.shares.sum(axis=0) == pytest.approx(1.0)
@@ -93,7 +96,9 @@ def test_the_couch_below_meets_the_beams_from_below_at_their_slant():
     outline = structures().external()
     patient = coarse_patient(phantom(), volume_fraction(outline, coarse_grid(phantom())))
     ones = np.ones(GRID.shape)
-    doses = coarse_doses(GRID, ones, ones, 0.01 * ones, volume_fraction(outline, GRID) > 0.99)
+    doses = coarse_doses(
+        ones, Dose(GRID, ones, 0.01 * ones, np.nan), volume_fraction(outline, GRID) > 0.99, None
+    )
     for gantry, wanted in ((180.0, 1.0), (140.0, 1 / np.cos(np.radians(40))), (0.0, 0.0)):
         treatment = plan((gantry,))
         stays = directions(treatment)
@@ -127,6 +132,15 @@ def test_a_fit_finds_its_parameters_and_their_sigmas_although_residuals_are_corr
     assert np.mean(errors, axis=0) == pytest.approx([0.0, 0.0], abs=4 * 0.075 / np.sqrt(150))
     # known to 6 % from 150 runs; taken as independent they would be 3 times too small
     assert np.std(errors, axis=0) / np.mean(sigmas, axis=0) == pytest.approx([1.0, 1.0], abs=0.25)
+
+
+def test_noise_that_all_data_share_is_part_of_the_sigma_though_no_residual_shows_it():
+    random = np.random.default_rng(4)
+    maps = 0.02 * random.normal(size=(16, 1)) / 4 + 0.01 * random.normal(size=(16, 500)) / 4
+    blocks, ones = np.arange(500) // 10, np.ones((500, 1))
+    fit = fit_columns(np.ones(500), ones, np.ones(500), blocks, False, maps)
+    assert fit.sigma[0] == pytest.approx(np.sqrt(np.sum(maps.mean(axis=1) ** 2)), rel=1e-6)
+    assert fit_columns(np.ones(500), ones, np.ones(500), blocks, False).sigma[0] < 1e-9
 
 
 def test_a_few_outliers_do_not_pull_a_fit():
