@@ -124,6 +124,7 @@ def with_head_phase_space(
         target_z_cm=0.0,
         field_cm=(-half, half, -half, half),
         rotate=quality.head.symmetric,
+        simulated=True,
     )
     return replace(quality, phase_spaces=(*quality.phase_spaces, space))
 

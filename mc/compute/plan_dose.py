@@ -9,6 +9,7 @@ import numpy as np
 
 from mc.compute.calibration import Calibrated, find_calibration, stated_calibration
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
+from mc.machine.beam_model import BeamModel, beam_model, judged_files
 from mc.machine.machine import (
     ABOVE,
     BELOW,
@@ -270,6 +271,7 @@ def _compute(
         "quality": report.to_dict(),
         "phase_spaces": {source.file.file.name: source.space.sha256 for source in sources},
         "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
+        "beam_models": [model.to_dict() for model in _beam_models(delivery, options)],
     }
     return ComputedDose(
         _with_provenance(simulated.dose, record),
@@ -279,6 +281,19 @@ def _compute(
         report,
         tuple(dict.fromkeys(warnings)),
     )
+
+
+def _beam_models(delivery: _Delivery, options: RunOptions) -> list[BeamModel]:
+    """What the models of a plan's beams are worth; all ranks must call."""
+    hashes = {source.file.file: source.space.sha256 for source in delivery.sources}
+    models = []
+    for quality in delivery.qualities:
+        files = judged_files(quality) if quality.commissioned is not None else ()
+        for path in files:
+            if path not in hashes:
+                hashes[path] = open_on_all_ranks(path, options.ranks).sha256
+        models.append(beam_model(delivery.machine, quality, hashes))
+    return models
 
 
 def above_jaws(plan: Plan, machine: Machine) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from platformdirs import user_config_dir
 
 from mc.machine.collimators import Collimators, read_collimators
+from mc.machine.commissioned import Commissioned, read_commissioned
 from mc.machine.head_model import Head, read_head
 from phantoms.couch import Couch, Slab
 from phantoms.errors import InputError
@@ -39,6 +40,7 @@ class PhaseSpaceFile:
     field_cm: tuple[float, float, float, float]  # x1, x2, y1, y2, at isocentre, IEC X_b and Y_b; the largest
     mirror: tuple[bool, bool] = (False, False)  # axes about which head and field are symmetric
     rotate: bool = False  # above the jaws: the head is symmetric about its axis
+    simulated: bool = False  # made from the beam's head, and not named by the machine file
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class BeamQuality:
     calibration: Calibration | None
     head: Head | None = None  # from which the phase space above the jaws can be simulated
     monitor_backscatter: tuple[MonitorBackscatter, ...] = ()
+    commissioned: Commissioned | None = None
 
     def output(self, jaws: tuple[float, float, float, float]) -> float:
         """Electrons on the target for 1 MU with jaws at (x1, x2, y1, y2) [cm], 1 in the reference field.
@@ -306,6 +309,7 @@ def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
             _monitor_backscatter(entry)
             for entry in (table.tables("monitor_backscatter") if "monitor_backscatter" in table else ())
         ),
+        commissioned=read_commissioned(table.table("commissioned")) if "commissioned" in table else None,
     )
     table.finish()
     if quality.calibration is not None and quality.reference.electrons_per_mu is not None:

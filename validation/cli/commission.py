@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from pathlib import Path
 
+from mc.machine.beam_model import is_shipped
 from mc.machine.machine import read_machine
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from validation.cli.screen import Screen, clock
 from validation.commission.criteria import DEFAULT, load_criteria
+from validation.commission.recording import commissioned_beams, record, to_toml
 from validation.commission.run import Commissioning, Effort
 from validation.scans import read_folder
 from validation.workflow import output
 from validation.workflow.machines import commission_machine
-from validation.workflow.reports import write_files
+from validation.workflow.reports import TUNED, write_files
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
 
@@ -47,8 +50,28 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         bar.stage("writing the report")
         report = write_files(found, out)
     show(found, screen)
+    _enter(found, out, arguments.no_record, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
+
+
+def _enter(found: Commissioning, out: Path, print_only: bool, screen: Screen) -> None:
+    """Enter a passed commissioning in the tuned or the user's machine file, or else print the block."""
+    stated = commissioned_beams(found)
+    if not stated:
+        return
+    path = found.machine.path if found.tuning is None else out / TUNED
+    if not print_only and not is_shipped(path):
+        try:
+            record(stated, path)
+        except InputError as error:
+            screen.warn(str(error))
+        else:
+            screen.line(f"entered in {path}: {', '.join(stated)} commissioned")
+            return
+    screen.line("for the machine file, below the beam's [energies.reference]:")
+    for label, block in stated.items():
+        screen.line(to_toml(label, block))
 
 
 def show(found: Commissioning, screen: Screen) -> None:

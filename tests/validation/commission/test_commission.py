@@ -133,8 +133,14 @@ def test_command(linac, tmp_path, capsys):
     assert result["output_factors"][1]["computed"] == pytest.approx(0.3, abs=0.1)
     page = (out / "commissioning.html").read_text()
     assert "PASS" in page and page.count("data:image/png") == 2 and "TPR" not in page
+    stated = read_machine(linac).energies[0].commissioned
+    assert (stated.scans, stated.output_factors) == (2, 2) and stated.passing_percent >= 50.0
+    assert (stated.fields, stated.criterion) == ("5 x 5 cm to 10 x 10 cm", "90 %/10 mm")
+    assert f"entered in {linac}: 6 MV FFF commissioned" in text
     own.write_text(generous.format(0.001).replace("10.0", "0.001"))
+    before = linac.read_text()
     assert main(command) == 1
+    assert linac.read_text() == before
 
 
 @pytest.mark.parametrize(

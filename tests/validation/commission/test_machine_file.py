@@ -26,10 +26,12 @@ class Named:
 
 
 def found(machine, quality, names):
-    """As much of a commissioning as the writing of a file needs."""
+    """As much of a commissioning as the writing of a file needs; the head of its field serves the scans."""
+    shaped = replace(quality, head=replace(quality.head, splitting=7, electrons=9))
+    energies = tuple(quality if each.label == quality.label else each for each in machine.energies)
     return SimpleNamespace(
-        machine=machine,
-        fields=(SimpleNamespace(field=SimpleNamespace(quality=quality)),),
+        machine=replace(machine, energies=energies),
+        fields=(SimpleNamespace(field=SimpleNamespace(quality=shaped)),),
         tuning=SimpleNamespace(parameters=[Named(name) for name in names]),
     )
 

@@ -27,7 +27,8 @@ Compute by Monte Carlo what was measured of a machine in the water tank, and com
 SCANS_DIR holds the scans: PTW MEPHYSTO (.mcc), IBA RFA300 ASCII, Varian W2CAD, or CSV with named columns, and
 output factors as CSV. What the files do not state stands in scans.toml beside them (docs/commissioning.md).
 Each field is one run; the result folder receives commissioning.html, the same as
-commissioning.pdf, and commissioning.json."""
+commissioning.pdf, and commissioning.json. A passed commissioning is entered in the machine file; every report
+on this machine then names it, until an entry that was judged is edited."""
 
 COMMISSION_EPILOG = """\
 examples:
@@ -116,6 +117,11 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         type=units.percentage,
         default=0.012,
         help="transport sigma of the curves of the search, higher than of its last round (default: 1.2%%)",
+    )
+    parser.add_argument(
+        "--no-record",
+        action="store_true",
+        help="do not enter a passed commissioning in the machine file, only print the block",
     )
     parser.add_argument(
         "--criteria",
