@@ -10,13 +10,13 @@ import numpy as np
 from mc.compute.calibration import Calibrated, find_calibration, stated_calibration
 from mc.dose import TO_MEDIUM, TO_WATER, Dose
 from mc.machine.beam_model import BeamModel, beam_model, judged_files
+from mc.machine.folder import find_machine
 from mc.machine.machine import (
     ABOVE,
     BELOW,
     BeamQuality,
     Machine,
     PhaseSpaceFile,
-    find_machine,
     phase_space_for,
 )
 from mc.plan.aperture import extent, shaped_by

@@ -236,7 +236,7 @@ def _leaves(table: Table) -> Leaves:
     if not top <= leaves.tongue_top_cm < leaves.tongue_bottom_cm <= bottom:
         raise table.error("tongue_top_cm", "tongue_top_cm and tongue_bottom_cm do not lie within the leaf")
     if not 0.0 <= leaves.gap_cm < 0.1 or not 0.0 <= leaves.tongue_cm < 0.2:
-        raise table.error("gap_cm", "gap_cm must be 0 to 0.1 and tongue_cm 0 to 0.2")
+        raise table.error("gap_cm", "gap_cm must be 0 to 0.1 and tongue_cm 0 to 0.2", "lengths are cm")
     if abs(leaves.tilt_rad) > LARGEST_TILT:
         raise table.error("tilt_rad", f"is beyond {LARGEST_TILT:g}", "give it in radians")
     return leaves

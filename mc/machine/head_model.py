@@ -14,6 +14,7 @@ from phantoms.schema import Table
 
 DEFAULT_SPLITTING, MAX_SPLITTING = 200, 5_000  # the stack could not hold the secondaries of more
 DEFAULT_ELECTRONS, MAX_ELECTRONS = 500_000, 10**12
+CM = "lengths are cm, counted from the front of the target"
 FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a normal distribution, in standard deviations
 
 
@@ -144,14 +145,14 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
         raise table.error("energy_fwhm_mev", "is too wide for the electron energy", "both are in MeV")
     top, splitting_plane = head.top_cm, head.contaminants_from_z_cm
     if not top < head.plane_z_cm < isocentre_cm:
-        raise table.error("plane_z_cm", f"must lie between {top:g} and the isocentre at {isocentre_cm:g}")
+        raise table.error("plane_z_cm", f"must lie between {top:g} and the isocentre at {isocentre_cm:g}", CM)
     if splitting_plane is not None and not top < splitting_plane < head.plane_z_cm:
-        raise table.error("contaminants_from_z_cm", f"must lie between {top:g} and the plane")
+        raise table.error("contaminants_from_z_cm", f"must lie between {top:g} and the plane", CM)
     if head.core is not None and not head.core.radius_cm < head.splitting_radius_cm:
         raise table.error("core", "its radius_cm must lie within splitting_radius_cm")
     for part in head.parts:
         if part.z_cm[-1] > head.plane_z_cm:
-            raise table.error("parts", f"{part.name} reaches below the plane at {head.plane_z_cm:g} cm")
+            raise table.error("parts", f"{part.name} reaches below the plane at {head.plane_z_cm:g} cm", CM)
     return head
 
 

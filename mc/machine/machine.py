@@ -8,17 +8,16 @@ limiting device system; the target lies at z = `target_z_cm`, the isocentre `sad
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_config_dir
 
 from mc.machine.collimators import Collimators, read_collimators
 from mc.machine.commissioned import Commissioned, read_commissioned
 from mc.machine.head_model import Head, read_head
+from mc.machine.plausible import refuse_implausible
 from phantoms.couch import Couch, Slab
 from phantoms.errors import InputError
 from phantoms.materials import load_materials
@@ -186,7 +185,7 @@ def read_machine(path: str | Path) -> Machine:
     Raises
     ------
     InputError
-        For every unknown, missing or impossible entry.
+        For every unknown, missing, impossible or implausible entry.
     """
     path = Path(path)
     table = read_table(path, "the machine file")
@@ -208,44 +207,8 @@ def read_machine(path: str | Path) -> Machine:
     for label in labels:
         if labels.count(label) > 1:
             raise InputError(path, f"energies: {label} stands there twice")
+    refuse_implausible(machine)
     return machine
-
-
-def find_machine(name: str, override: str | Path | None = None) -> Machine:
-    """The machine named by a plan, or that of the machine file `override`.
-
-    Looked for by `name` (TreatmentMachineName) in the user's folder, then among the machines shipped, so
-    that the user's own file wins. A file of the user's folder that cannot be read ends the search: it
-    might be the one the plan names.
-    """
-    if override is not None:
-        return read_machine(override)
-    name, known, own = name.strip(), [], user_folder()
-    for folder in (own, SHIPPED):
-        named = [(path, _machine_name(path)) for path in sorted(folder.glob("*.toml"))]
-        matches = [path for path, found in named if found == name]
-        if len(matches) > 1:
-            raise InputError(folder, f"{' and '.join(p.name for p in matches)} both describe machine {name}")
-        if matches:
-            return read_machine(matches[0])
-        known += [found for _, found in named]
-    raise InputError(
-        f"machine {name!r}",
-        "no machine file of this name",
-        f"known: {', '.join(sorted(set(known)))}; name a file with --machine, or put one into {own}",
-    )
-
-
-def user_folder() -> Path:
-    """Where the user's own machine files lie; the environment variable MCVERIFY_MACHINES overrides it."""
-    chosen = os.environ.get("MCVERIFY_MACHINES")
-    if not chosen:
-        return Path(user_config_dir("mcverify")) / "machines"
-    if not Path(chosen).is_dir():
-        raise InputError(
-            f"MCVERIFY_MACHINES={chosen}", "no such folder", "unset it, or name your machines' folder"
-        )
-    return Path(chosen)
 
 
 def phase_space_for(
@@ -288,10 +251,6 @@ def reference_phase_space(quality: BeamQuality) -> PhaseSpaceFile:
 def _field_text(field: tuple[float, float, float, float]) -> str:
     x1, x2, y1, y2 = field
     return f"X {x1:g} to {x2:g}, Y {y1:g} to {y2:g} cm"
-
-
-def _machine_name(path: Path) -> str:
-    return read_table(path, "the machine file").text("name")
 
 
 def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:

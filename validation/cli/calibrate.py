@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from mc.machine.machine import read_machine
+from mc.machine.folder import named_machine
 from mc.run.options import RunOptions, StopRule
 from mc.run.parallel import World
 from phantoms.files import replacing
@@ -17,7 +17,7 @@ NO_RESULT = 2
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Run the reference condition of every beam quality of a machine."""
-    machine = read_machine(arguments.machine)
+    machine = named_machine(arguments.machine)
     if arguments.out is not None and ranks.rank == 0:
         output.check_writable(arguments.out.parent)
     options = RunOptions(

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from mc.machine.beam_model import is_shipped
-from mc.machine.machine import read_machine
+from mc.machine.folder import named_machine
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from validation.cli.screen import Screen, clock
@@ -25,7 +25,7 @@ PASSED, FAILED, NO_VERDICT = 0, 1, 2
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute what was measured, compare, report; 1 if a scan fails, 2 if some are too noisy to judge."""
     started = time.monotonic()
-    machine = read_machine(arguments.machine)
+    machine = named_machine(arguments.machine)
     criteria = load_criteria(arguments.criteria or DEFAULT)
     measured = read_folder(arguments.scans)
     out = arguments.out

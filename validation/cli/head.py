@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from mc.compute.head import HeadOptions, HeadRun
-from mc.machine.machine import read_machine
+from mc.machine.folder import named_machine
 from mc.run.parallel import World
 from validation.cli.screen import Screen, clock
 from validation.workflow.machines import head_stem, heads_of, simulate_beam
@@ -15,7 +15,7 @@ NO_RESULT = 2
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Simulate the head of every beam of a machine that describes one, or of that named."""
-    machine = read_machine(arguments.machine)
+    machine = named_machine(arguments.machine)
     beams = heads_of(machine, arguments.beam)
     options = HeadOptions(
         seed=arguments.seed, threads=arguments.threads, keep_outside_field=arguments.keep_wide

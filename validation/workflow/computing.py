@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 
 from mc.compute.head import HeadOptions
 from mc.compute.head_cache import with_heads
 from mc.compute.plan_dose import ComputedDose, above_jaws, compute_phantom_dose, compute_plan_dose
-from mc.machine.machine import Machine, find_machine
+from mc.machine.folder import find_machine, named_machine
+from mc.machine.machine import Machine
 from mc.plan.plan import Plan
 from mc.run.options import RunOptions
 from mc.run.progress import Listener
@@ -36,8 +36,8 @@ def compute_dose(
     case : PlanCase or PhantomPlan
     uncertainty : float, optional
         Relative transport sigma at which to stop, in place of that of `options`.
-    machine : path or Machine, optional
-        Machine file; by default the one with the machine name of the plan.
+    machine : name, path or Machine, optional
+        By default the one with the machine name of the plan.
     voxel_mm : float, optional
         Side of the voxels; those of the planned dose if not given. A phantom has its own.
     options : RunOptions
@@ -94,14 +94,14 @@ def machine_of(
     Parameters
     ----------
     plan : Plan
-    machine : path or Machine, optional
-        Machine file; by default the one with the machine name of the plan.
+    machine : name, path or Machine, optional
+        By default the one with the machine name of the plan.
     options : RunOptions
         Of which the threads are used.
     listener : Listener
     """
     if not isinstance(machine, Machine):
-        machine = find_machine(plan.machine, None if machine is None else Path(machine))
+        machine = find_machine(plan.machine) if machine is None else named_machine(machine)
     qualities = [machine.quality(beam.energy, beam.fluence_mode) for beam in plan.beams]
     return with_heads(machine, qualities, HeadOptions(threads=options.threads), listener)
 

@@ -12,7 +12,8 @@ from mc.compute import calibration, head
 from mc.compute.calibration import STOP, Calibrated
 from mc.compute.head import HeadOptions, HeadRun
 from mc.compute.head_cache import with_heads
-from mc.machine.machine import BeamQuality, Calibration, Machine, read_machine
+from mc.machine.folder import named_machine
+from mc.machine.machine import BeamQuality, Calibration, Machine
 from mc.run.options import RunOptions
 from mc.run.parallel import World, world
 from mc.run.progress import Listener
@@ -241,7 +242,7 @@ def simulate_head(
 
     Parameters
     ----------
-    machine : path or Machine
+    machine : name, path or Machine
     beam : str, optional
         Such as ``6 MV FFF``; may be left out where the machine file describes one head.
     out : path, optional
@@ -277,7 +278,7 @@ def calibrate(
 
     Parameters
     ----------
-    machine : path or Machine
+    machine : name, path or Machine
     uncertainty : float, optional
         Relative transport sigma of the reference dose, in place of that of `options`, 0.003.
     options : RunOptions
@@ -311,7 +312,7 @@ def commission(
 
     Parameters
     ----------
-    machine : path or Machine
+    machine : name, path or Machine
     scans : path or ScanSet
     criteria : name or path
         Limits to judge by.
@@ -337,4 +338,4 @@ def commission(
 
 
 def _read(machine: str | PathLike | Machine) -> Machine:
-    return machine if isinstance(machine, Machine) else read_machine(machine)
+    return machine if isinstance(machine, Machine) else named_machine(machine)

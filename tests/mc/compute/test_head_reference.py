@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mc.compute.head import HeadTransport
-from mc.machine.machine import find_machine
+from mc.machine.folder import find_machine
 from mc.source.particles import across
 from mc.source.phase_space import open_phase_space
 from mc.transport.head import NEW

@@ -77,7 +77,7 @@ JUDGED = {
     "spot": ("spot_radius_cm = 0.06", "spot_radius_cm = 0.07"),
     "filter": ("12.5, 12.78", "12.5, 12.79"),
     "material of the head": ('material = "kapton"', 'material = "copper"'),
-    "density of the leaves": (r"(?s)(\[collimators.mlc\].*?density = )\d", r"\g<1>2"),
+    "density of the leaves": (r"(?s)(\[collimators.mlc\].*?density = 1)\d", r"\g<1>1"),
     "offset of the leaves": (r"(\[collimators.mlc\])", r"\1\noffset_cm = 0.01"),
     "offset of the jaws": (r"(\[\[collimators.jaws\]\].*)", r"\1\noffset_cm = 0.01"),
     "widths of the leaves": (r"\[80, 0.5\]", "[80, 0.501]"),

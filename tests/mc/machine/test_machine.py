@@ -5,7 +5,8 @@ import re
 import pytest
 
 from mc.compute.calibration import find_calibration
-from mc.machine.machine import SHIPPED, find_machine, phase_space_for, read_machine, reference_phase_space
+from mc.machine.folder import find_machine, machine_files, named_machine
+from mc.machine.machine import SHIPPED, phase_space_for, read_machine, reference_phase_space
 from mc.source.phase_space import open_phase_space
 from mc.source.phase_space_summary import summarise
 from phantoms.errors import InputError
@@ -119,11 +120,18 @@ def test_finds_by_name_the_users_own_first(folder):
         find_machine("TrueBeam")
 
 
-def test_override_wins_over_the_name(folder):
+def test_a_name_or_a_file(folder, monkeypatch):
     path = write(folder, GOOD, "other.toml")
-    assert find_machine("GEN6FFF", override=path).name == "MINE"
-    with pytest.raises(InputError, match="the machine file cannot be read"):
-        find_machine("GEN6FFF", override=folder / "nowhere.toml")
+    assert named_machine(path).name == named_machine("MINE").name == "MINE"
+    assert named_machine("GEN6FFF").path.parent == SHIPPED
+    monkeypatch.chdir(folder)
+    assert named_machine("other.toml").name == "MINE"
+    with pytest.raises(InputError, match=r"no such machine file \(did you mean 'other.toml'\?\)"):
+        named_machine("othr.toml")
+    with pytest.raises(InputError, match=r"no machine file of this name \(did you mean 'GEN-M120'\?; known"):
+        named_machine("gen-m12O")
+    with pytest.raises(InputError, match=r"machine new QQ --from"):
+        named_machine("QQ")
 
 
 def test_two_files_of_one_name_are_refused(folder):
@@ -133,10 +141,29 @@ def test_two_files_of_one_name_are_refused(folder):
         find_machine("MINE")
 
 
-def test_a_broken_file_of_the_user_is_not_passed_over(folder):
-    write(folder, "name = ")
-    with pytest.raises(InputError, match="is not valid TOML"):
-        find_machine("GEN6FFF")
+@pytest.mark.parametrize("broken", ("name = ", "nome = 'MINE'", "sad_cm ="))
+def test_a_broken_file_that_may_be_the_one_is_not_passed_over(folder, broken):
+    """One without a name that can be read stops what would else be a shipped machine, or none at all."""
+    write(folder, broken, "broken.toml")
+    for name in ("GEN6FFF", "TrueBeam"):
+        with pytest.raises(InputError, match=r"broken\.toml.*(is not valid TOML|is missing)"):
+            find_machine(name)
+    write(folder, GOOD)
+    assert find_machine("MINE").name == "MINE"
+
+
+def test_a_broken_file_stops_only_what_needs_it(folder):
+    write(folder, GOOD.replace("MINE", "TB1").replace("sad_cm =", "sad_cm"), "broken.toml")
+    write(folder, GOOD)
+    assert find_machine("MINE").name == "MINE" and find_machine("GEN6FFF").path.parent == SHIPPED
+    with pytest.raises(InputError, match=r"broken\.toml.*is not valid TOML"):
+        find_machine("TB1")
+    with pytest.raises(InputError, match=r"did you mean 'TB1'"):
+        find_machine("TB2")
+    listed = {
+        file.path.name: (file.name, file.problem is None) for file in machine_files() if not file.shipped
+    }
+    assert listed == {"broken.toml": ("TB1", False), "mine.toml": ("MINE", True)}
 
 
 def test_folder_that_is_not_there(folder, monkeypatch):
@@ -239,3 +266,62 @@ def test_not_text_at_all(folder):
         read_machine(folder / "mine.toml")
     with pytest.raises(InputError, match="the machine file cannot be read"):
         read_machine(folder)
+
+
+IMPLAUSIBLE = {
+    "SAD in mm": (
+        "sad_cm = 100.0",
+        "sad_cm = 1000",
+        r"sad_cm: 1000 cm is implausible \(in mm\? then write 100;",
+    ),
+    "SAD in m": ("sad_cm = 100.0", "sad_cm = 1", r"sad_cm: 1 cm .*in m\? then write 100"),
+    "SAD of nothing": ("sad_cm = 100.0", "sad_cm = 7e5", r"implausible \(it lies between 50 and 200 cm"),
+    "SSD": ("ssd_cm = 90.0", "ssd_cm = 900", r"\[0\]\.reference\.ssd_cm: 900 cm .*in mm\? then write 90"),
+    "depth": ("depth_cm = 10.0", "depth_cm = 100", r"reference\.depth_cm: 100 cm .*in mm\? then write 10"),
+    "field": (r"field_cm = \[10.0, 10.0\]", "field_cm = [100, 100]", r"field_cm: 100 cm .*in mm\?.* 10"),
+    "1 cGy": (
+        "dose_per_mu_gy = 0.01",
+        "dose_per_mu_gy = 1",
+        r"1 Gy is implausible \(in cGy\? then write 0\.01",
+    ),
+    "0.812": ("dose_per_mu_gy = 0.01", "dose_per_mu_gy = 0.812", r"in cGy\? then write 0\.00812"),
+    "10 mGy": ("dose_per_mu_gy = 0.01", "dose_per_mu_gy = 10", r"in mGy\? then write 0\.01"),
+    "kV": ("nominal_mv = 6.0", "nominal_mv = 6000", r"nominal_mv: 6000 MV .*in kV\? then write 6"),
+    "averaging": ("dose_per_mu_gy", "averaging_cm = 15\ndose_per_mu_gy", r"averaging_cm: 15 cm .* 1\.5"),
+    "phase space": (r"\[-2.5, 2.5, -1.5, 2.5\]", "[-25, 60, -15, 25]", r"phase_spaces\[0\]\.field_cm: 60 cm"),
+}
+IMPLAUSIBLE_PARTS = {
+    "spot": ("spot_radius_cm = 0.06", "spot_radius_cm = 0.6", r"spot_radius_cm: 0\.6 cm .*in mm\?.* 0\.06"),
+    "keV": ("electron_mev = 6.2", "electron_mev = 6200", r"electron_mev: 6200 MeV .*in keV\?.* 6\.2"),
+    "jaws": (
+        r"top_cm = 27.94\nbottom_cm = 35.71",
+        "top_cm = 279.4\nbottom_cm = 357.1",
+        r"jaws\[0\]\.top_cm: 279\.4",
+    ),
+    "leaves": (r"\[40, 0.5\]", "[40, 5]", r"leaf_widths_cm, the sum: 220 cm is implausible"),
+    "radius": ("radius_cm = 8.0", "radius_cm = 80", r"mlc\.radius_cm: 80 cm .*in mm\?.* 8"),
+    "offset": ("radius_cm = 8.0", "radius_cm = 8.0\noffset_cm = 0.7", r"mlc\.offset_cm: 0\.7 cm .*0\.07"),
+    "density": ("density = 15.4", "density = 15400", r"mlc\.density: 15400 g/cm3 .*in kg/m3\?.* 15\.4"),
+    "gap": ("gap_cm = 0.006", "gap_cm = 0.6", "gap_cm must be 0 to 0.1 .*lengths are cm"),
+    "head": ("plane_z_cm = 27.0", "plane_z_cm = 270", "isocentre at 100 .lengths are cm"),
+    "couch": (
+        r"\Z",
+        '\n[couch]\nwidth_cm = 530\n[[couch.slabs]]\nthickness_cm = 5\nmaterial = "water"\n',
+        "couch.width_cm",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", (*IMPLAUSIBLE, *IMPLAUSIBLE_PARTS))
+def test_implausible_entries_are_refused_with_the_unit_that_was_meant(folder, mistake):
+    if mistake in IMPLAUSIBLE:
+        text, (pattern, replacement, message) = GOOD, IMPLAUSIBLE[mistake]
+    else:
+        text = (SHIPPED / "gen_m120.toml").read_text(encoding="utf-8")
+        pattern, replacement, message = IMPLAUSIBLE_PARTS[mistake]
+    changed = re.sub(pattern, replacement, text, count=1)
+    assert changed != text
+    path = write(folder, changed)
+    with pytest.raises(InputError, match=message) as error:
+        read_machine(path)
+    assert str(error.value).startswith(str(path))

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from mc.compute.head_cache import head_phase_space
-from mc.machine.machine import SHIPPED, find_machine, read_machine
+from mc.machine.folder import find_machine
+from mc.machine.machine import SHIPPED, read_machine
 from mc.source.phase_space import open_phase_space
 from mc.source.phase_space_tools import latent_sigma
 from validation.cli import demo, main
