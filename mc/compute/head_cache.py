@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,9 +15,69 @@ from mc.compute.head import HeadOptions, HeadTransport, head_geometry, simulate_
 from mc.machine.machine import BeamQuality, Machine, PhaseSpaceFile
 from mc.run import parallel
 from mc.run.progress import Listener
+from mc.source.iaea_header import read_header
 from mc.source.packed_phase_space import cache_folder
 from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
+
+NAME = "head_"  # begins the names of its files
+PARTIAL = ".partial-"  # begins the name of a folder that is being made
+KEY = 8  # characters of its name by which a head is called
+
+
+@dataclass(frozen=True)
+class CachedHead:
+    """A phase space of `head_phase_space` in the user's cache.
+
+    Parameters
+    ----------
+    folder : Path
+    key : str
+        By which the user calls it.
+    title : str
+        Machine and beam.
+    electrons : int
+        On the target.
+    size : int
+        Of its files [bytes].
+    made : float
+        When [s since 1970].
+    complete : bool
+        False for one that is being made, or was left behind by a run that was broken off.
+    """
+
+    folder: Path
+    key: str
+    title: str
+    electrons: int
+    size: int
+    made: float
+    complete: bool
+
+
+def cached_heads() -> list[CachedHead]:
+    """All heads in the user's cache, the newest first, and what is left of those that were broken off."""
+    found = []
+    for folder in cache_folder().glob("*"):
+        headers = sorted(folder.glob(f"{NAME}*.IAEAheader"))
+        partial = folder.name.startswith(PARTIAL)
+        if not folder.is_dir() or not (headers or partial):
+            continue  # an unpacked phase space that is shipped
+        title, electrons = "?", 0
+        with suppress(InputError):
+            header = read_header(headers[0]) if headers else None
+            title, electrons = (header.title, header.orig_histories) if header else (title, electrons)
+        with suppress(OSError):  # another process may be removing it
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            key = folder.name.removeprefix(".") if partial else folder.name[:KEY]
+            made = folder.stat().st_mtime
+            found.append(CachedHead(folder, key, title, electrons, size, made, not partial))
+    return sorted(found, key=lambda head: -head.made)
+
+
+def remove_head(head: CachedHead) -> None:
+    """Remove a head from the user's cache; it is simulated again when it is next needed."""
+    _remove(head.folder)
 
 
 def head_phase_space(
@@ -50,11 +111,11 @@ def head_phase_space(
         raise InputError(
             machine.path, f"describes no head of {quality.label}", "see [energies.head] in docs/formats.md"
         )
-    folder, name = _folder(machine, quality, options), f"head_{quality.label.replace(' ', '')}"
+    folder, name = _folder(machine, quality, options), f"{NAME}{quality.label.replace(' ', '')}"
     header = folder / f"{name}.IAEAheader"
     world = parallel.world()
     if world.rank == 0 and not header.is_file():
-        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+        partial = folder.with_name(f"{PARTIAL}{os.getpid()}-{folder.name}")
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -100,10 +161,16 @@ def remove_cached_head(header: Path) -> None:
     world = parallel.world()
     world.barrier()
     if world.rank == 0 and folder.is_dir():
-        # renamed first, so that a folder of this name is always complete
-        partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of the cache, renamed first, so that a folder of its name is always complete."""
+    partial = folder
+    if not folder.name.startswith(PARTIAL):
+        partial = folder.with_name(f"{PARTIAL}{os.getpid()}-{folder.name}")
         folder.rename(partial)
-        shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def with_head_phase_space(

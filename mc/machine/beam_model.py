@@ -18,6 +18,7 @@ from mc.machine.machine import SHIPPED, BeamQuality, Machine, read_machine
 from phantoms.materials import Material
 
 GENERIC, CALIBRATED, COMMISSIONED, CHANGED = "generic", "calibrated", "commissioned", "changed"
+HEADER = ".IAEAheader"
 DATA = SHIPPED.parent.resolve()
 # entries of a head that change the noise of its phase space and not its particles
 STATISTICS = ("splitting", "splitting_radius_cm", "electrons", "core")
@@ -157,8 +158,15 @@ def _absolute(quality: BeamQuality) -> str:
 def _is_generic(quality: BeamQuality) -> bool:
     files = judged_files(quality)
     if files:
-        return all(is_shipped(file) for file in files)
+        return all(is_shipped(file) or _is_copy(file) for file in files)
     return _head(quality) in _shipped_heads()
+
+
+def _is_copy(file: Path) -> bool:
+    """Whether a phase space has the header of a shipped one of its name."""
+    name = file.name if file.suffix == HEADER else file.name + HEADER
+    here, there = file.with_name(name), DATA / "phase-space" / name
+    return here.is_file() and there.is_file() and here.read_bytes() == there.read_bytes()
 
 
 @cache

@@ -82,12 +82,10 @@ def find_machine(name: str) -> Machine:
         if file.name == name:
             return read_machine(file.path)
     known = sorted({file.name for file in files if file.name is not None})
-    raise InputError(
-        f"machine {name!r}",
-        "no machine file of this name",
-        f"{suggestion(name, known)}known: {', '.join(known)}; name one with --machine, or make your own: "
-        f"`mcverify machine new {name or 'NAME'} --from GEN-M120` writes it to {user_folder()}",
-    )
+    remedy = f"{suggestion(name, known)}known: {', '.join(known)}"
+    if "?" not in remedy:
+        remedy += f"; name one with --machine, or make it: `mcverify machine new {name} --from GEN-M120`"
+    raise InputError(f"machine {name!r}", "no machine file of this name", remedy)
 
 
 def named_machine(machine: str | os.PathLike) -> Machine:

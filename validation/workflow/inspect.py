@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mc.machine.folder import find_machine
+from mc.machine.machine import Machine, read_machine
 from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
@@ -16,6 +18,7 @@ from phantoms.materials import Material, load_elements, load_materials
 from phantoms.schema import read_table
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
+from validation.workflow.inspect_machine import show_machine
 from validation.workflow.inspection import Inspection, grid_facts
 
 if TYPE_CHECKING:
@@ -31,7 +34,8 @@ def inspect(path: str | PathLike) -> Inspection:
     Parameters
     ----------
     path : path
-        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, or a TOML file.
+        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, a TOML file, or the name of a
+        machine.
 
     Returns
     -------
@@ -45,7 +49,10 @@ def inspect(path: str | PathLike) -> Inspection:
     """
     path, found = Path(path), Inspection()
     if not path.exists() and not _is_phase_space(path):
-        raise InputError(path, "no such file or folder")
+        if len(path.parts) > 1 or path.suffix:
+            raise InputError(path, "no such file or folder")
+        show_machine(_named(path.name), found)
+        return found
     if path.is_dir():
         if output.is_result_folder(path):
             _result(path, found)
@@ -173,7 +180,7 @@ def _toml(path: Path, found: Inspection) -> None:
     content = read_table(path)
     keys = set(content)
     if keys & {"energies", "sad_cm"}:
-        _machine(path, found)
+        show_machine(read_machine(path), found)
     elif "hu_to_density" in keys:
         from phantoms.hu import load_calibration
 
@@ -211,18 +218,11 @@ def _material(material: Material) -> str:
     return f"{material.density:g} g/cm3, I {material.mean_excitation:.4g} eV: {parts}"
 
 
-def _machine(path: Path, found: Inspection) -> None:
-    from mc.machine.machine import read_machine
-
-    machine = read_machine(path)
-    rows = []
-    for quality in machine.energies:
-        calibration, electrons = quality.calibration, quality.reference.electrons_per_mu
-        known = f"{calibration.gy_per_history:.4e} Gy per history" if calibration else "not calibrated"
-        known = known if electrons is None else f"{electrons:.4e} electrons per MU"
-        for file in quality.phase_spaces:
-            x1, x2, y1, y2 = file.field_cm
-            field = f"X {x1:g} to {x2:g}, Y {y1:g} to {y2:g} cm"
-            rows.append((quality.label, field, file.plane, file.file.name, known))
-    columns = ("beam", "field", "plane", "phase space", "calibration")
-    found.table(f"{path}: machine {machine.name}, SAD {machine.sad_cm:g} cm", columns, rows)
+def _named(name: str) -> Machine:
+    """The machine of a name that is no file's."""
+    try:
+        return find_machine(name)
+    except InputError as error:
+        if error.source != f"machine {name!r}":
+            raise
+        raise InputError(name, f"no such file or folder, and {error.problem}", error.remedy) from None

@@ -203,7 +203,7 @@ CASES = {
         "PTV.*no contours",
     ),
     "unknown CT curve in case.toml": (lambda b: b.write("case/case.toml", 'calibration = "x"'), "x: no CT"),
-    "machine file missing": (lambda b: b.machine.unlink(), "linac.toml.*No such file"),
+    "machine file missing": (lambda b: b.machine.unlink(), "linac.toml.*no such machine file"),
     "machine file is no TOML": (lambda b: b.machine.write_text("sad_cm ="), "linac.toml.*TOML"),
     "machine file without SAD": (lambda b: b.replace(b.machine, "sad_cm", "sid_cm"), "sad_cm.*sid_cm"),
     "phase space data missing": (lambda b: b.records.unlink(), "field5.IAEAphsp"),

@@ -83,7 +83,7 @@ def test_inspect_shows_every_kind_of_file(bench, capsys):
         "case/RTSTRUCT.dcm": "PTV",
         "case/RTDOSE.dcm": "20 x 16 x 12",
         "case/CT.003.dcm": "CT series",
-        "machine/linac.toml": "machine TESTLINAC",
+        "machine/linac.toml": "Machine TESTLINAC",
         "machine/field5": "3,000 of them|1,500 of them",
         "machine/field5.IAEAphsp": "IAEA phase space",
         "out": "verdict",

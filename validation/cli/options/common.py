@@ -6,6 +6,13 @@ import argparse
 
 from validation.cli import units
 
+MACHINE = "NAME|FILE"
+
+
+def machine(parser: argparse.ArgumentParser) -> None:
+    """The machine a command is about."""
+    parser.add_argument("machine", metavar="MACHINE", help="a machine's name, or a machine file")
+
 
 def stopping(parser: argparse.ArgumentParser, max_time: float | None) -> None:
     """When a run stops."""

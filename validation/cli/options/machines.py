@@ -1,4 +1,4 @@
-"""Options of `calibrate`, `commission` and `head`."""
+"""Options of `machines`, `machine`, `calibrate`, `commission`, `head` and `heads`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ from pathlib import Path
 
 from validation.cli import units
 from validation.cli.options import common
+
+MACHINES = """\
+List the machines that plans can name: your own and those shipped, with their beams and what the model of each
+is worth: generic, calibrated, commissioned, or changed since."""
+
+MACHINE = """\
+Make a machine file of your own from another, in your folder of machine files, under the name by which your
+plans call the machine (TreatmentMachineName). It works at once; docs/your-linac.md says what to measure and
+which entry it sets."""
+
+MACHINE_EPILOG = """\
+examples:
+  mcverify machine new TB1 --from GEN-M120
+  mcverify machine new TB1 --from GEN-M120 --energies 6,6FFF"""
+
+HEADS = """\
+List the heads in the cache: phase spaces that were simulated at first use of a machine. A head that is
+removed is simulated again when it is next needed."""
+
+HEADS_EPILOG = """\
+examples:
+  mcverify heads
+  mcverify heads --remove 1f0c2a77
+  mcverify heads --remove all"""
 
 CALIBRATE = """\
 Compute the dose per source history in the reference condition of a machine's beam qualities.
@@ -53,6 +77,12 @@ examples:
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
+    commands.add_parser("machines", help="which machines are there?", description=MACHINES)
+    _machine(
+        commands.add_parser(
+            "machine", help="a machine file of your own", description=MACHINE, epilog=MACHINE_EPILOG
+        )
+    )
     _calibrate(
         commands.add_parser(
             "calibrate",
@@ -74,10 +104,35 @@ def add(commands: argparse._SubParsersAction) -> None:
             "head", help="phase space of a machine's head", description=HEAD, epilog=HEAD_EPILOG
         )
     )
+    heads = commands.add_parser(
+        "heads", help="simulated heads in the cache", description=HEADS, epilog=HEADS_EPILOG
+    )
+    heads.add_argument(
+        "--remove", metavar="HEAD", nargs="+", help='remove these, by their names in the list; or "all"'
+    )
+
+
+def _machine(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    new = actions.add_parser("new", help="copy another machine")
+    new.add_argument("name", metavar="NAME", help="TreatmentMachineName of your plans")
+    new.add_argument(
+        "--from",
+        dest="source",
+        metavar=common.MACHINE,
+        required=True,
+        help="machine to copy, by its name or its file; `mcverify machines` lists them",
+    )
+    new.add_argument(
+        "--energies",
+        metavar="BEAMS",
+        type=lambda text: tuple(part.strip() for part in text.split(",")),
+        help="beams to keep, such as 6,6FFF (default: all)",
+    )
 
 
 def _calibrate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    common.machine(parser)
     parser.add_argument(
         "--uncertainty",
         metavar="PERCENT",
@@ -91,7 +146,7 @@ def _calibrate(parser: argparse.ArgumentParser) -> None:
 
 
 def _commission(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    common.machine(parser)
     parser.add_argument("scans", metavar="SCANS_DIR", type=Path, help="folder with the measured scans")
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("mcverify-commissioning"), help="(%(default)s)"
@@ -151,7 +206,7 @@ def _commission(parser: argparse.ArgumentParser) -> None:
 
 
 def _head(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="MACHINE.toml", type=Path)
+    common.machine(parser)
     parser.add_argument(
         "--electrons",
         metavar="N",

@@ -29,7 +29,7 @@ keeps what is done. Uncertainties are one sigma, the rms over all voxels above h
 
 examples:
   mcverify plan export/
-  mcverify plan export/ --machine linac.toml --profile stereotactic --out result/
+  mcverify plan export/ --machine TB1 --profile stereotactic --out result/
   mcverify plan export/ --uncertainty 2% --max-time 10min
   mcverify plan export/ --voxel 2mm --calibration schneider-24
   mcverify plan RTPLAN.dcm --phantom water --machine linac.toml
@@ -127,9 +127,8 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--machine",
-        metavar="MACHINE.toml",
-        type=Path,
-        help="machine file; otherwise the one of the plan's TreatmentMachineName is looked for",
+        metavar=common.MACHINE,
+        help="a machine's name or machine file (default: the machine that the plan names)",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/PLAN LABEL)"
@@ -220,7 +219,9 @@ def _whatif(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="limits to draw (default: those the result was judged by)",
     )
-    parser.add_argument("--machine", metavar="MACHINE.toml", type=Path, help="machine file, for --check")
+    parser.add_argument(
+        "--machine", metavar=common.MACHINE, help="a machine's name or machine file, for --check"
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: RESULT_DIR)")
     common.stopping(parser, max_time=None)
     common.computing(parser)

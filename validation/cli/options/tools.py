@@ -9,7 +9,8 @@ from validation.cli import units
 
 INSPECT = """\
 Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN
-with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine file or a result folder of mcverify."""
+with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine by its name or file, or a result folder of
+mcverify."""
 
 VALIDATE = """\
 Hold the engine against published data and independent codes: cross sections, stopping powers, electron
@@ -35,8 +36,10 @@ Anything that needs kernels does this by itself; on a cluster, run it once befor
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add these commands."""
-    inspect = commands.add_parser("inspect", help="what is this file or folder?", description=INSPECT)
-    inspect.add_argument("path", metavar="FILE_OR_DIR", type=Path)
+    inspect = commands.add_parser(
+        "inspect", help="what is this file, folder or machine?", description=INSPECT
+    )
+    inspect.add_argument("path", metavar="FILE|DIR|MACHINE", type=Path)
     _validate(
         commands.add_parser(
             "validate",
