@@ -270,7 +270,10 @@ def _compute(
         "stop": asdict(options.stop),
         "quality": report.to_dict(),
         "phase_spaces": {source.file.file.name: source.space.sha256 for source in sources},
-        "calibrations": {label: _calibration_record(found) for label, found in calibrations.items()},
+        "calibrations": {
+            quality.label: _calibration_record(quality, calibrations[quality.label])
+            for quality in delivery.qualities
+        },
         "beam_models": [model.to_dict() for model in _beam_models(delivery, options)],
     }
     return ComputedDose(
@@ -405,8 +408,16 @@ def _place(plan: Plan, machine: Machine, source: _Source, calibrated: Calibrated
     )
 
 
-def _calibration_record(found: Calibrated) -> dict:
-    return {**asdict(found.calibration), "latent": found.relative_latent, "origin": found.origin}
+def _calibration_record(quality: BeamQuality, found: Calibrated) -> dict:
+    """What one MU of a beam is, and the dose per history that follows."""
+    return {
+        **asdict(found.calibration),
+        "latent": found.relative_latent,
+        "origin": found.origin,
+        "nominal_mv": quality.nominal_mv,
+        "fluence_mode": quality.fluence_mode,
+        "reference": asdict(quality.reference),
+    }
 
 
 def _uncertainty_warnings(report: RunReport, stop: StopRule) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from scipy.ndimage import binary_opening
@@ -53,6 +54,7 @@ def diagnose(
     outline: ROI,
     limits: Sequence[DiagnosisLimit],
     calibration_sigma: float = 0.0,
+    calibration: Mapping[str, Mapping] = MappingProxyType({}),
 ) -> Diagnosis:
     """Fit output, position, depth dose, couch, beams and densities together, and judge each.
 
@@ -75,6 +77,8 @@ def diagnose(
     limits : sequence of DiagnosisLimit
     calibration_sigma : float
         Relative sigma of Monte Carlo's calibration, which is part of that of the output.
+    calibration : mapping of str to mapping
+        By beam quality: the record of its calibration, which states what an MU is.
     """
     stays = directions(plan)
     grid = planned_dose.grid
@@ -106,7 +110,7 @@ def diagnose(
     depth, profile = findings.depth(joint, by_test), findings.profile(joint, by_test)
     energy = any(f.status in ("warn", "fail") for f in (depth, profile))
     judged = (
-        findings.output(joint, plan, by_test, calibration_sigma, energy),
+        findings.output(joint, plan, by_test, calibration_sigma, energy, calibration),
         findings.of_beams(beams, by_test),
         findings.shift(displacement, covariance, joint.with_depth, by_test),
         depth,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mc.plan.plan import Plan
-from validation.diagnosis import words
+from validation.diagnosis import mu_definition, words
 from validation.diagnosis.effects import TISSUES
 from validation.diagnosis.joint import DEPTH, PROFILE, SCALE, SIGNIFICANT, Candidate, Effect, JointFit
 from validation.diagnosis.result import UNITS, BeamEffect, Finding, RegionEffect
@@ -45,8 +45,15 @@ def _finding(
     return Finding(test, quantity, value, sigma, UNITS[test], tolerance, action, status, sentence, source)
 
 
-def output(joint: JointFit, plan: Plan, limits: Mapping, calibration: float, energy: bool) -> Finding:
-    """Whether all doses are off by one factor."""
+def output(
+    joint: JointFit,
+    plan: Plan,
+    limits: Mapping,
+    calibration: float,
+    energy: bool,
+    records: Mapping[str, Mapping],
+) -> Finding:
+    """Whether all doses are off by one factor; `records` of the calibrations state what an MU is."""
     scale = float(joint.scale * (1.0 + joint.fit.values[SCALE]))
     common = math.hypot(joint.common, calibration)
     sigma = float(joint.scale) * math.hypot(float(joint.fit.sigma[SCALE]), common)
@@ -56,7 +63,7 @@ def output(joint: JointFit, plan: Plan, limits: Mapping, calibration: float, ene
         100 * (scale - 1.0),
         100 * sigma,
         limits,
-        words.output(scale, plan.fractions, energy),
+        words.output(scale, plan.fractions, energy, mu_definition.matches(scale, sigma, records)),
         words.NO_OUTPUT,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from phantoms.structures import ROI
+from validation.diagnosis.mu_definition import Match, sentence
 from validation.diagnosis.result import BeamEffect, RegionEffect
 
 TOO_NOISY = "too uncertain to judge: lower the Monte Carlo dose's sigma"
@@ -22,8 +23,11 @@ MIN_MM = 0.3  # components of a shift that are reported
 NEAR = 0.05  # by which a factor may miss a number of fractions
 
 
-def output(scale: float, fractions: int, energy: bool) -> str:
-    """Of a plan dose that is `scale` times Monte Carlo's, where another `energy` was found or not."""
+def output(scale: float, fractions: int, energy: bool, definitions: Sequence[Match] = ()) -> str:
+    """Of a plan dose that is `scale` times Monte Carlo's, where another `energy` was found or not.
+
+    `definitions` of the MU would explain the factor.
+    """
     for factor, said in (
         (fractions, "the dose of the course is given as that of one fraction"),
         (1.0 / fractions, "the dose of one fraction is given as that of the course"),
@@ -32,9 +36,12 @@ def output(scale: float, fractions: int, energy: bool) -> str:
             times = f"{scale:.3g} times Monte Carlo's, with {fractions} fractions"
             return f"the plan's dose is {times}: probably {said}"
     cause = "the other energy, wrong monitor units" if energy else "wrong monitor units"
+    cause += " or another output calibration"
+    if definitions:
+        cause = sentence(definitions) + ("" if definitions[0].apparent else f"; or {cause}")
     return (
         f"the plan's dose is {_percent(100 * (scale - 1))} than Monte Carlo's everywhere alike: "
-        f"probably {cause} or another output calibration"
+        f"probably {cause}"
     )
 
 

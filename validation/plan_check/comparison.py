@@ -356,8 +356,8 @@ def compare(
     if few:
         diagnosis = Diagnosis(note=FEW_PAIRS)
     else:
-        limits = profile.diagnosis
-        diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, limits, common)
+        known = profile.diagnosis, common, calibration
+        diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, *known)
     tests = verdict.tests + _diagnosis_tests(diagnosis)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
