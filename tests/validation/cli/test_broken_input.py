@@ -205,7 +205,10 @@ CASES = {
     "unknown CT curve in case.toml": (lambda b: b.write("case/case.toml", 'calibration = "x"'), "x: no CT"),
     "machine file missing": (lambda b: b.machine.unlink(), "linac.toml.*No such file"),
     "machine file is no TOML": (lambda b: b.machine.write_text("sad_cm ="), "linac.toml.*TOML"),
-    "machine file without SAD": (lambda b: b.replace(b.machine, "sad_cm", "sid_cm"), "sad_cm.*sid_cm"),
+    "machine file without SAD": (
+        lambda b: b.replace(b.machine, "sad_cm", "sid_cm"),
+        "sid_cm: is unknown.*sad_cm",
+    ),
     "phase space data missing": (lambda b: b.records.unlink(), "field5.IAEAphsp"),
     "phase space cut short": (lambda b: b.cut(b.records), "field5.IAEAphsp.*header says"),
     "phase space header lies": (
