@@ -12,9 +12,10 @@ from phantoms.files import replacing
 from phantoms.structures import read_structures
 from validation.cli.screen import Screen
 from validation.limits.constraints import NOT_EVALUATED, ConstraintRow, fractions_note
-from validation.limits.profiles import DEFAULT, load_profile
+from validation.limits.profiles import load_profile
 from validation.metrics.dvh import volume_note
 from validation.workflow import output
+from validation.workflow.configuration import read_configuration
 from validation.workflow.doses import read_dose
 from validation.workflow.dvhs import DvhTable, dvh_table
 
@@ -29,7 +30,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     for metric in arguments.metrics:
         if note := volume_note(metric):
             screen.note(note)
-    profile = load_profile(arguments.profile or DEFAULT)
+    profile = load_profile(arguments.profile or read_configuration().profile)
     structures = read_structures(arguments.structures)
     paths = [path for path in (arguments.dose, arguments.compare) if path is not None]
     doses = [read_dose(path) for path in paths]

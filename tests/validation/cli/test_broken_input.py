@@ -276,8 +276,7 @@ def test_bad_options(bench, capsys, what):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ([], "COMMAND"),
-        (["plot"], "plot.*plan"),
+        (["plot"], "'plot' is no command.*commands: plan"),
         (["plan"], "CASE_DIR"),
         (["plan", "nowhere"], "nowhere.*not a folder"),
         (["plan", "dose.h5"], "dose.h5.*is a file, not the folder of an export"),
