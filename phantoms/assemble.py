@@ -19,6 +19,7 @@ from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
+METAL_HU = 3000.0  # no tissue has more
 ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
 # (axis, whether at its upper end) of the faces where a CT may cut the body off
 FACES = {(1, False): "anterior", (1, True): "posterior", (2, False): "right", (2, True): "left"}
@@ -109,6 +110,7 @@ def build_phantom(
         *ct.warnings,
         *structures.warnings,
         *_clamp_warnings(audit["clamped"], calibration),
+        *_metal_warnings(hu, from_hu, part),
         *_cut_warnings(outline, ct.grid),
         *_override_warnings(structures, overrides),
     ]
@@ -297,6 +299,22 @@ def _clamp_warnings(clamped: dict[str, Any], calibration: Calibration) -> list[s
         f"{clamped[side]['limit_hu']:g} HU where calibration {calibration.name} ends: density clamped"
         for side in ("below", "above")
         if clamped[side]["voxels"]
+    ]
+
+
+def _metal_warnings(hu: np.ndarray, from_hu: np.ndarray, grid: Grid) -> list[str]:
+    """Say where HU that only metal has decide the density."""
+    metal = from_hu & (hu > METAL_HU)
+    count = int(metal.sum())
+    if not count:
+        return []
+    index = np.argwhere(metal).mean(axis=0)
+    middle = 10.0 * (np.array(grid.origin) + index * np.array(grid.spacing))
+    x, y, z = middle[::-1]
+    return [
+        f"{count * grid.voxel_volume:.2f} cm3 ({count} voxels) above {METAL_HU:g} HU, about "
+        f"({x:.0f}, {y:.0f}, {z:.0f}) mm, have no override: metal? The CT curve decides its density; state "
+        "structure and material in case.toml"
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from phantoms.dicom import Dataset, items, list_dicom_files, optional_text, read_dataset, require_text
 from phantoms.errors import InputError
+from phantoms.schema import nearest
 
 CASE_FILE = "case.toml"
 
@@ -40,7 +41,7 @@ class Case:
     doses : tuple of DoseFile
         One of the whole plan, or one or more of beams.
     case_file : Path or None
-        The user's case.toml beside the export.
+        The user's case.toml, in the folder of the export or in one below it.
     unused : tuple of (Path, str)
         DICOM files that were not used, and why.
     warnings : tuple of str
@@ -85,16 +86,36 @@ def find_case(folder: str | Path) -> Case:
     ct_files = _ct_of(structures_file, structures[structures_file], images, folder, unused)
     used = [plan_file, structures_file, *(dose.path for dose in dose_files), *ct_files]
     _check_patient_and_frame({path: headers[path] for path in used}, structures_file)
-    case_file = folder / CASE_FILE
+    case_file = _case_file(folder, warnings)
     return Case(
         ct_files=ct_files,
         structures_file=structures_file,
         plan_file=plan_file,
         doses=dose_files,
-        case_file=case_file if case_file.is_file() else None,
+        case_file=case_file,
         unused=tuple(unused),
         warnings=tuple(warnings),
     )
+
+
+def _case_file(folder: Path, warnings: list[str]) -> Path | None:
+    """The case file, wherever in the export it lies; what could be meant for one is a warning."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".toml" and path.is_file())
+    found = [path for path in files if path.name.lower() == CASE_FILE]
+    if len(found) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path in found)
+        raise InputError(folder, f"holds several case files: {names}", "leave one")
+    if found:
+        return found[0]
+    if misspelt := [path for path in files if nearest(path.stem, [Path(CASE_FILE).stem])]:
+        raise InputError(misspelt[0], "is not read", f"did you mean {CASE_FILE!r}? rename it")
+    if files:
+        names = ", ".join(str(path.relative_to(folder)) for path in files)
+        warnings.append(f"{names}: not read; a file about the case must be called {CASE_FILE}")
+    above = folder.resolve().parent / CASE_FILE
+    if above.is_file():
+        warnings.append(f"{CASE_FILE} in the folder above the export is not read; put it into the export")
+    return None
 
 
 def _only_plan(plans: dict[Path, Dataset], folder: Path) -> Path:

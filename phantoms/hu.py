@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.kinds import CURVE
 from phantoms.materials import DATA, Material, load_materials
-from phantoms.schema import Table, read_table
+from phantoms.schema import Table, meant, read_table
 
 CURVES = DATA / "ct"
 MAX_MATERIALS = 200
@@ -91,9 +92,11 @@ def load_calibration(name_or_path: str | Path, materials: dict[str, Material] | 
             raise InputError(
                 name_or_path,
                 "no CT calibration of this name",
+                f"{meant(str(name_or_path), calibration_names())}"
                 f"shipped are {', '.join(calibration_names())}; or name a .toml file",
             )
     table = read_table(path)
+    table.expect("hu_to_density materials", "name source", kind=CURVE)
     hu, density = _read_curve(table)
     upper_hu, used = _read_materials(table, materials if materials is not None else load_materials())
     calibration = Calibration(
@@ -122,6 +125,7 @@ def _read_materials(table: Table, known: dict[str, Material]) -> tuple[np.ndarra
     """Upper HU limits of all materials but the last, and the materials."""
     rows, limits, used = table.tables("materials"), [], []
     for row in rows:
+        row.expect("name", "below")
         used.append(known[row.choice("name", tuple(known))])
         if ("below" in row) == (row is rows[-1]):
             raise row.error("below", "every material but the last needs its upper HU limit")

@@ -118,6 +118,7 @@ def with_own_materials(path: str | Path) -> dict[str, Material]:
 
 
 def _material(table: Table, name: str) -> Material:
+    table.expect("density composition", "state mean_excitation source")
     density = table.number("density", above=0.0, remedy="in g/cm3")
     elements, composition = load_elements(), table.table("composition", "mass fractions by element symbol")
     fractions = {symbol: composition.number(symbol, above=0.0) for symbol in composition}

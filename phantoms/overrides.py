@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from phantoms.kinds import CASE
 from phantoms.materials import Material, load_materials, with_own_materials
 from phantoms.schema import Table, read_table
 
@@ -62,6 +63,7 @@ def load_case_file(path: str | Path) -> CaseFile:
     """Read a case file. Files it names lie beside it."""
     path = Path(path)
     table = read_table(path)
+    table.expect("", "calibration external materials overrides", kind=CASE)
     own = with_own_materials(path.parent / table.text("materials")) if "materials" in table else None
     calibration = table.text("calibration") if "calibration" in table else None
     if calibration is not None and calibration.endswith(".toml"):
@@ -84,6 +86,7 @@ def _overrides(table: Table, materials: Mapping[str, Material]) -> tuple[Overrid
 
 
 def _override(table: Table, roi: str, materials: Mapping[str, Material]) -> Override:
+    table.expect("material", "density")
     material = materials[table.choice("material", tuple(materials))]
     density = table.number("density", above=0.0, default=material.density, remedy="in g/cm3")
     table.finish()

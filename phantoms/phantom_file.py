@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.kinds import PHANTOM
 from phantoms.materials import Material, load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
@@ -85,6 +86,7 @@ def find_phantom(name: str | Path) -> PhantomFile:
 def read_phantom_file(path: Path) -> PhantomFile:
     """Read a phantom file; every unknown, missing or impossible entry is an InputError."""
     table = read_table(path)
+    table.expect("size_cm voxel_cm", "isocentre_cm material density slabs boxes title notes", kind=PHANTOM)
     size = table.numbers("size_cm", 3, above=0.0)
     voxel = table.numbers("voxel_cm", above=0.0)
     if len(voxel) not in (1, 3):
@@ -121,6 +123,7 @@ def _material(table: Table, **default: str) -> tuple[Material, float]:
 
 def _slab(table: Table, size: tuple[float, ...], voxel: tuple[float, ...]) -> Box:
     """A slab across the whole box."""
+    table.expect("material from_cm to_cm", "density axis")
     axis = AXES.index(table.choice("axis", AXES, default="y"))
     lower, upper = [0.0, 0.0, 0.0], list(size)
     lower[axis], upper[axis] = table.number("from_cm"), table.number("to_cm")
@@ -128,6 +131,7 @@ def _slab(table: Table, size: tuple[float, ...], voxel: tuple[float, ...]) -> Bo
 
 
 def _cuboid(table: Table, size: tuple[float, ...], voxel: tuple[float, ...]) -> Box:
+    table.expect("material lower_cm upper_cm", "density")
     lower, upper = table.numbers("lower_cm", 3), table.numbers("upper_cm", 3)
     return _box(table, ("lower_cm", "upper_cm"), lower, upper, size, voxel)
 

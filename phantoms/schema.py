@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from phantoms.errors import InputError
+from phantoms.kinds import kind_of
 
 _REQUIRED = object()
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """The known word that a misspelt one is most like, if there is one."""
+    plain = {each.casefold(): each for each in known}
+    return [plain[near] for near in get_close_matches(word.casefold(), plain, 1)]
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """A question with the known word that is most like a misspelt one, to begin a remedy; may be empty."""
+    near = nearest(word, known)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def read_table(path: str | PathLike, what: str = "", remedy: str = "") -> Table:
@@ -50,6 +63,9 @@ def parse_table(path: Path, text: str) -> Table:
 class Table:
     """A TOML table that must hold the requested entries and no others.
 
+    A reader that knows the entries beforehand states them by `expect`, so that a misspelt one is named as
+    such and all missing ones at once; `finish` refuses what was not requested in the end.
+
     Parameters
     ----------
     path : Path
@@ -77,16 +93,57 @@ class Table:
         """Whether an entry is a table."""
         return isinstance(self._entries.get(key), dict)
 
+    def is_text(self, key: str) -> bool:
+        """Whether an entry is text."""
+        return isinstance(self._entries.get(key), str)
+
     def error(self, key: str, problem: str, remedy: str = "") -> InputError:
         """An InputError that names the file and the entry."""
         return InputError(self.path, f"{self.where}{key}: {problem}", remedy)
+
+    def expect(self, required: str, optional: str = "", *, kind: str = "") -> None:
+        """Refuse a file of another kind, then misspelt keys, missing ones, all at once, and unknown ones.
+
+        Parameters
+        ----------
+        required, optional : str
+            The keys of this table, separated by spaces.
+        kind : str, optional
+            Of the file (`phantoms.kinds`), for the table at its top level.
+
+        Raises
+        ------
+        InputError
+            For the first of these that applies.
+        """
+        needed = required.split()
+        known = {*needed, *optional.split()}
+        other = kind_of(key for key in self._entries if key not in known)
+        if kind and other not in (None, kind) and not known & set(self._entries) - {"title", "name"}:
+            raise InputError(self.path, f"is a {other}, not a {kind}")
+        self._refuse([*needed, *optional.split()], [key for key in needed if key not in self._entries])
+
+    def _refuse(self, known: Sequence[str], missing: Sequence[str] = ()) -> None:
+        """Refuse entries that are not known, and name those that are missing."""
+        unknown = [key for key in self._entries if key not in known]
+        free = [key for key in known if key not in self._entries]  # a key that is there is not meant twice
+        near = {key: meant[0] for key in unknown if (meant := nearest(key, free) or nearest(key, known))}
+        if near:
+            verb = "is unknown" if len(near) == 1 else "are unknown"
+            raise self.error(", ".join(near), verb, f"did you mean {' and '.join(map(repr, near.values()))}?")
+        if missing:
+            remedy = f"{', '.join(unknown)}: unknown here" if unknown else ""
+            raise self.error(", ".join(missing), "is missing" if len(missing) == 1 else "are missing", remedy)
+        if unknown:
+            verb = "is unknown" if len(unknown) == 1 else "are unknown"
+            raise self.error(", ".join(unknown), verb, f"known: {', '.join(dict.fromkeys(known))}")
 
     def _get(self, key: str, default: Any) -> Any:
         if key in self:
             return self._entries[key]
         if default is _REQUIRED:
             # a misspelt key is the likeliest reason for one that is missing
-            near = get_close_matches(key, [k for k in self._entries if k not in self._asked], 1)
+            near = nearest(key, [k for k in self._entries if k not in self._asked])
             raise self.error(key, "is missing", f"is {near[0]!r} meant for it?" if near else "")
         return default
 
@@ -112,9 +169,8 @@ class Table:
         """One of a few words."""
         value = self.text(key, default)
         if value not in choices:
-            near = get_close_matches(value, choices, 1, 0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise self.error(key, f"{value!r} is unknown", f"{' or '.join(map(repr, choices))}{hint}")
+            known = " or ".join(map(repr, choices))
+            raise self.error(key, f"{value!r} is unknown", f"{meant(value, choices)}{known}")
         return value
 
     def flag(self, key: str, default: Any = _REQUIRED) -> bool:
@@ -172,12 +228,4 @@ class Table:
 
     def finish(self) -> None:
         """Refuse entries that were not requested."""
-        for key in self._entries:
-            if key not in self._asked:
-                near = get_close_matches(key, self._asked, 1)
-                raise self.error(
-                    key, "is unknown", f"did you mean {near[0]!r}?" if near else f"known: {self._known()}"
-                )
-
-    def _known(self) -> str:
-        return ", ".join(dict.fromkeys(self._asked))
+        self._refuse(self._asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from tests.mc.small_linac import small_case, write_machine
 
+os.environ["MCVERIFY_CONFIG"] = os.devnull  # tests, and what they start, know no choices of the user's
 ROOT = Path(__file__).parents[1]
 NO_INDEX = "Could not find a version that satisfies", "No matching distribution found"  # pip without network
 

@@ -128,6 +128,7 @@ class Collimators:
 
 def read_collimators(table: Table) -> Collimators:
     """Read the table [collimators] of a machine file."""
+    table.expect("", "jaws mlc cones electrons")
     collimators = Collimators(
         jaws=tuple(_jaws(entry) for entry in table.tables("jaws")) if "jaws" in table else (),
         leaves=_leaves(table.table("mlc")) if "mlc" in table else None,
@@ -206,6 +207,7 @@ def _ends(table: Table, height: float) -> Ends:
 
 
 def _jaws(table: Table) -> Jaws:
+    table.expect("top_cm bottom_cm material axis ends", "density radius_cm position offset_cm")
     block = _block(table)
     jaws = Jaws(
         **block,
@@ -217,6 +219,8 @@ def _jaws(table: Table) -> Jaws:
 
 
 def _leaves(table: Table) -> Leaves:
+    optional = "density radius_cm position offset_cm gap_cm tongue_cm tongue_top_cm tongue_bottom_cm tilt_rad"
+    table.expect("top_cm bottom_cm material axis ends leaf_widths_cm", optional)
     block = _block(table)
     top, bottom = block["top_cm"], block["bottom_cm"]
     boundaries = _boundaries(table)
@@ -253,6 +257,7 @@ def _boundaries(table: Table) -> tuple[float, ...]:
 
 
 def _cones(table: Table) -> Cones:
+    table.expect("top_cm bottom_cm material diameters_cm", "density bore")
     cones = Cones(
         **_block(table),
         diameters_cm=table.numbers("diameters_cm", above=0.0),

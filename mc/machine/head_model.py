@@ -121,6 +121,9 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
     isocentre_cm : float
         Height of the isocentre.
     """
+    spot = "energy_fwhm_mev spot_radius_cm spot_fwhm_cm"
+    optional = f"{spot} splitting contaminants_from_z_cm radius_cm electrons core"
+    table.expect("electron_mev splitting_radius_cm plane_z_cm parts", optional)
     disc, normal = "spot_radius_cm" in table, "spot_fwhm_cm" in table
     if disc == normal:
         raise table.error("spot_radius_cm", "give either it, for a disc, or spot_fwhm_cm, for a normal spot")
@@ -157,6 +160,7 @@ def read_head(table: Table, isocentre_cm: float) -> Head:
 
 
 def _core(table: Table) -> Core:
+    table.expect("radius_cm", "splitting share")
     core = Core(
         radius_cm=table.number("radius_cm", above=0.0),
         splitting=_whole(table, "splitting", MAX_SPLITTING, MAX_SPLITTING),
@@ -183,6 +187,7 @@ def _whole(table: Table, key: str, default: int, maximum: int) -> int:
 
 
 def _part(table: Table) -> Part:
+    table.expect("name material z_cm", "density inner_cm outer_cm")
     heights = table.numbers("z_cm")
     part = Part(
         name=table.text("name"),

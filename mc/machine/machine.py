@@ -20,6 +20,7 @@ from mc.machine.head_model import Head, read_head
 from mc.machine.plausible import refuse_implausible
 from phantoms.couch import Couch, Slab
 from phantoms.errors import InputError
+from phantoms.kinds import MACHINE
 from phantoms.materials import load_materials
 from phantoms.schema import Table, read_table
 
@@ -189,6 +190,7 @@ def read_machine(path: str | Path) -> Machine:
     """
     path = Path(path)
     table = read_table(path, "the machine file")
+    table.expect("name sad_cm energies", "manufacturer notes collimators couch", kind=MACHINE)
     sad = table.number("sad_cm", above=0.0)
     machine = Machine(
         name=table.text("name"),
@@ -254,6 +256,8 @@ def _field_text(field: tuple[float, float, float, float]) -> str:
 
 
 def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
+    optional = "phase_spaces calibration head monitor_backscatter"
+    table.expect("nominal_mv fluence_mode reference", optional)
     quality = BeamQuality(
         nominal_mv=table.number("nominal_mv", above=0.0),
         fluence_mode=table.choice("fluence_mode", FLUENCE_MODES),
@@ -277,6 +281,7 @@ def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
 
 
 def _phase_space_file(table: Table, path: Path) -> PhaseSpaceFile:
+    table.expect("file plane field_cm", "target_z_cm mirror rotate")
     file = path.parent / table.text("file")
     stem = file.stem if file.suffix.lower() in (".iaeaheader", ".iaeaphsp") else file.name
     beside = file.parent.glob("*") if file.parent.is_dir() else ()
@@ -308,6 +313,7 @@ def _phase_space_file(table: Table, path: Path) -> PhaseSpaceFile:
 
 
 def _monitor_backscatter(table: Table) -> MonitorBackscatter:
+    table.expect("axis opening_cm signal")
     entry = MonitorBackscatter(
         axis=table.choice("axis", ("X", "Y")),
         opening_cm=table.numbers("opening_cm", above=0.0),
@@ -322,9 +328,11 @@ def _monitor_backscatter(table: Table) -> MonitorBackscatter:
 
 
 def _couch(table: Table) -> Couch:
+    table.expect("width_cm slabs")
     materials = load_materials()
     slabs = []
     for entry in table.tables("slabs"):
+        entry.expect("material thickness_cm", "density")
         material = materials[entry.choice("material", tuple(materials))]
         thickness = entry.number("thickness_cm", above=0.0)
         slabs.append(Slab(thickness, material, entry.number("density", above=0.0, default=material.density)))
@@ -335,6 +343,9 @@ def _couch(table: Table) -> Couch:
 
 
 def _reference(table: Table) -> Reference:
+    shape = "cone_cm field_cm" if "cone_cm" in table else "field_cm cone_cm"
+    field, other = shape.split()
+    table.expect(f"ssd_cm depth_cm dose_per_mu_gy {field}", f"medium averaging_cm electrons_per_mu {other}")
     cone = table.number("cone_cm", above=0.0) if "cone_cm" in table else None
     reference = Reference(
         medium=table.choice("medium", ("water",), default="water"),
@@ -351,6 +362,7 @@ def _reference(table: Table) -> Reference:
 
 
 def _calibration(table: Table) -> Calibration:
+    table.expect("gy_per_history sigma phase_space_sha256 version table_hash", "latent")
     calibration = Calibration(
         gy_per_history=table.number("gy_per_history", above=0.0),
         sigma=table.number("sigma", above=0.0),

@@ -147,6 +147,22 @@ def test_what_the_planning_system_assigned_is_said(tmp_path):
     )
 
 
+def test_metal_without_an_override_is_said(tmp_path):
+    rod = Contours("Rod", [circle(0.5, c, (3.0, -1.0)) for c in GRID.centres(0)])
+    hu = np.full(GRID.shape, 10.0)
+    ct, structures = load(tmp_path, [body_box(GRID), rod], hu)
+    inside = mask_by_centre(structures["Rod"], GRID)
+    hu[inside] = 3071
+    hu[:, 0, :] = 3071  # outside the body
+    ct, structures = load(tmp_path, [body_box(GRID), rod], hu)
+    (said,) = [w for w in build_phantom(ct, structures, CURVE, GRID).audit["warnings"] if "metal" in w]
+    assert f"({inside.sum()} voxels) above 3000 HU, about (30, -10," in said and "case.toml" in said
+    override = [Override("Rod", MATERIALS["titanium"], 4.5)]
+    assert not any(
+        "metal" in w for w in build_phantom(ct, structures, CURVE, GRID, override).audit["warnings"]
+    )
+
+
 def test_clamped_voxels_are_counted_inside_the_body_only(tmp_path):
     hu = np.full(GRID.shape, 10.0)
     hu[:, 8, 8:10] = 3000  # inside

@@ -41,6 +41,34 @@ def test_subfolders_are_searched(tmp_path):
     assert len(find_case(tmp_path).ct_files) == GRID.shape[0]
 
 
+def test_the_case_file_is_found_wherever_it_lies(tmp_path):
+    folder = tmp_path / "export"
+    write_case(folder / "DICOM")
+    case_file = folder / "DICOM" / "case.toml"
+    case_file.touch()
+    for named in (folder, folder / "DICOM"):
+        case = find_case(named)
+        assert case.case_file == case_file and case.warnings == ()
+    (folder / "case.toml").touch()
+    with pytest.raises(InputError, match=r"several case files: DICOM/case.toml and case.toml \(leave one"):
+        find_case(folder)
+
+
+def test_what_may_be_meant_for_a_case_file(tmp_path):
+    folder = tmp_path / "export"
+    write_case(folder)
+    (tmp_path / "case.toml").touch()
+    (above,) = find_case(folder).warnings
+    assert "case.toml in the folder above the export is not read" in above
+    (folder / "ours.toml").touch()
+    assert find_case(folder).warnings[0].startswith("ours.toml: not read")
+    (folder / "cases.toml").touch()
+    with pytest.raises(InputError, match=r"cases.toml: is not read \(did you mean 'case.toml'\?"):
+        find_case(folder)
+    (folder / "cases.toml").rename(folder / "Case.toml")
+    assert find_case(folder).case_file.name == "Case.toml"
+
+
 def test_what_belongs_elsewhere_is_left_out_and_listed(tmp_path):
     write_case(tmp_path)
     write_ct(tmp_path, uids=OTHER, prefix="other")

@@ -85,10 +85,10 @@ def test_a_users_own_curve(tmp_path):
         ('"water"', '"soup"', "'soup' is unknown"),
         (", below=-900", "", "upper HU limit"),
         ('{name="air"', '{name="air", below=0}, {name="air"', "must ascend"),
-        ("hu_to_density", "density", "hu_to_density: is missing"),
+        ("hu_to_density", "density", "density: is unknown.*'hu_to_density'"),
         ("materials", "# materials", "materials: is missing"),
         ("materials", "surce = 'x'\nmaterials", "did you mean 'source'"),
-        ("below=-900", "belw=-900", "upper HU limit"),
+        ("below=-900", "belw=-900", "belw: is unknown.*'below'"),
     ],
 )
 def test_broken_curves_are_refused(tmp_path, old, new, message):

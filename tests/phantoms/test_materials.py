@@ -140,7 +140,7 @@ def test_fractions_are_normalised(tmp_path):
         ("[a]\ndensity = 1\ncomposition = { H = 1 }\nstate = 'plasma'", "'plasma' is unknown.*'gas'"),
         ("[a]\ndensity = 1\ncomposition = { H = 1 }\nI = 3", r"a\.I: is unknown.*mean_excitation"),
         ("a = 1", r"a: must be a table.*layout"),
-        ("[a]\ndensty = 1\ncomposition = { H = 1 }", r"a\.density: is missing \(is 'densty' meant"),
+        ("[a]\ndensty = 1\ncomposition = { H = 1 }", r"a\.densty: is unknown \(did you mean 'density\'"),
         ("[a]\ndensity = 1\ncomposition = { H = 1 }\nsurce = 'x'", "did you mean 'source'"),
         ("[a", "not valid TOML"),
     ],

@@ -35,6 +35,23 @@ def test_what_is_left_over_or_missing_is_named_with_what_it_may_have_meant(tmp_p
     refused(r"part\.qqq: is unknown \(known: on\)", part.finish)
 
 
+def test_expected_keys(tmp_path):
+    table = parse_table(tmp_path / "x.toml", "densty = 1.0\nqqq = 1\n")
+    refused(r"densty: is unknown \(did you mean 'density'", lambda: table.expect("name density", "title"))
+    refused(r"name, title: are missing \(densty, qqq: unknown here\)", lambda: table.expect("name title"))
+    refused(r"qqq: is unknown \(known: densty, title\)", lambda: table.expect("densty", "title"))
+    table.expect("densty", "qqq title")
+    both = parse_table(tmp_path / "x.toml", "Denisty = 1.0\ntitel = 1\n")
+    question = r"Denisty, titel: are unknown \(did you mean 'density' and 'title'"
+    refused(question, lambda: both.expect("title density name"))
+
+
+def test_a_file_of_another_kind(tmp_path):
+    table = parse_table(tmp_path / "x.toml", "sad_cm = 100.0\nname = 'a'\n")
+    refused("x.toml: is a machine file, not a profile", lambda: table.expect("", "title", kind="profile"))
+    table.expect("sad_cm name", kind="machine file")
+
+
 def test_the_users_own_keys_are_asked_for_one_by_one(tmp_path):
     table = parse_table(tmp_path / "x.toml", "H = 0.1\nO = 0.9\n[rest]\n")
     assert list(table) == ["H", "O", "rest"] and table.is_table("rest") and not table.is_table("H")

@@ -12,9 +12,10 @@ from phantoms.files import replacing
 from phantoms.structures import read_structures
 from validation.cli.screen import Screen
 from validation.limits.constraints import NOT_EVALUATED, ConstraintRow, fractions_note
-from validation.limits.profiles import DEFAULT, load_profile
-from validation.metrics.dvh import parse_metric
+from validation.limits.profiles import load_profile
+from validation.metrics.dvh import volume_note
 from validation.workflow import output
+from validation.workflow.configuration import read_configuration
 from validation.workflow.doses import read_dose
 from validation.workflow.dvhs import DvhTable, dvh_table
 
@@ -27,8 +28,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     if arguments.plan is not None:
         _take_from_plan(arguments)
     for metric in arguments.metrics:
-        parse_metric(metric)
-    profile = load_profile(arguments.profile or DEFAULT)
+        if note := volume_note(metric):
+            screen.note(note)
+    profile = load_profile(arguments.profile or read_configuration().profile)
     structures = read_structures(arguments.structures)
     paths = [path for path in (arguments.dose, arguments.compare) if path is not None]
     doses = [read_dose(path) for path in paths]
@@ -81,15 +83,15 @@ def _show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
         screen.table(title, columns, lines, right=range(1, len(columns)), whole=(0,))
         title = "More metrics"
     if fractions is None:
-        screen.note("name the number of fractions (--fractions N) to see dose limits")
-        return
-    if note := fractions_note(profile, fractions):
+        screen.note("name the number of fractions (--fractions N) to see all dose limits")
+    elif note := fractions_note(profile, fractions):
         screen.warn(f"dose limits: {note}")
+    if not found.limits:
         return
     shown = [row for row in found.limits if row.structure is not None]
     two = len(doses) == 2
     screen.table(
-        f"Dose limits of profile {profile.name} in {fractions} fractions ({profile.status})",
+        f"Dose limits of {profile.name} in {fractions or 'any number of'} fractions ({profile.status})",
         ["limit", "taken as", "dose", *(["compared"] if two else []), "margin", "outcome", "source"],
         [_limit_line(row, two) for row in shown],
         right=range(2, 5 if two else 4),

@@ -108,4 +108,5 @@ def show(found: FilmCheck, screen: Screen) -> None:
     )
     columns = ("criterion", "passing [%]", "pixels", "mean gamma", "largest gamma")
     screen.table("gamma", columns, gamma_lines(comparison), right=(1, 2, 3, 4))
-    screen.line(f"verdict: {WORDS[comparison.status]}. {HEADLINES[comparison.status]}")
+    failed = f" ({comparison.registration.failed})" if comparison.registration.failed else ""
+    screen.line(f"verdict: {WORDS[comparison.status]}. {HEADLINES[comparison.status]}{failed}")

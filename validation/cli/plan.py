@@ -16,10 +16,11 @@ from phantoms.identity import read_identity
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import NO_VERDICT, PASSED, exit_code, show_verdict
-from validation.limits.profiles import DEFAULT, Profile, load_profile
+from validation.limits.profiles import Profile, load_profile
 from validation.plan_check.case import PlanCase
 from validation.workflow import output
 from validation.workflow.computing import compute_case
+from validation.workflow.configuration import read_configuration
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -37,7 +38,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
             "is a file, not the folder of an export",
             "for a plan alone name a phantom: --phantom water",
         )
-    profile = load_profile(arguments.profile or DEFAULT)
+    profile = load_profile(arguments.profile or read_configuration().profile)
     return check_plan(arguments.case, arguments, profile, screen, ranks)
 
 

@@ -6,6 +6,8 @@ import math
 import re
 from argparse import ArgumentTypeError
 
+from phantoms.schema import meant
+
 CENTIMETRES = {"mm": 0.1, "cm": 1.0}
 GRAY = {"Gy": 1.0, "cGy": 0.01}
 MEV = {"MeV": 1.0, "keV": 1e-3}
@@ -96,8 +98,11 @@ def setup_error(text: str) -> dict[str, float]:
     for part in text.split(","):
         axis, _, amount = part.strip().partition("=")
         if axis not in SETUP_AXES or axis in found:
+            hint = meant(axis, SETUP_AXES) if axis not in found else ""
             known = ", ".join(SETUP_AXES)
-            raise ArgumentTypeError(f"{text!r} is not understood; write {example}, once each of {known}")
+            raise ArgumentTypeError(
+                f"{text!r} is not understood; {hint}write {example}, once each of {known}"
+            )
         found[axis] = _quantity(amount, *SETUP_AXES[axis])
     return found
 
@@ -138,9 +143,16 @@ def _not_negative(text: str, units: dict[str, float], example: str) -> float:
 
 
 def _quantity(text: str, units: dict[str, float], example: str) -> float:
-    parts = re.fullmatch(r"\s*([-+0-9.eE]+?)\s*([a-zA-Z%]+)\s*", text)
-    if parts is None or parts[2] not in units:
+    parts = re.fullmatch(r"\s*([-+0-9.,eE]*?)\s*([a-zA-Z%]*)\s*", text)
+    if parts is None or not parts[1]:
         raise ArgumentTypeError(f"{text!r} is not understood; write {example}")
+    if "," in parts[1]:
+        raise ArgumentTypeError(f"{text!r} has a decimal comma; write {example}")
+    if not parts[2]:
+        raise ArgumentTypeError(f"{text!r} has no unit; write {example}")
+    if parts[2] not in units:
+        hint = meant(parts[2], units)
+        raise ArgumentTypeError(f"{text!r}: {parts[2]!r} is no unit here; {hint}write {example}")
     try:
         value = float(parts[1]) * units[parts[2]]
     except ValueError:

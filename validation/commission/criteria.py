@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 
+from phantoms.kinds import CRITERIA
 from validation.limits.profiles import DATA, read_limits
 from validation.metrics.gamma import Criterion
 
@@ -49,7 +50,9 @@ def load_criteria(criteria: str | PathLike = DEFAULT) -> Criteria:
     InputError
         If there are none, or an entry is missing, unknown or impossible.
     """
-    table = read_limits(criteria, DATA / "commissioning", (DEFAULT,), "criteria", DEFAULT)
+    table = read_limits(criteria, DATA / "commissioning", (DEFAULT,), CRITERIA)
+    required = "title status source dose_percent distance_mm passing_percent output_factor_percent"
+    table.expect(f"{required} max_sigma_percent", "mode threshold_percent build_up_cm", kind=CRITERIA)
     found = Criteria(
         name=table.path.stem,
         title=table.text("title"),

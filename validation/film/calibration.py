@@ -11,6 +11,7 @@ import numpy as np
 
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.kinds import FILM_CALIBRATION, kind_of
 from phantoms.listing import Listing
 from phantoms.schema import Table, read_table
 from phantoms.views import Artists, Axes
@@ -182,7 +183,12 @@ def read_calibration(path: str | PathLike) -> Calibration:
     path = Path(path)
     table = read_table(path)
     if table.text("format", "") != FORMAT:
-        raise InputError(path, "is not a film calibration", "`mcverify film-calibrate` makes one")
+        kind = kind_of(table)
+        other = f"is a {kind}, not" if kind not in (None, FILM_CALIBRATION) else "is not"
+        raise InputError(path, f"{other} a film calibration", "`mcverify film-calibrate` makes one")
+    table.expect(
+        "format format_version red green blue films spread lateral_axis width_mm", "lateral made title"
+    )
     version = table.number("format_version")
     if version != VERSION:
         raise InputError(path, f"has format version {version:g}, not {VERSION}")
@@ -206,6 +212,7 @@ def read_calibration(path: str | PathLike) -> Calibration:
 
 
 def _read_curve(table: Table, name: str) -> Curve:
+    table.expect("family parameters covariance largest_dose_gy misfit", "knots")
     family = table.choice("family", tuple(FAMILIES))
     parameters = np.array(table.numbers("parameters", 5))
     covariance = np.array(table.rows("covariance", 5))
@@ -245,6 +252,7 @@ def _read_lateral(table: Table) -> Lateral:
 
 
 def _read_film(table: Table) -> CalibrationFilm:
+    table.expect("dose_gy response sigma")
     film = CalibrationFilm(
         table.number("dose_gy", above=-1e-300),
         np.array(table.numbers("response", 3, above=0.0)),

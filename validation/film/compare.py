@@ -17,7 +17,7 @@ from validation.film.plane import Plane
 from validation.metrics.gamma import Criterion, GammaMap, gamma
 from validation.metrics.numbers import plain
 
-PASS, FAIL, NOT_JUDGED = "pass", "fail", "not judged"
+PASS, FAIL, NOT_JUDGED, NO_VERDICT = "pass", "fail", "not judged", "no verdict"
 THICK_CM = 100.0  # of the two layers that stand for a plane: gamma never leaves it
 MAX_MISSING = 0.02  # share of the region that gamma looks at without a dose on the film
 HIGH = 0.8  # share of the maximum above which dose is high
@@ -71,7 +71,8 @@ class FilmComparison:
         u and v where the profiles cross.
     profiles : (Profile, Profile)
         Along u and along v.
-    status : str
+    status : {'pass', 'fail', 'not judged', 'no verdict'}
+        No verdict where the registration failed.
     warnings : tuple of str
     """
 
@@ -247,7 +248,9 @@ def compare_film(
     if outside > 0.0:
         warnings.append(f"{100.0 * outside:.2g} % of the film lies outside the plane and is not compared")
     status = PASS if gammas[0].passing_rate() >= tolerance else FAIL
-    if status == PASS and missing > MAX_MISSING:
+    if registration.failed:
+        status = NO_VERDICT
+    elif status == PASS and missing > MAX_MISSING:
         status = NOT_JUDGED
         warnings.append(
             f"the film has no dose in {100.0 * missing:.0f} % of the region above the threshold, "

@@ -18,6 +18,7 @@ TRIPLE = "triple"
 METHODS = (TRIPLE, *CHANNELS)
 STRAY_CHI2 = 18.0  # noise exceeds it in one pixel of ten million: a pen mark, dust
 MAX_STRAY = 0.02  # if more pixels are, it is the calibration that does not fit
+RIVAL = 0.5  # of the largest film's area: a film that may be meant just as well
 AROUND = 5  # pixels a side over which the channels' disagreement is averaged
 WIDTH_MM = 2.0  # widths of scans may differ by this much and still count as one setting
 
@@ -130,7 +131,7 @@ def film_dose(
         `triple`, or the channel to use alone.
     box_px : four numbers, optional
         Left, top, right, bottom of the film in pixels of the scan; otherwise the largest film on it is taken,
-        less `margin_mm` along its cut edges.
+        less `margin_mm` along its cut edges, unless another one is half as large.
     strips : sequence of Strip
         Of known dose, by which the response is rescaled: linearly by two or more, one of them unexposed
         (Lewis et al., Med Phys 39 (2012) 6339), by a factor with one alone.
@@ -140,7 +141,7 @@ def film_dose(
     Raises
     ------
     InputError
-        If there is no film, or nothing on it has a dose in the calibrated range.
+        If there is no film, or several to choose from, or nothing on it has a dose in the calibrated range.
     """
     warnings: list[str] = []
     position = np.broadcast_to(calibration.position_mm(scan, middle_mm), scan.shape)
@@ -151,7 +152,7 @@ def film_dose(
             "scanner's middle is taken to be the middle of the scan (--middle states it)"
         )
     rescaling = _rescaling(scan, calibration, strips, position, warnings) if strips else None
-    region, mask = _film(scan, calibration, box_px, margin_mm)
+    region, mask = _film(scan, calibration, box_px, margin_mm, strips)
     rows, columns = region.rows, region.columns
     response = _corrected(scan.response[rows, columns], calibration, position[rows, columns])
     noise = pixel_noise(scan, mask)[rows, columns]
@@ -216,7 +217,11 @@ def _corrected(response: np.ndarray, calibration: Calibration, position: np.ndar
 
 
 def _film(
-    scan: Scan, calibration: Calibration, box_px: Sequence[float] | None, margin_mm: float
+    scan: Scan,
+    calibration: Calibration,
+    box_px: Sequence[float] | None,
+    margin_mm: float,
+    strips: Sequence[Strip],
 ) -> tuple[Region, np.ndarray]:
     """The film's region, and the pixels of it that count."""
     if box_px is not None:
@@ -234,7 +239,15 @@ def _film(
     ]
     if not found:
         raise InputError(scan.name, "no film is seen on it", "state its place by --box")
-    largest = max(found, key=lambda region: np.count_nonzero(region.mask))
+    known = [scan.box(strip.box_px, "--strip") for strip in strips]
+    unknown = [region for region in found if not any(region.mask[box].any() for box in known)] or found
+    largest = max(unknown, key=lambda region: np.count_nonzero(region.mask))
+    least = RIVAL * np.count_nonzero(largest.mask)
+    alike = [region for region in unknown if np.count_nonzero(region.mask) >= least]
+    if len(alike) > 1:
+        places = (f"{r.columns.start},{r.rows.start},{r.columns.stop},{r.rows.stop}" for r in alike)
+        count = "two" if len(alike) == 2 else str(len(alike))
+        raise InputError(scan.name, f"{count} films seen, at {' and '.join(places)}", "choose one by --box")
     mask = inner(largest, scan, margin_mm)
     if not mask.any():
         raise InputError(scan.name, f"nothing of the film is left within its margin of {margin_mm:g} mm")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.kinds import FILMS
 from phantoms.schema import Table, read_table
 from validation.film.calibration import AXES
 
@@ -61,6 +62,8 @@ def read_film_set(path: str | PathLike) -> FilmSet:
     """
     path = Path(path)
     table = read_table(path)
+    optional = "title scans dose_profile middle_mm dpi lateral_axis lateral_response margin_mm"
+    table.expect("films", optional, kind=FILMS)
     title = table.text("title", path.stem)
     common = _paths(table, "scans") if "scans" in table else ()
     profile = _read_profile(path.parent / table.text("dose_profile")) if "dose_profile" in table else None
@@ -71,6 +74,7 @@ def read_film_set(path: str | PathLike) -> FilmSet:
     margin = table.number("margin_mm", above=-1e-300, default=MARGIN_MM)
     groups: dict[tuple[Path, ...], list] = {}
     for entry in table.tables("films"):
+        entry.expect("dose_gy", "box_px scans")
         dose = entry.number("dose_gy", above=-1e-300)
         box = entry.numbers("box_px", 4) if "box_px" in entry else None
         scans = _paths(entry, "scans") if "scans" in entry else common

@@ -89,6 +89,8 @@ class Registration:
     check : Placement or None
         What automatic registration makes of a placement by marks or by hand.
     warnings : tuple of str
+    failed : str
+        Why an automatic registration cannot be relied on; empty where it can.
     """
 
     placement: Placement
@@ -100,3 +102,4 @@ class Registration:
     factor: float
     check: Placement | None
     warnings: tuple[str, ...]
+    failed: str = ""

@@ -36,6 +36,7 @@ FLOOR = 0.01  # of the largest dose, by which doses may differ anyway
 BLOCKS = 8  # a side, of the jackknife
 POOR = 0.9  # correlation below which a registration is doubtful
 UNSURE_MM = 0.5
+LOST_MM = 2.0  # sigma of the place above which a registration has failed: the usual distance of gamma
 ROUGH_POINTS, ROUGH_ANGLES_DEG = 64, (-4.0, -2.0, 0.0, 2.0, 4.0)  # of the look at other orientations
 BETTER = 0.6  # of what a correlation lacks to 1: another orientation that lacks less is suspected
 
@@ -44,6 +45,9 @@ def register(
     film: FilmDose, plane: Plane, start: Placement, max_angle_deg: float = MAX_ANGLE_DEG
 ) -> Registration:
     """Find where the film lies, turned and mirrored as `start` says.
+
+    It has failed where film and plane do not agree there, agree better with the film laid otherwise, or leave
+    its place open.
 
     Raises
     ------
@@ -59,7 +63,9 @@ def register(
         warnings.append(f"the film fits better with {text}: was it laid on the scanner that way?")
     placement, factor, sigma = refine(film, plane, coarse)
     found = assess(film, plane, placement, "automatic", factor, sigma)
-    return replace(found, warnings=(*warnings, *found.warnings))
+    warnings += found.warnings
+    lost = other is not None or not found.correlation >= POOR or not max(found.sigma_mm) <= LOST_MM
+    return replace(found, warnings=tuple(warnings), failed=warnings[0] if lost else "")
 
 
 def assess(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from validation.limits.profiles import TARGET, Constraint, Profile
-from validation.metrics.dvh import MetricValue
+from validation.metrics.dvh import MetricValue, volume_note
 
 FLIP, FLIP_IN_NOISE, BROKEN, KEPT_BY_MC, KEPT, NOT_EVALUATED = OUTCOMES = (
     "flip",  # kept by the plan, broken by Monte Carlo beyond its noise
@@ -42,7 +42,8 @@ class ConstraintRow:
     limit : float
         In `unit`.
     unit : {'Gy', '%', 'cc'}
-    fractions : int
+    fractions : int or None
+        None for any number of fractions.
     plan, mc : float or None
         None where they cannot be determined; `note` says why.
     sigma : float or None
@@ -66,7 +67,7 @@ class ConstraintRow:
     relation: str
     limit: float
     unit: str
-    fractions: int
+    fractions: int | None
     plan: float | None
     mc: float | None
     sigma: float | None
@@ -94,7 +95,7 @@ class ConstraintRow:
     def label(self) -> str:
         """Structure, metric and limit in one line."""
         limit = f"{self.metric} {self.relation} {self.limit:g} {self.unit}"
-        return f"{self.place} {limit} in {self.fractions} fractions"
+        return f"{self.place} {limit}" + (f" in {self.fractions} fractions" if self.fractions else "")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields and `flip`, ready for JSON: None for what could not be determined."""
@@ -140,7 +141,7 @@ def judge_constraints(
     """
     rows = []
     for limit in profile.constraints:
-        if limit.fractions != fractions:
+        if not limit.applies(fractions):
             continue
         if limit.organ == TARGET:
             matched, absent = [(s, "target") for s in structures if s.is_target], []
@@ -165,8 +166,8 @@ def judge_constraints(
 
 def fractions_note(profile: Profile, fractions: int | None) -> str:
     """Why a profile with limits has none for this number of fractions; empty if it has, or has no limits."""
-    known = sorted({limit.fractions for limit in profile.constraints})
-    if not known or fractions in known:
+    known = sorted({limit.fractions for limit in profile.constraints if limit.fractions is not None})
+    if not known or any(limit.applies(fractions) for limit in profile.constraints):
         return ""
     listed = ", ".join(map(str, known))
     stated = "is not stated" if fractions is None else f"is {fractions}"
@@ -207,7 +208,8 @@ def _row(
         outcome, status = KEPT_BY_MC, "shown"
     else:
         outcome, status = BROKEN, profile.broken_by_both
-    note = f"broken within {profile.flip_sigmas:g} sigma" if outcome == FLIP_IN_NOISE else ""
+    notes = [f"broken within {profile.flip_sigmas:g} sigma"] if outcome == FLIP_IN_NOISE else []
+    note = "; ".join([*notes, *filter(None, [volume_note(limit.metric)])])
     return replace(
         _missing(limit, structure, by, note, volume),
         unit=plan.unit,

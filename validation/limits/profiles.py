@@ -12,8 +12,9 @@ from os import PathLike
 from pathlib import Path
 
 from phantoms.errors import InputError
-from phantoms.schema import Table, read_table
-from validation.metrics.dvh import parse_metric
+from phantoms.kinds import PROFILE
+from phantoms.schema import Table, meant, read_table
+from validation.metrics.dvh import parse_metric, volume_note
 from validation.metrics.gamma import Criterion
 
 DEFAULT = "spine"
@@ -21,6 +22,12 @@ DATA = Path(__file__).parents[1] / "data"
 # Kinds of planning-system errors a profile may limit; validation.diagnosis describes them.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")
 MAX_MARGIN_MM = 50.0  # of a planning risk volume; more is a slip
+MAX_VOXEL_MM, MAX_SIGMA_PERCENT, FLIP_SIGMAS = 2.0, 1.0, 2.0  # where a profile does not state them
+ANY = "any"  # number of fractions
+PROFILE_KEYS = (
+    "title status source max_voxel_mm max_sigma_percent flip flip_sigmas broken_by_both "
+    "constraints_from organs gamma difference constraint diagnosis"
+)
 TARGET = "target"  # in place of an organ: the plan's targets
 
 
@@ -92,7 +99,8 @@ class Constraint:
     Parameters
     ----------
     organ, metric : str
-    fractions : int
+    fractions : int or None
+        None for any number of fractions.
     limit : float
         In the metric's unit.
     relation : {'<=', '>='}
@@ -104,11 +112,15 @@ class Constraint:
 
     organ: str
     metric: str
-    fractions: int
+    fractions: int | None
     limit: float
     relation: str
     prv_mm: tuple[float, float, float] | None
     source: str
+
+    def applies(self, fractions: int | None) -> bool:
+        """Whether it is a limit for this number of fractions."""
+        return self.fractions is None or self.fractions == fractions
 
     @property
     def unit(self) -> str:
@@ -185,23 +197,26 @@ def shipped_profiles() -> list[str]:
 
 def load_profile(profile: str | PathLike = DEFAULT) -> Profile:
     """Load a shipped profile by its name, or any by the path of its TOML file."""
-    names = shipped_profiles()
-    return _read_profile(
-        read_limits(profile, DATA / "profiles", names, "profile", f"one of {', '.join(names)}")
-    )
+    return _read_profile(read_limits(profile, DATA / "profiles", shipped_profiles(), PROFILE))
 
 
-def read_limits(chosen: str | PathLike, folder: Path, names: Sequence[str], what: str, known: str) -> Table:
+def read_limits(chosen: str | PathLike, folder: Path, names: Sequence[str], what: str) -> Table:
     """Read one of the files `names`.toml shipped in `folder`, or any by its path.
 
     Raises
     ------
     InputError
-        If it cannot be read; it says `what` that is and what would be `known`.
+        If it cannot be read; it says `what` that is and which are shipped.
     """
-    shipped = isinstance(chosen, str) and chosen in names
-    path = folder / f"{chosen}.toml" if shipped else Path(chosen)
-    return read_table(path, what, f"a TOML file, or {known}")
+    path = Path(chosen)
+    if isinstance(chosen, str) and chosen in names:
+        path = folder / f"{chosen}.toml"
+    elif not path.exists():
+        beside = Path(f"{path}.toml")
+        hint = f"did you mean {beside}? " if beside.is_file() else meant(str(chosen), names)
+        problem = "no such file" if path.suffix == ".toml" else f"is no {what} of mcverify and no file"
+        raise InputError(f"{what} {chosen}", problem, f"{hint}a TOML file, or one of {', '.join(names)}")
+    return read_table(path, what)
 
 
 def synonyms() -> tuple[Organ, ...]:
@@ -210,6 +225,7 @@ def synonyms() -> tuple[Organ, ...]:
 
 
 def _read_profile(table: Table) -> Profile:
+    table.expect("", PROFILE_KEYS, kind=PROFILE)
     own = _read_organs(table)
     names = list(dict.fromkeys([organ.name for organ in (*own, *synonyms())]))
     differences = tuple(_read_difference(entry, names) for entry in _optional_tables(table, "difference"))
@@ -221,13 +237,13 @@ def _read_profile(table: Table) -> Profile:
     organs = own + tuple(o for o in synonyms() if o.name in mentioned and o.name not in described)
     profile = Profile(
         name=table.path.stem,
-        title=table.text("title"),
-        status=table.text("status"),
-        source=table.text("source"),
-        max_voxel_mm=table.number("max_voxel_mm", above=0),
-        max_sigma_percent=table.number("max_sigma_percent", above=0),
-        flip=table.choice("flip", ("fail", "warn")),
-        flip_sigmas=table.number("flip_sigmas", above=0),
+        title=table.text("title", table.path.stem),
+        status=table.text("status", "limits of your own"),
+        source=table.text("source", ""),
+        max_voxel_mm=table.number("max_voxel_mm", above=0, default=MAX_VOXEL_MM),
+        max_sigma_percent=table.number("max_sigma_percent", above=0, default=MAX_SIGMA_PERCENT),
+        flip=table.choice("flip", ("fail", "warn"), "fail"),
+        flip_sigmas=table.number("flip_sigmas", above=0, default=FLIP_SIGMAS),
         broken_by_both=table.choice("broken_by_both", ("shown", "warn", "fail"), "shown"),
         organs=organs,
         gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
@@ -236,6 +252,10 @@ def _read_profile(table: Table) -> Profile:
         diagnosis=_diagnosis(table),
     )
     table.finish()
+    judged = any(limit.tolerance is not None for limit in profile.gamma)
+    if not (judged or differences or constraints):
+        remedy = "state constraints_from, or [[constraint]], [[gamma]] or [[difference]]"
+        raise InputError(table.path, "states no limit to judge by", remedy)
     return profile
 
 
@@ -253,9 +273,10 @@ def _diagnosis(table: Table) -> tuple[DiagnosisLimit, ...]:
 
 
 def _read_diagnosis(entry: Table) -> DiagnosisLimit:
+    entry.expect("test tolerance", "action source")
     action = entry.number("action", above=0) if "action" in entry else None
     limit = DiagnosisLimit(
-        entry.choice("test", DIAGNOSES), entry.number("tolerance", above=0), action, entry.text("source")
+        entry.choice("test", DIAGNOSES), entry.number("tolerance", above=0), action, entry.text("source", "")
     )
     if action is not None and action < limit.tolerance:
         raise entry.error("action", f"{action:g} lies below tolerance ({limit.tolerance:g})")
@@ -270,7 +291,7 @@ def _referenced(table: Table) -> tuple[Constraint, ...]:
     found = ()
     for name in table.text("constraints_from").split():
         if name not in shipped_profiles():
-            remedy = f"one of {', '.join(shipped_profiles())}"
+            remedy = f"{meant(name, shipped_profiles())}one of {', '.join(shipped_profiles())}"
             raise table.error("constraints_from", f"no profile {name!r} is shipped", remedy)
         found += load_profile(name).constraints
     return found
@@ -290,6 +311,7 @@ def _read_organs(table: Table) -> tuple[Organ, ...]:
 
 
 def _read_organ(entry: Table) -> Organ:
+    entry.expect("name patterns", "exclude")
     organ = Organ(
         entry.text("name"),
         tuple(entry.text("patterns").lower().split()),
@@ -302,11 +324,12 @@ def _read_organ(entry: Table) -> Organ:
 
 
 def _read_gamma(entry: Table) -> GammaLimit:
+    entry.expect("dose_percent distance_mm", "mode threshold_percent tolerance action source")
     criterion = Criterion(
         entry.number("dose_percent", above=0),
         entry.number("distance_mm", above=0),
-        entry.choice("mode", ("global", "local")) == "local",
-        entry.number("threshold_percent", above=-1e-9),
+        entry.choice("mode", ("global", "local"), "global") == "local",
+        entry.number("threshold_percent", above=-1e-9, default=10.0),
     )
     tolerance, action = (
         entry.number(key, above=0) if key in entry else None for key in ("tolerance", "action")
@@ -317,19 +340,20 @@ def _read_gamma(entry: Table) -> GammaLimit:
         )
     if tolerance is not None and not action <= tolerance <= 100:
         raise entry.error("tolerance", f"{tolerance:g} must lie between action ({action:g}) and 100 %")
-    limit = GammaLimit(criterion, tolerance, action, entry.text("source"))
+    limit = GammaLimit(criterion, tolerance, action, entry.text("source", ""))
     entry.finish()
     return limit
 
 
 def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:
+    entry.expect("structures metric tolerance action", "relative_to source")
     limit = DifferenceLimit(
         entry.choice("structures", (TARGET, *organs)),
         _metric(entry),
-        entry.choice("relative_to", ("plan", "prescription")),
+        entry.choice("relative_to", ("plan", "prescription"), "plan"),
         entry.number("tolerance", above=0),
         entry.number("action", above=0),
-        entry.text("source"),
+        entry.text("source", ""),
     )
     if parse_metric(limit.metric).unit != "Gy":
         raise entry.error("metric", f"{limit.metric} is not a dose, so it has no percentage of one")
@@ -340,22 +364,33 @@ def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:
 
 
 def _read_constraint(entry: Table, organs: list[str]) -> Constraint:
-    fractions = entry.number("fractions", above=0)
-    if fractions != int(fractions):
-        raise entry.error("fractions", f"must be whole, is {fractions:g}")
+    entry.expect("organ metric fractions limit", "relation prv_mm source")
     metric = _metric(entry)
     spared = parse_metric(metric).kind in ("cold volume", "min")
     constraint = Constraint(
         entry.choice("organ", (TARGET, *organs)),
         metric,
-        int(fractions),
+        _fractions(entry),
         entry.number("limit", above=0),
         entry.choice("relation", ("<=", ">="), ">=" if spared else "<="),
         _margins(entry),
-        entry.text("source"),
+        entry.text("source", ""),
     )
     entry.finish()
+    if constraint.unit == "%" and constraint.limit > 100:
+        raise entry.error("limit", f"{constraint.limit:g} is above 100 %", volume_note(metric))
     return constraint
+
+
+def _fractions(entry: Table) -> int | None:
+    """A number of fractions, or None for "any"."""
+    if entry.is_text("fractions"):
+        entry.choice("fractions", (ANY,))
+        return None
+    fractions = entry.number("fractions", above=0, remedy=f'or "{ANY}"')
+    if fractions != int(fractions):
+        raise entry.error("fractions", f"must be whole, is {fractions:g}")
+    return int(fractions)
 
 
 def _margins(entry: Table) -> tuple[float, float, float] | None:

@@ -100,6 +100,15 @@ def parse_metric(name: str) -> Metric:
     )
 
 
+def volume_note(name: str) -> str:
+    """What the unit of a volume is whose metric leaves it open, V10Gy or CV10Gy; empty for other metrics."""
+    metric = parse_metric(name)
+    if metric.kind not in VOLUMES or metric.amount_unit != "Gy" or name.endswith("]"):
+        return ""
+    read, other = ("% of the structure", "cc") if metric.unit == "%" else ("cc", "%")
+    return f"{name} is in {read}; write {name}[{other}] for {other}"
+
+
 class Dvh:
     """Cumulative dose-volume histogram of one structure.
 

@@ -275,6 +275,11 @@ def gamma(
         Reference voxels to look at, such as BODY. The normalisation still comes from the whole reference.
     max_gamma : float
         Gamma is not sought beyond this value.
+
+    Raises
+    ------
+    InputError
+        If a dose cannot be used, or no voxel that is looked at lies within the evaluated dose.
     """
     reference = _checked(reference, reference_grid, "reference dose")
     evaluated = _checked(evaluated, evaluated_grid, "evaluated dose")
@@ -300,6 +305,14 @@ def gamma(
         (reference_grid.centres(axis) - evaluated_grid.origin[axis]) / evaluated_grid.spacing[axis]
         for axis in range(3)
     ]
+    inside = [(p > -1e-6) & (p < n - 1 + 1e-6) for p, n in zip(position, evaluated.shape, strict=True)]
+    covered = int(np.count_nonzero(chosen[np.ix_(*inside)]))
+    if not covered and chosen.any():
+        raise InputError(
+            "gamma",
+            "the doses do not overlap: no voxel to compare lies within the evaluated dose",
+            "are both of the same patient and in the same coordinates?",
+        )
     offsets, offset_distance = _cells_by_distance(size, max_gamma)
     values = search(
         reference,
@@ -314,8 +327,6 @@ def gamma(
         float(max_gamma),
         numba.get_num_threads(),
     )
-    inside = [(p > -1e-6) & (p < n - 1 + 1e-6) for p, n in zip(position, evaluated.shape, strict=True)]
-    covered = int(np.count_nonzero(chosen[np.ix_(*inside)]))
     return GammaMap(
         chosen, values, reference_grid, criterion, normalisation, max_gamma, values.size - covered
     )

@@ -309,7 +309,7 @@ def judge(
     """
     structures, dvhs = doses.structures, doses.dvhs
     results = tuple(_gamma(limit, doses) for limit in profile.gamma)
-    limits = [*profile.differences, *(c for c in profile.constraints if c.fractions == fractions)]
+    limits = [*profile.differences, *(c for c in profile.constraints if c.applies(fractions))]
     metrics = list(dict.fromkeys([*TABLE_METRICS, *(limit.metric for limit in limits)]))
     found = {name: [dvh.metrics(metrics, prescription) for dvh in pair] for name, pair in dvhs.items()}
     expanded: dict[tuple, tuple[Dvh, Dvh]] = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from validation.film.check import FilmCheck
-from validation.film.compare import FAIL, HIGH, NOT_JUDGED, PASS, PLANE, FilmComparison
+from validation.film.compare import FAIL, HIGH, NO_VERDICT, NOT_JUDGED, PASS, PLANE, FilmComparison
 from validation.film.dose import TRIPLE
 from validation.film.scan import CHANNELS
 from validation.report.content import (
@@ -24,12 +24,13 @@ from validation.report.content import (
 from validation.report.film_calibration import calibration_blocks
 from validation.report.text import PLUS_MINUS, number, signed
 
-WORDS = {PASS: "PASS", FAIL: "FAIL", NOT_JUDGED: "NOT JUDGED"}
-CLASSES = {PASS: "pass", FAIL: "fail", NOT_JUDGED: "warn"}
+WORDS = {PASS: "PASS", FAIL: "FAIL", NOT_JUDGED: "NOT JUDGED", NO_VERDICT: "NO VERDICT"}
+CLASSES = {PASS: "pass", FAIL: "fail", NOT_JUDGED: "warn", NO_VERDICT: "warn"}
 HEADLINES = {
     PASS: "The film agrees with the plane within the criterion.",
     FAIL: "The film differs from the plane by more than the criterion allows.",
     NOT_JUDGED: "Nothing disagrees, but too much of the film has no dose: the film cannot pass.",
+    NO_VERDICT: "The film's place in the plane was not found: state it by --mark, --place or --turn.",
 }
 GAMMA_COLUMNS = ("Gamma", "Passing [%]", "Pixels", "Mean gamma", "Largest gamma")
 STATISTICS_COLUMNS = (

@@ -194,6 +194,7 @@ def _read_statement(path: Path) -> tuple[Stated, ...]:
 
 
 def _stated(table: Table, match: str) -> Stated:
+    table.expect("", "match files nominal_mv fluence_mode rfa_x detector_radius_cm depth_shift_cm")
     stated = Stated(
         match=match,
         nominal_mv=table.number("nominal_mv", above=0.0) if "nominal_mv" in table else None,

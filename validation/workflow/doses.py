@@ -194,7 +194,11 @@ def gamma_of_doses(
         raise InputError(
             reference.path, f"has no voxel above {criterion.threshold_percent:g} % of its maximum{where}"
         )
-    return DoseGamma(reference, evaluated, found, structure, _differences(reference, evaluated))
+    warnings = _differences(reference, evaluated)
+    if found.uncovered:
+        part = f"{found.uncovered} of {found.count()} voxels"
+        warnings = (*warnings, f"{part} lie outside the evaluated dose")
+    return DoseGamma(reference, evaluated, found, structure, warnings)
 
 
 def _differences(reference: GivenDose, evaluated: GivenDose) -> tuple[str, ...]:

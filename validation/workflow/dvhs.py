@@ -291,8 +291,6 @@ def _limits(
     left_out: dict[str, str],
 ) -> tuple[ConstraintRow, ...]:
     """The profile's limits for these fractions; of a single dose, both sides of a row are that dose."""
-    if question.fractions is None:
-        return ()
 
     def read(item: Evaluated, metric: str, margins) -> tuple[MetricValue, MetricValue, float]:
         dvhs = item.dvhs

@@ -316,7 +316,7 @@ def patient_of(folder: Path) -> str:
     """
     identity = read_identity([folder / output.RTDOSE])
     if not (identity.name or identity.number):
-        raise InputError(folder / output.RTDOSE, "does not state a patient", "leave out --name")
+        raise InputError(folder / output.RTDOSE, "does not state a patient", "--no-name")
     return identity.label
 
 

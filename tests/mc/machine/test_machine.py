@@ -205,7 +205,7 @@ MISTAKES = {
     "missing name": (r'name = "MINE"', "", r"name: is missing"),
     "empty name": ("MINE", " ", "name: is empty"),
     "name a number": ('"MINE"', "6", "name: must be text"),
-    "misspelt key": ("sad_cm", "sad_mm", r"sad_cm: is missing \(is 'sad_mm' meant"),
+    "misspelt key": ("sad_cm", "sad_mm", r"sad_mm: is unknown \(did you mean 'sad_cm'"),
     "unknown key": ("sad_cm = 100.0", "sad_cm = 100.0\nmanufacterer = 'x'", "did you mean 'manufacturer'"),
     "unknown key, none near": ("sad_cm = 100.0", "sad_cm = 100.0\nqqq = 1", "qqq: is unknown"),
     "negative": ("sad_cm = 100.0", "sad_cm = -1", "sad_cm: must be greater than 0"),
@@ -245,7 +245,11 @@ MISTAKES = {
         "dose_per_mu_gy = 0.01\nelectrons_per_mu = 0",
         "must be greater than 0",
     ),
-    "calibration half": (r"\Z", "[energies.calibration]\nsigma = 1.0", "gy_per_history: is missing"),
+    "calibration half": (
+        r"\Z",
+        "[energies.calibration]\nsigma = 1.0",
+        r"calibration\.gy_per_history, phase_space_sha256, version, table_hash: are missing",
+    ),
 }
 
 

@@ -144,7 +144,7 @@ def test_help_names_what_is_shipped(capsys):
         main(["plan", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert all(name in text for name in (*shipped_profiles(), *calibration_names()))
-    assert f"(default: {DEFAULT})" in text
+    assert f"(default: {DEFAULT}, or that of config.toml)" in text
     assert importlib.import_module("mc.compute.plan_dose").DEFAULT_CURVE in text
 
 

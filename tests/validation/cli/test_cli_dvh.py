@@ -150,7 +150,7 @@ def test_fractions_and_prescription_of_the_plan(case, capsys):
     "options, message",
     [
         (["--metrics", "D5"], "is not understood"),
-        (["--profile", "nowhere"], "profile cannot be read"),
+        (["--profile", "nowhere"], "profile nowhere: is no profile of mcverify"),
         (["--prescription", "20"], "such as 20Gy"),
         (["--fractions", "0"], "not above 0"),
         (["--out", "nowhere/found"], "cannot be written to"),

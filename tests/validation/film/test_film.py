@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +119,45 @@ def test_a_wrong_dose_is_caught(case, calibrated, tmp_path):
     assert result["registration"]["dose_factor"] == pytest.approx(1.0 / 0.95, abs=0.01)
 
 
+def test_a_failed_registration_is_no_verdict(case, calibrated, tmp_path, capsys):
+    """A film laid turned by 180 degrees, and a plane that it was never irradiated in."""
+    code, result = run(case, calibrated, tmp_path / "turned", "--turn", "180")
+    said = capsys.readouterr().out
+    assert code == 2 and result["status"] == "no verdict"
+    assert "verdict: NO VERDICT" in said and "fits better with --turn 0" in said
+    assert "NO VERDICT" in (tmp_path / "turned" / "report.html").read_text()
+    code, result = run(case, calibrated, tmp_path / "other", "--cut", "axial=100mm")
+    assert code == 2 and result["status"] == "no verdict"
+    assert "its place is only known" in capsys.readouterr().out.replace("the film's", "its")
+
+
+def two_films(case: FilmCase) -> Path:
+    """The same film twice on one scan, side by side."""
+    from tests.synthetic_film import write_tiff
+
+    pixels = [np.rint(read_scans([case.folder / f"film{k}.tif"]).response * 65535.0) for k in (2, 3)]
+    return write_tiff(case.folder / "two.tif", np.hstack(pixels).astype(np.uint16), 50.0)
+
+
+def test_two_films_on_a_scan_are_to_choose_from(case, calibrated, tmp_path, capsys):
+    scan, plane = two_films(case), str(case.folder / "RD.dcm")
+    arguments = ["film", str(scan), "--calibration", str(calibrated), "--plane", plane]
+    assert main([*arguments, "--cut", "coronal=0mm", "--out", str(tmp_path)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "two films seen, at 1" in line and "choose one by --box" in line
+    box = re.search(r"at ([\d,]+) and", line)[1]
+    calibration = make_calibration(read_film_set(case.folder / "films.toml"))
+    alone = film_dose(read_scans([case.folder / "film2.tif"]), calibration)
+    chosen = film_dose(read_scans([scan]), calibration, box_px=[float(p) for p in box.split(",")])
+    assert np.abs(np.subtract(alone.dose.shape, chosen.dose.shape)).max() <= 2 * 2.0 / 0.508 + 2
+    with pytest.raises(InputError, match="two films seen"):
+        film_dose(read_scans([scan]), calibration)
+    # one of them is a strip of known dose
+    strip = Strip(0.0, tuple(float(p) for p in re.search(r"and ([\d,]+)", line)[1].split(",")))
+    left = film_dose(read_scans([scan]), calibration, strips=[strip])
+    assert left.corner_mm == pytest.approx(chosen.corner_mm, abs=1.0)
+
+
 def test_a_single_channel(case, calibrated, tmp_path):
     _, result = run(case, calibrated, tmp_path / "out", "--method", "red")
     away, dose = errors(result, tmp_path / "out")
@@ -205,13 +245,13 @@ def test_gamma_in_the_plane_against_closed_forms(case, calibration):
     ("options", "message"),
     [
         (["--cut", "coronal=90mm"], "no dose at y = 90 mm"),
-        (["--cut", "coronal=90"], "not understood"),
+        (["--cut", "coronal=90"], "has no unit"),
         (["--cut", "oblique=3mm"], "is not a plane"),
         (["--box", "0,0,9000,10"], "does not lie in"),
         (["--box", "10,10,5,20"], "not a box"),
         (["--mark", "10,10=1mm,2mm"], "three known"),
-        (["--mark", "10,10=1,2mm"], "not understood"),
-        (["--strip", "5@10,10,20,20"], "not understood"),
+        (["--mark", "10,10=1,2mm"], "has no unit"),
+        (["--strip", "5@10,10,20,20"], "has no unit"),
         (["--strip", "50Gy@10,10,40,40"], "more than the calibration"),
         (["--place", "400mm,0mm"], "outside the plane"),
         (["--dpi", "300"], "states 50 dpi"),

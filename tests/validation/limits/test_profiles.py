@@ -97,7 +97,10 @@ def test_an_edited_profile(tmp_path):
 WRONG = [
     ('flip = "fail"', 'flip = "maybe"', "flip: 'maybe' is unknown"),
     ("flip_sigmas = 2.0", "flip_sigmas = -1", "flip_sigmas"),
-    ("max_voxel_mm = 2.0", "", "max_voxel_mm: is missing"),
+    ('metric = "D0.35cc"\nfractions = 3', "", r"constraint\[0\]\.metric, fractions: are missing"),
+    ('metric = "D0.35cc"', 'metrc = "D0.35cc"', r"metrc: is unknown \(did you mean 'metric'"),
+    ("fractions = 3", 'fractions = "all"', "'all' is unknown.*'any'"),
+    ('title = "t"', 'title = "t"\nsad_cm = 100', "sad_cm: is unknown"),
     ("max_voxel_mm = 2.0", "max_voxel_mm = nan", "max_voxel_mm"),
     ("max_voxel_mm = 2.0", "max_voxel_mm = 2.0\nmax_vocel = 1", "max_vocel: is unknown"),
     ("tolerance = 95.0", "tolerance = 85.0", r"gamma\[0\].tolerance"),
@@ -193,6 +196,49 @@ def test_a_name_is_of_one_organ(organ, names):
         assert [o.name for o in synonyms() if o.matches(name)] == [organ], name
 
 
-def test_an_absent_profile_names_those_there_are(tmp_path):
-    with pytest.raises(InputError, match="spine, stereotactic, tg101, tg218"):
+def test_an_absent_profile_names_the_nearest_and_those_there_are(tmp_path):
+    with pytest.raises(InputError, match=r"did you mean 'spine'.*spine, stereotactic, tg101, tg218"):
         load_profile("spien")
+    (tmp_path / "ours.toml").write_text(SMALL)
+    with pytest.raises(InputError, match=r"did you mean .*ours\.toml"):
+        load_profile(str(tmp_path / "ours"))
+
+
+SHORT = """
+[[constraint]]
+organ = "cord"
+metric = "D0.03cc"
+fractions = "any"
+limit = 14.0
+"""
+
+
+def test_everything_but_the_limits_has_a_default(tmp_path):
+    profile, shipped = load(tmp_path, SHORT), load_profile("spine")
+    assert profile.title == "mine" and "your own" in profile.status
+    for name in ("max_voxel_mm", "max_sigma_percent", "flip", "flip_sigmas", "diagnosis"):
+        assert getattr(profile, name) == getattr(shipped, name)
+    (limit,) = profile.constraints
+    assert limit.fractions is None and all(limit.applies(n) for n in (1, 5, 30, None))
+    more = load(tmp_path, SHORT + "[[gamma]]\ndose_percent = 3\ndistance_mm = 2\n")
+    assert str(more.gamma[0].criterion) == str(shipped.gamma[0].criterion)
+
+
+def test_a_profile_without_a_limit_is_refused(tmp_path):
+    for text in ("", 'title = "t"', "[[gamma]]\ndose_percent = 3\ndistance_mm = 2\n"):
+        with pytest.raises(InputError, match="states no limit to judge by"):
+            load(tmp_path, text)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    with pytest.raises(InputError, match="is a machine file, not a profile"):
+        load(tmp_path, 'name = "X"\nsad_cm = 100.0\n')
+
+
+def test_a_volume_of_unstated_unit_that_cannot_be_a_percentage(tmp_path):
+    text = SHORT.replace("D0.03cc", "V10Gy").replace("14.0", "350")
+    with pytest.raises(
+        InputError, match=r"limit: 350 is above 100 %.*V10Gy is in % of the structure; write V10Gy\[cc\]"
+    ):
+        load(tmp_path, text)
+    assert load(tmp_path, text.replace("V10Gy", "V10Gy[cc]")).constraints[0].unit == "cc"

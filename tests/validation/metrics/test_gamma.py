@@ -223,6 +223,13 @@ def test_published_pair_and_the_voxel_centre_search(shared):
     np.testing.assert_allclose(np.sqrt(best)[chosen], published[chosen], atol=1e-5)
 
 
+def test_doses_that_do_not_overlap_are_refused():
+    dose, here = np.ones((4, 4, 4)), Grid((4, 4, 4), (0.2, 0.2, 0.2), (0.0, 0.0, 0.0))
+    there = Grid((4, 4, 4), (0.2, 0.2, 0.2), (0.0, 0.0, 5.0))
+    with pytest.raises(InputError, match="the doses do not overlap"):
+        gamma(dose, here, dose, there, Criterion(3.0, 2.0))
+
+
 def test_outside_the_evaluated_grid_nothing_is_invented():
     reference_grid = Grid((3, 3, 12), (0.2, 0.2, 0.2), (0.0, 0.0, 0.0))
     evaluated_grid = Grid((3, 3, 4), (0.2, 0.2, 0.2), (0.0, 0.0, 0.0))

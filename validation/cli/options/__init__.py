@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from mc import __version__
 from phantoms.errors import InputError
+from phantoms.schema import meant
 from validation.cli.options import doses, films, machines, phase_spaces, plans, tools
+from validation.cli.options.words import refuse_unknown_words
+from validation.workflow.configuration import read_configuration
 
 DESCRIPTION = """\
 Independent Monte Carlo check of radiotherapy plans.
@@ -37,12 +42,33 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         command = self.prog.removeprefix("mcverify").strip()
+        if found := re.fullmatch(r"argument (.+): invalid choice: (.+) \(choose from (.+)\)", message):
+            option, value, choices = found[1], found[2].strip("'"), re.findall(r"[\w%-]+", found[3])
+            raise InputError(
+                command or "command line",
+                f"{option}: {value!r} is unknown",
+                f"{meant(value, choices)}choose from {', '.join(choices)}",
+            )
         raise InputError(command or "command line", message, f"`{self.prog} --help` explains")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; `command` names the module of `validation.cli` that runs it."""
-    return _parser().parse_args(argv)
+    """Read the command line; `command` names the module of `validation.cli` that runs it.
+
+    Without any word the help is printed. What the command line leaves open is as the user's configuration has
+    it.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    if not words:
+        parser.print_help()
+        parser.exit()
+    refuse_unknown_words(parser, words)
+    arguments = parser.parse_args(words)
+    for name in ("name", "threads"):
+        if getattr(arguments, name, 0) is None:
+            setattr(arguments, name, getattr(read_configuration(), name))
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

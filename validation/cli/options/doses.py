@@ -89,7 +89,9 @@ def _dvh(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="more metrics, parted by commas",
     )
-    parser.add_argument("--profile", metavar="NAME|FILE", help="whose limits (default: spine)")
+    parser.add_argument(
+        "--profile", metavar="NAME|FILE", help="whose limits (default: spine, or config.toml's)"
+    )
     parser.add_argument(
         "--plan", metavar="RTPLAN", type=Path, help="number of fractions and prescription from this file"
     )

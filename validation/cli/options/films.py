@@ -23,7 +23,7 @@ examples:
   mcverify film film.tif --calibration CAL.toml --plane RTDOSE.dcm --mark 740,225=-,0mm --mark 145,221=-,0mm
       --mark 440,31=0mm,-                            three laser ticks: two on the line v = 0, one on u = 0
 
-exit code: 0 passed, 1 failed, 2 no verdict (dose missing on the film, bad input)"""
+exit code: 0 passed, 1 failed, 2 no verdict (dose missing on the film, registration failed, bad input)"""
 
 FILM_CALIBRATE = """\
 Make a film calibration from films of known dose, listed in FILMS.toml: curves of the three channels and the
@@ -85,7 +85,7 @@ def _film(parser: argparse.ArgumentParser) -> None:
         "--box",
         metavar="L,T,R,B",
         type=places.box,
-        help="the film, in pixels (default: the largest film seen)",
+        help="the film, in pixels (default: the film seen; with several of like size it must be chosen)",
     )
     film.add_argument(
         "--margin",

@@ -144,7 +144,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         "--profile",
         metavar="NAME|FILE",
         help="limits to judge by: spine, tg101, hytec-cord, stereotactic, tg218, mppg5b, or a TOML file "
-        "(default: spine)",
+        "(default: spine, or that of config.toml)",
     )
     parser.add_argument(
         "--calibration",
@@ -239,6 +239,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _named(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
-        action="store_true",
-        help="print the patient's name and ID in report.html and report.pdf (default: a pseudonym)",
+        action=argparse.BooleanOptionalAction,
+        help="print the patient's name and ID in report.html and report.pdf (default: a pseudonym, unless "
+        "config.toml chooses otherwise)",
     )
