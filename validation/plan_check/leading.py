@@ -24,7 +24,7 @@ def leading_target(comparison: Comparison) -> Structure | None:
 
 
 def leading_organ(comparison: Comparison) -> Structure | None:
-    """The cord, else the first organ of the profile that has a structure, else the hottest that is no target."""
+    """The cord, else the first organ of the profile with a structure, else the hottest that is no target."""
     others = [s for s in comparison.structures if not s.is_target]
     for organ in sorted(comparison.organs, key=lambda organ: organ.name != CORD):
         matched = [s for s in others if organ.matches(s.name)]

@@ -31,7 +31,7 @@ from phantoms.subvoxels import box_of
 from validation.diagnosis.voxels import averaged, coarse_grid, factors
 from validation.plan_check.packing import Numbers, pack, unpack
 from validation.plan_check.points import ReferencePoint
-from validation.plan_check.stated import Stated
+from validation.plan_check.stated import NOTHING, Stated
 from validation.rtdose import PlannedDose
 
 FORMAT, FORMAT_VERSION = "mcverify inputs", 1
@@ -68,7 +68,7 @@ class Record:
     quantity: str
     warnings: tuple[str, ...] = ()
     points: tuple[ReferencePoint, ...] = ()
-    stated: Stated = Stated()
+    stated: Stated = NOTHING
 
     @classmethod
     def of(
@@ -82,7 +82,7 @@ class Record:
         quantity: str,
         warnings: Sequence[str] = (),
         points: Sequence[ReferencePoint] = (),
-        stated: Stated = Stated(),
+        stated: Stated = NOTHING,
         identity: Identity | None = None,
     ) -> Record:
         """Leave out who the patient of an export is, and what no comparison needs.

@@ -50,6 +50,9 @@ class Stated:
     heterogeneity: str = ""
 
 
+NOTHING = Stated()  # of an export that states nothing
+
+
 def read_stated(plan_file: Path, dose_files: Sequence[Path]) -> Stated:
     """Statements of a plan and its dose, of which the first file speaks for all.
 
@@ -81,7 +84,7 @@ def read_stated(plan_file: Path, dose_files: Sequence[Path]) -> Stated:
 
 
 def quantity_of(text: str) -> str:
-    """Which dose a text speaks of: 'dose to medium', 'dose to water', or '' where it names neither, or both."""
+    """Which dose a text speaks of: 'dose to medium', 'dose to water', or '' for neither or both."""
     named = [re.search(words, text, re.IGNORECASE) is not None for words in (MEDIUM, WATER)]
     return {(True, False): "dose to medium", (False, True): "dose to water"}.get(tuple(named), "")
 

@@ -1,4 +1,4 @@
-"""What whoever signs reads first: does it agree, are the limits kept, can one rely on it; and in seven numbers.
+"""What whoever signs reads first: does it agree, are the limits kept, can one rely on it; seven numbers.
 
 All of it is data: the report, the notebook and the command print it, each as it can.
 """
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from validation.limits.constraints import FLIP, FLIP_IN_NOISE, KEPT, KEPT_BY_MC, ConstraintRow
 from validation.metrics.numbers import plain
+from validation.plan_check.judgement import Test
 from validation.plan_check.key_numbers import KeyNumber, key_numbers
 from validation.plan_check.leading import CORD, leading_gamma
 from validation.plan_check.plan_facts import Fact, plan_facts
-from validation.plan_check.judgement import Test
 from validation.plan_check.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -274,10 +274,10 @@ def _limits(comparison: Comparison) -> Answer:
         status, word = NOISY, "NOT JUDGED"
     else:
         tight = min(rows, key=lambda row: row.margin / row.limit)
+        all_of_them = f"All {len(rows)} limits are" if len(rows) > 1 else "The one limit is"
         sentence = (
-            f"{f'All {len(rows)} limits are' if len(rows) > 1 else 'The one limit is'} kept by plan and Monte "
-            f"Carlo; the tightest is {tight.place} {tight.metric}, {abs(tight.margin):.2f} {tight.unit} within "
-            f"its limit of {tight.limit:g} {tight.unit}."
+            f"{all_of_them} kept by plan and Monte Carlo; the tightest is {tight.place} {tight.metric}, "
+            f"{abs(tight.margin):.2f} {tight.unit} within its limit of {tight.limit:g} {tight.unit}."
         )
         status, word = PASS, "KEPT"
     if missing:

@@ -31,8 +31,8 @@ def dvh(comparison: Comparison) -> Pictures:
     ]
     left_out = len(comparison.structures) - len(shown_structures(comparison))
     text = (
-        f"Plan solid, Monte Carlo dashed with a band of {PLUS_MINUS}1 sigma, transport and latent together; it is "
-        "often thinner than the line. Markers distinguish structures."
+        f"Plan solid, Monte Carlo dashed with a band of {PLUS_MINUS}1 sigma, transport and latent together; it "
+        "is often thinner than the line. Markers distinguish structures."
     )
     text += f" Left out are {left_out} structures of lower dose; the tables have all." * bool(left_out)
     return Pictures(tuple(panels), "Dose-volume histograms", text, 2)
@@ -87,11 +87,11 @@ def profiles(comparison: Comparison, target: Structure, organ: Structure) -> Pic
     panels = [
         _profile_panel(line, doses, reference, limits) for line, doses in zip(lines, sampled, strict=True)
     ]
-    place = ", ".join(f"{10 * c:.1f}" for c in lines[1].points[lines[1].points.shape[0] // 2][::-1])
+    place = ", ".join(f"{10 * c:.1f}" for c in lines[1].points[0, :0:-1])
     text = (
-        f"Left: from the middle of {target.name} through the plan's hottest voxel of {organ.name}. Right: along "
-        f"the patient through that voxel (x, y, z about {place} mm). Beneath: Monte Carlo less plan in percent of "
-        f"the {of}. Bands: 1 sigma of a voxel, transport and latent together. Not smoothed."
+        f"Left: from the middle of {target.name} through the plan's hottest voxel of {organ.name}. Right: "
+        f"along the patient through that voxel (x, y = {place} mm). Beneath: Monte Carlo less plan in percent "
+        f"of the {of}. Bands: 1 sigma of a voxel, transport and latent together. Not smoothed."
     )
     return Pictures(tuple(panels), f"Profiles through {target.name} and {organ.name}", text, 2)
 

@@ -80,7 +80,7 @@ def _target(axis: Axes, comparison: Comparison, curves: DvhCurves, ink: str) -> 
 
 
 def _organ(axis: Axes, limits: list[ConstraintRow], curves: DvhCurves, ink: str) -> None:
-    """In cc, on a logarithmic axis that shows small volumes as well; each limit a mark right of both curves."""
+    """In cc, on a logarithmic axis that shows small volumes as well; limits as marks."""
     points = [(row, *place) for row in limits if (place := _place(row)) is not None]
     _draw(axis, curves, 0.01 * curves.volume_cm3, ink)
     axis.set_yscale("log")

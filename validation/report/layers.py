@@ -104,7 +104,7 @@ class Isodose:
 
 
 def isodoses(comparison: Comparison, levels: Sequence[int] = LEVELS) -> list[Isodose]:
-    """Percentages of the prescription, and the dose limits on the organ that matters most, in rising order."""
+    """Percentages of the prescription, and the limits on the organ that matters most, in rising order."""
     reference, organ = scale(comparison)[0], leading_organ(comparison)
     limits = [] if organ is None else dose_limits_of(comparison, organ)
     shades = [LIMIT_COLOURS[min(number, len(LIMIT_COLOURS) - 1)] for number in range(len(limits))]

@@ -1,4 +1,4 @@
-"""Planes through the doses as panels of one size and one scale, which stand side by side or one above another."""
+"""Planes through the doses as panels of one scale, which stand side by side or one above another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from validation.report.layers import (
 AXIAL, CORONAL, SAGITTAL = VIEWS
 LEFT, RIGHT, ABOVE, BELOW = 0.24, 0.04, 0.32, 0.17  # about a plane, for its axes and title [inch]
 BAR, BAR_BELOW = 0.09, 0.42  # height of a colour bar, and what it needs beneath a plane [inch]
-TALLEST = 2.0  # of a plane [inch]
+TALLEST = 1.78  # of a plane [inch]
 GAMMA_TICKS = [0.0, 0.5, 1.0, 1.5, 2.0]
 ISODOSE_BOX, DIFFERENCE_MARGIN, GAMMA_MARGIN = (0.5, 25.0), 4.0, 10.0  # [mm]
 
@@ -56,14 +56,14 @@ def isodose_panels(display: Display) -> Pictures:
     handles = [*structure_handles(comparison), *isodose_handles(comparison, shown)]
     panels.append(_legend(handles))
     smoothed = (
-        f" For display alone the difference of both doses is smoothed by a Gaussian of {display.smoothing_mm:.1f} "
-        "mm (sigma), since noise makes isodoses ragged; no number of this report is."
+        " For display alone the difference of both doses is smoothed by a Gaussian of "
+        f"{display.smoothing_mm:.1f} mm (sigma), since noise makes isodoses ragged; no number of this report is."
         if display.smoothing_mm
         else ""
     )
     text = (
-        "Plan solid, Monte Carlo dashed, labelled in Gy; thick: at dose limits of the profile. Structures are "
-        f"lines with letters.{smoothed} CT window {CT_WINDOW[0]:g} to {CT_WINDOW[1]:g} HU. DICOM patient "
+        "Plan solid, Monte Carlo dashed, labelled in Gy; thick: at dose limits of the profile. Structures "
+        f"are lines with letters.{smoothed} CT window {CT_WINDOW[0]:g} to {CT_WINDOW[1]:g} HU. DICOM patient "
         "coordinates; R L A P H F are the patient's sides, the cross is the point named."
     )
     return Pictures(tuple(panels), "Isodoses", text, 3)
@@ -85,8 +85,8 @@ def difference_panels(display: Display) -> Pictures:
     bar = f"MC - plan [% of {of}]", [-2 * half, -half, 0.0, half, 2 * half]
     panels = _panels([(AXIAL, place) for place in display.levels], box, draw, bar)
     text = (
-        f"Monte Carlo less plan in percent of the {of} ({reference:.2f} Gy), {display.averaging}. Shown within "
-        f"{comparison.body_name}, about the {100 * HIGH:g} % isodose; signs where it is more than "
+        f"Monte Carlo less plan in percent of the {of} ({reference:.2f} Gy), {display.averaging}. Shown "
+        f"within {comparison.body_name}, about the {100 * HIGH:g} % isodose; signs where it is more than "
         f"{SIGNED * display.limit:g} % over {10 * SIGN_DISTANCE:g} mm."
     )
     return Pictures(tuple(panels), "Dose difference", text, 3)
@@ -106,8 +106,8 @@ def gamma_panels(display: Display) -> Pictures:
     bar = f"gamma, {gamma_text(result)}", GAMMA_TICKS
     panels = _panels([(AXIAL, place) for place in display.levels], box, draw, bar)
     text = (
-        f"Gamma at {result.map.criterion}, where evaluated, about the target and the most important organ; what "
-        "fails is dark, outlined in black. Gamma uses the doses as they are, neither smoothed nor averaged."
+        f"Gamma at {result.map.criterion}, where evaluated, about the target and the most important organ; "
+        "what fails is dark, outlined in black. Gamma uses the doses as they are, neither smoothed nor averaged."
     )
     return Pictures(tuple(panels), "Gamma", text, 3)
 

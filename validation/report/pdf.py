@@ -70,9 +70,8 @@ PADDING = 1.0 * mm
 MARKS = {
     "pass": (colors.HexColor("#2a7d3a"), 1.2),
     "warn": (colors.HexColor("#d98200"), 2.4),
-    "noisy": (colors.HexColor("#7a3a9a"), 3.2),
-    "fail": (colors.HexColor("#b00020"), 4.0),
     "noisy": (colors.HexColor("#6a4fb3"), 3.2),
+    "fail": (colors.HexColor("#b00020"), 4.0),
     "shown": (colors.HexColor("#cccccc"), 0.6),
 }
 LINE, FAINT = colors.HexColor("#555555"), colors.HexColor("#dddddd")

@@ -26,8 +26,8 @@ from validation.report.figures import Figures
 LONGEST_WARNING = 110  # characters of the warning on the first page
 PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
 AGREEMENT = (
-    "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count in "
-    "it unless the profile says so."
+    "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count "
+    "in it unless the profile says so."
 )
 SIGMA = "All sigmas are 1 sigma, transport and latent together, where nothing else is said."
 MU = (
@@ -108,8 +108,8 @@ def _limits(comparison: Comparison) -> Iterator[Block]:
 
 def _doses(comparison: Comparison, dvh: tuple[Pictures, ...]) -> Iterator[Block]:
     text = (
-        "Doses of the whole course; MC with 1 sigma, transport and latent together. The structure whose doses "
-        "differ most comes first. Volumes are those on the dose grid, to fractions of a voxel."
+        "Doses of the whole course; MC with 1 sigma, transport and latent together. The structure whose "
+        "doses differ most comes first. Volumes are those on the dose grid, to fractions of a voxel."
     )
     reference, of = scale(comparison)
     text += f" Differences in Gy, in parentheses in percent of the {of}, {reference:.2f} Gy."
@@ -137,8 +137,8 @@ def _gamma(comparison: Comparison, figures: tuple[Pictures, ...]) -> Iterator[Bl
     yield Text(
         "Passing rate in percent, the worst structure first. Reference: plan; evaluated: Monte Carlo. "
         f"{criteria}; 100 % is the plan's maximum, {results[0].map.normalisation:.2f} Gy. Noise: the noise "
-        "ceiling, the rate that two doses reach which differ by nothing but the transport's noise, in the same "
-        "voxels. A structure counts the voxels at least half inside it.",
+        "ceiling, the rate that two doses reach which differ by nothing but Monte Carlo's noise, in the "
+        "same voxels. A structure counts the voxels at least half inside it.",
         small=True,
     )
     yield tables.gamma_table(comparison)

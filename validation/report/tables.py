@@ -19,10 +19,10 @@ from validation.limits.constraints import (
     NOT_EVALUATED,
 )
 from validation.plan_check.comparison import Comparison
+from validation.plan_check.judgement import Test
 from validation.plan_check.key_numbers import KeyNumber
 from validation.plan_check.leading import scale
 from validation.plan_check.summary import DIAGNOSIS, limit_tests, technical_tests
-from validation.plan_check.judgement import Test
 from validation.plan_check.verdict import Row
 from validation.report.choices import by_difference, by_gamma, by_importance, gamma_text
 from validation.report.content import Cell, Group, Table, cells, table
