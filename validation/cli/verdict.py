@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from validation.cli.screen import COLOURS, Screen
 from validation.plan_check.comparison import Comparison
-from validation.report.tables import HEADLINES, VERDICT, test_lines
+from validation.report.tables import test_lines
 
 PASSED, FAILED, NO_VERDICT = 0, 1, 2
 
@@ -13,7 +13,7 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
     """Print warnings, the table of tests and the verdict, in the words of the report."""
     for warning in comparison.warnings:
         screen.warn(warning)
-    profile, status = comparison.profile, comparison.verdict.status
+    profile, summary = comparison.profile, comparison.summary
     rows = [
         (line.word, line.name, line.value, line.warns, line.fails, line.note)
         for line in test_lines(comparison)
@@ -29,9 +29,10 @@ def show_verdict(comparison: Comparison, screen: Screen) -> None:
     )
     screen.line(f"Monte Carlo dose compared: {comparison.quantity}")
     screen.line(f"limits: {profile.status}")
-    screen.line(f"statistics: {comparison.statistics.sentence}")
-    word = f"PROVISIONAL, {VERDICT[status]}" if comparison.statistics.provisional else VERDICT[status]
-    screen.line(f"verdict: {word}. {HEADLINES[status]}", COLOURS[status])
+    for answer in (*summary.answers, summary.beam_model):
+        screen.line(f"{answer.question} {answer.word}. {answer.sentence}", COLOURS.get(answer.status, ""))
+    mark = f"PROVISIONAL ({summary.provisional}), " * bool(summary.provisional)
+    screen.line(f"verdict: {mark}{summary.word}. {summary.headline}", COLOURS[summary.status])
 
 
 def exit_code(comparison: Comparison) -> int:

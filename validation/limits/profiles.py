@@ -59,13 +59,27 @@ class Organ:
 
 
 @dataclass(frozen=True)
+class GammaPart:
+    """Passing rates [%] below which gamma warns and fails in 'target', or in the structures of an organ."""
+
+    structures: str
+    tolerance: float
+    action: float
+    source: str
+
+
+@dataclass(frozen=True)
 class GammaLimit:
-    """A gamma criterion and the passing rates [%] below which it warns and fails; None: reported only."""
+    """A gamma criterion and the passing rates [%] below which it warns and fails; None: reported only.
+
+    Those over BODY, and in `parts` those in structures.
+    """
 
     criterion: Criterion
     tolerance: float | None
     action: float | None
     source: str
+    parts: tuple[GammaPart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,7 +246,10 @@ def _read_profile(table: Table) -> Profile:
     constraints = _referenced(table) + tuple(
         _read_constraint(entry, names) for entry in _optional_tables(table, "constraint")
     )
-    mentioned = {limit.organ for limit in constraints} | {limit.structures for limit in differences}
+    gammas = tuple(_read_gamma(entry, names) for entry in _optional_tables(table, "gamma"))
+    parts = [part for limit in gammas for part in limit.parts]
+    mentioned = {limit.organ for limit in constraints}
+    mentioned |= {limit.structures for limit in (*differences, *parts)}
     described = {organ.name for organ in own}
     organs = own + tuple(o for o in synonyms() if o.name in mentioned and o.name not in described)
     profile = Profile(
@@ -246,7 +263,7 @@ def _read_profile(table: Table) -> Profile:
         flip_sigmas=table.number("flip_sigmas", above=0, default=FLIP_SIGMAS),
         broken_by_both=table.choice("broken_by_both", ("shown", "warn", "fail"), "shown"),
         organs=organs,
-        gamma=tuple(_read_gamma(entry) for entry in _optional_tables(table, "gamma")),
+        gamma=gammas,
         differences=differences,
         constraints=constraints,
         diagnosis=_diagnosis(table),
@@ -323,26 +340,37 @@ def _read_organ(entry: Table) -> Organ:
     return organ
 
 
-def _read_gamma(entry: Table) -> GammaLimit:
-    entry.expect("dose_percent distance_mm", "mode threshold_percent tolerance action source")
+def _read_gamma(entry: Table, organs: list[str]) -> GammaLimit:
+    entry.expect("dose_percent distance_mm", "mode threshold_percent tolerance action source structures")
     criterion = Criterion(
         entry.number("dose_percent", above=0),
         entry.number("distance_mm", above=0),
         entry.choice("mode", ("global", "local"), "global") == "local",
         entry.number("threshold_percent", above=-1e-9, default=10.0),
     )
-    tolerance, action = (
-        entry.number(key, above=0) if key in entry else None for key in ("tolerance", "action")
-    )
-    if (tolerance is None) != (action is None):
-        raise entry.error(
-            "tolerance" if tolerance is None else "action", "is missing", "give both, or neither"
-        )
-    if tolerance is not None and not action <= tolerance <= 100:
-        raise entry.error("tolerance", f"{tolerance:g} must lie between action ({action:g}) and 100 %")
-    limit = GammaLimit(criterion, tolerance, action, entry.text("source", ""))
+    rates = _rates(entry) if "tolerance" in entry or "action" in entry else (None, None)
+    parts = tuple(_read_gamma_part(part, organs) for part in _optional_tables(entry, "structures"))
+    limit = GammaLimit(criterion, *rates, entry.text("source", ""), parts)
     entry.finish()
     return limit
+
+
+def _read_gamma_part(entry: Table, organs: list[str]) -> GammaPart:
+    entry.expect("of tolerance action", "source")
+    part = GammaPart(entry.choice("of", (TARGET, *organs)), *_rates(entry), entry.text("source", ""))
+    entry.finish()
+    return part
+
+
+def _rates(entry: Table) -> tuple[float, float]:
+    """Passing rates [%] below which gamma warns and fails."""
+    for key in ("tolerance", "action"):
+        if key not in entry:
+            raise entry.error(key, "is missing", "give both, or neither")
+    tolerance, action = (entry.number(key, above=0) for key in ("tolerance", "action"))
+    if not action <= tolerance <= 100:
+        raise entry.error("tolerance", f"{tolerance:g} must lie between action ({action:g}) and 100 %")
+    return tolerance, action
 
 
 def _read_difference(entry: Table, organs: list[str]) -> DifferenceLimit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,13 @@ from validation.metrics.noise import Noise, calibration_sigma
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.judgement import Test
+from validation.plan_check.other_dose import OtherDose, other_doses
 from validation.plan_check.points import ReferencePoint, joined
 from validation.plan_check.record import NEW_RUN, Record, without_folders
 from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
+from validation.plan_check.stated import Stated
 from validation.plan_check.statistics import Statistics, statistics_of, too_few
+from validation.plan_check.summary import Summary
 from validation.plan_check.verdict import DosePair, Row, Structure, Verdict, judge, judge_run
 from validation.rtdose import PlannedDose
 
@@ -88,6 +92,11 @@ class Comparison:
         What the noise of the run permits.
     judged : Dose
         The Monte Carlo dose on the grid that DVH and gamma use it on: its own, where that is another one.
+    stated : Stated
+        What plan and planned dose state about themselves.
+    other_doses : tuple of OtherDose
+        Metrics in dose to water where dose to medium is compared, and the other way round; empty if one of
+        them was not scored.
     """
 
     created: str
@@ -117,6 +126,8 @@ class Comparison:
     warnings: tuple[str, ...]
     statistics: Statistics
     judged: Dose = field(repr=False)
+    stated: Stated
+    other_doses: tuple[OtherDose, ...] = ()
 
     def gamma(
         self, criterion: str | Criterion = "2%/1mm", *, local: bool = False, threshold_percent: float = 10.0
@@ -198,12 +209,22 @@ class Comparison:
     def _repr_html_(self) -> str:
         facts = [
             ("patient", self.patient),
-            ("verdict", self.verdict.status),
+            ("verdict", self.summary.word),
+            *(("provisional", text) for text in [self.summary.provisional] if text),
+            *(
+                (a.question, f"{a.word}. {a.sentence}")
+                for a in (*self.summary.answers, self.summary.beam_model)
+            ),
             ("limits", self.profile.title),
             ("Monte Carlo dose", self.quantity),
             *(("warning", text) for text in self.warnings),
         ]
         return Listing.facts(self.plan.label, facts)._repr_html_() + self.verdict._repr_html_()
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What whoever signs reads first."""
+        return Summary.of(self)
 
     @property
     def quantity(self) -> str:
@@ -220,6 +241,7 @@ class Comparison:
                 "created": self.created,
                 "not_a_medical_device": True,
                 "patient_pseudonym": self.patient,
+                "summary": self.summary.to_dict(),
                 "plan": {
                     "label": plan.label,
                     "uid": plan.uid,
@@ -261,6 +283,7 @@ class Comparison:
                 "verdict": self.verdict.to_dict(),
                 "statistics": self.statistics.to_dict(),
                 "dvh_curves": self.curves,
+                "other_dose_metrics": self.other_doses,
                 "regions": self.regions,
                 "isocentres": self.isocentres,
                 "reference_points": self.points,
@@ -397,7 +420,15 @@ def compare(
         warnings=_collect([*record.warnings, *plan.warnings, *audit, *notes], record.folders),
         statistics=statistics_of(report, verdict.tests),
         judged=judged,
+        stated=record.stated,
+        other_doses=other_doses(evaluated, verdict.rows, _other_of(dose, chosen, judged)),
     )
+
+
+def _other_of(dose: Dose, chosen: Dose, judged: Dose) -> Dose | None:
+    """The dose that is not compared, on the grid that the chosen one is judged on; None if there is none."""
+    other = dose if chosen is dose.to_water else dose.to_water
+    return None if other is None else other.crop_to(judged.grid)
 
 
 def _label(roi: ROI, structures: StructureSet) -> str:

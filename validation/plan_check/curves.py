@@ -52,15 +52,16 @@ class DvhCurves:
         ----------
         axes : matplotlib.axes.Axes
         **look
-            Options of `Axes.plot` for both curves.
+            Options of `Axes.plot` for both curves; `label` is what both are called in a legend.
 
         Returns
         -------
         tuple of artists
             Planned curve, Monte Carlo curve, band.
         """
-        (planned,) = axes.plot(self.dose_gy, self.plan_percent, **{"label": self.structure} | look)
-        look = look | {"color": planned.get_color(), "linestyle": DASHED, "label": "_nolegend_"}
+        name = look.pop("label", self.structure)
+        (planned,) = axes.plot(self.dose_gy, self.plan_percent, label=f"{name}, plan", **look)
+        look |= {"color": planned.get_color(), "linestyle": DASHED, "label": f"{name}, Monte Carlo"}
         (found,) = axes.plot(self.dose_gy, self.mc_percent, **look)
         low, high = (np.clip(self.mc_percent + k * self.mc_sigma_percent, 0, 100) for k in (-1, 1))
         band = axes.fill_between(self.dose_gy, low, high, color=found.get_color(), alpha=0.25, linewidth=0)

@@ -31,6 +31,7 @@ from phantoms.subvoxels import box_of
 from validation.diagnosis.voxels import averaged, coarse_grid, factors
 from validation.plan_check.packing import Numbers, pack, unpack
 from validation.plan_check.points import ReferencePoint
+from validation.plan_check.stated import NOTHING, Stated
 from validation.rtdose import PlannedDose
 
 FORMAT, FORMAT_VERSION = "mcverify inputs", 1
@@ -54,6 +55,8 @@ class Record:
         What reading and running had to say.
     points : tuple of ReferencePoint
         That plan and dose name.
+    stated : Stated
+        What plan and dose state about themselves.
     """
 
     patient: str
@@ -65,6 +68,7 @@ class Record:
     quantity: str
     warnings: tuple[str, ...] = ()
     points: tuple[ReferencePoint, ...] = ()
+    stated: Stated = NOTHING
 
     @classmethod
     def of(
@@ -78,13 +82,14 @@ class Record:
         quantity: str,
         warnings: Sequence[str] = (),
         points: Sequence[ReferencePoint] = (),
+        stated: Stated = NOTHING,
         identity: Identity | None = None,
     ) -> Record:
         """Leave out who the patient of an export is, and what no comparison needs.
 
         Parameters
         ----------
-        plan, structures, planned_dose, ct, phantom, quantity, warnings, points
+        plan, structures, planned_dose, ct, phantom, quantity, warnings, points, stated
             As they were read and computed; `planned_dose` of the whole course.
         identity : Identity, optional
             Of the patient; what reveals it is taken out of every text.
@@ -124,6 +129,7 @@ class Record:
             quantity=quantity,
             warnings=tuple(map(anonymise, warnings)),
             points=tuple(_anonymised(ReferencePoint, point, anonymise) for point in points),
+            stated=_anonymised(Stated, stated, anonymise),
         )
 
     @property
@@ -152,6 +158,7 @@ class Record:
             text[name] = pack(getattr(self, name), numbers)
         text["plan_dose"] = pack(replace(self.planned_dose, dose=np.empty(0)), numbers)
         text["points"] = pack(self.points, numbers)
+        text["stated"] = pack(self.stated, numbers)
         text["materials"] = pack(self.phantom.materials, numbers)
         image = io.BytesIO()  # written by Python: the HDF5 library copes badly with a disk that fills up
         with h5py.File(image, "w") as file:
@@ -214,6 +221,7 @@ class Record:
             quantity=text["quantity"],
             warnings=tuple(text["warnings"]),
             points=unpack(tuple[ReferencePoint, ...], text["points"], numbers),
+            stated=unpack(Stated, text.get("stated", {}), numbers),  # older files have none
         )
 
 

@@ -27,9 +27,9 @@ from validation.limits.constraints import (
     fractions_note,
     judge_constraints,
 )
-from validation.limits.profiles import TARGET, DifferenceLimit, GammaLimit, Profile
+from validation.limits.profiles import TARGET, DifferenceLimit, GammaLimit, GammaPart, Profile
 from validation.metrics.dvh import Dvh, MetricValue
-from validation.metrics.gamma import GammaMap, Sweep, gamma, passing_rate
+from validation.metrics.gamma import Criterion, GammaMap, Sweep, gamma, passing_rate
 from validation.metrics.noise import Noise
 from validation.metrics.statistics import noise_gamma
 from validation.metrics.volumes import Volume
@@ -325,7 +325,9 @@ def judge(
         grown = expanded[s.name, margins]
         return *(dvh.metric(metric, prescription) for dvh in grown), grown[1].volume
 
-    tests = [_judge_gamma(limit, result) for limit, result in zip(profile.gamma, results, strict=True)]
+    tests = []
+    for limit, result in zip(profile.gamma, results, strict=True):
+        tests += _judge_gamma(limit, result, structures, profile)
     for limit in profile.differences:
         tests += _judge_difference(limit, doses, pair, profile, prescription)
     constraints = judge_constraints(structures, read, profile, fractions, left_out)
@@ -367,22 +369,48 @@ def _by_structure(found: GammaMap, structures: Sequence[Structure]) -> dict[str,
     return rates
 
 
-def _judge_gamma(limit: GammaLimit, result: GammaResult) -> Test:
-    status = rate_status(result.rate, result.ceiling, limit.tolerance, limit.action)
-    note = "" if result.ceiling is None else f"noise ceiling {result.ceiling:.1f} %"
-    if result.map.uncovered:
-        note += f"{'; ' if note else ''}{result.map.uncovered} voxels lie outside the Monte Carlo grid"
-    return Test(
-        f"gamma {limit.criterion}, BODY",
-        result.rate,
-        "%",
-        status,
-        None,
-        limit.tolerance,
-        limit.action,
-        note,
-        limit.source,
-    )
+def _judge_gamma(
+    limit: GammaLimit, result: GammaResult, structures: Sequence[Structure], profile: Profile
+) -> list[Test]:
+    """The limit over BODY, and those on structures; a warning where no structure is the one it speaks of."""
+    tests = [_gamma_test(limit, limit.criterion, "BODY", result.rate, result.ceiling, result.map.uncovered)]
+    for part in limit.parts:
+        chosen = [s for s in structures if _is_meant(part.structures, s, profile)]
+        for s in chosen:
+            rate, ceiling = result.by_structure[s.name], result.ceiling_by_structure.get(s.name)
+            tests.append(_gamma_test(part, limit.criterion, s.name, rate, ceiling))
+        if not chosen:
+            bounds = {"tolerance": part.tolerance, "action": part.action, "source": part.source}
+            note = f"no structure is a {part.structures}"
+            name = f"gamma {limit.criterion}, {part.structures}"
+            tests.append(Test(name, None, "%", "warn", note=note, **bounds))
+    return tests
+
+
+def _gamma_test(
+    limit: GammaLimit | GammaPart,
+    criterion: Criterion,
+    place: str,
+    rate: float,
+    ceiling: float | None,
+    uncovered: int = 0,
+) -> Test:
+    bounds = {"tolerance": limit.tolerance, "action": limit.action, "source": limit.source}
+    name = f"gamma {criterion}, {place}"
+    if math.isnan(rate):
+        return Test(name, None, "%", "shown", note="no voxel lies above the threshold", **bounds)
+    status = rate_status(rate, ceiling, limit.tolerance, limit.action)
+    notes = [] if ceiling is None else [f"noise ceiling {ceiling:.1f} %"]
+    if uncovered:
+        notes.append(f"{uncovered} voxels lie outside the Monte Carlo grid")
+    return Test(name, rate, "%", status, note="; ".join(notes), **bounds)
+
+
+def _is_meant(structures: str, structure: Structure, profile: Profile) -> bool:
+    """Whether a limit on 'target', or on an organ, speaks of a structure."""
+    if structures == TARGET:
+        return structure.is_target
+    return profile.organ(structures).matches(structure.name)
 
 
 def _judge_difference(
@@ -394,11 +422,7 @@ def _judge_difference(
 ) -> list[Test]:
     """The limit on each structure it speaks of; a warning if there is none."""
     structures = doses.structures
-    if limit.structures == TARGET:
-        chosen = [s for s in structures if s.is_target]
-    else:
-        organ = profile.organ(limit.structures)
-        chosen = [s for s in structures if organ.matches(s.name)]
+    chosen = [s for s in structures if _is_meant(limit.structures, s, profile)]
     bounds = {"tolerance": limit.tolerance, "action": limit.action, "source": limit.source}
     of = f"% of {limit.relative_to}"
     if not chosen:

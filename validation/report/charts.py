@@ -1,4 +1,4 @@
-"""Charts: DVH, profile, gamma by value and by dose threshold."""
+"""Charts, as panels side by side or one above another: DVH, profiles, gamma by value and by threshold."""
 
 from __future__ import annotations
 
@@ -6,116 +6,152 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from validation.plan_check.comparison import Comparison
+from validation.plan_check.leading import leading_gamma, scale
 from validation.plan_check.verdict import Structure
-from validation.report.choices import gamma_text, leading_gamma, scale, shown_structures
-from validation.report.drawing import DASHED, PLUS_MINUS, WIDTH, Drawing, colour, finish, legend_name, marker
-from validation.report.lines import Line, line_between
+from validation.report.choices import gamma_text, shown_structures
+from validation.report.content import Drawing, Pictures
+from validation.report.drawing import DASHED, FINE, HALF, PLUS_MINUS, colour, finish, legend_name, marker
+from validation.report.lines import Line, line_along, line_between
 
 PLAN_COLOUR, MC_COLOUR = "#12355b", "#c23b22"
 LINE_STYLES = ("-", DASHED, (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 MARKS = 7  # on a curve
 BIN = 0.05  # of gamma
-LEGEND = {"frameon": True, "framealpha": 0.9, "edgecolor": "0.8"}
+BENEATH = {"frameon": False, "fontsize": 6.5, "labelspacing": 0.25, "borderaxespad": 0.1, "borderpad": 0.1}
 
 
-def dvh(comparison: Comparison) -> Drawing:
-    """Cumulative DVHs: plan solid, Monte Carlo dashed with its band of sigma."""
-    figure = Figure(figsize=(WIDTH, 2.9))
-    axis = figure.add_axes((0.075, 0.145, 0.70, 0.785))
+def dvh(comparison: Comparison) -> Pictures:
+    """Cumulative DVHs of targets and of all others, on one dose axis: plan solid, Monte Carlo dashed."""
+    panels = [
+        _dvh_panel(comparison, targets, title)
+        for targets, title in ((True, "targets"), (False, "organs at risk and others"))
+        if any(curves.target is targets for curves in comparison.curves)
+    ]
+    left_out = len(comparison.structures) - len(shown_structures(comparison))
+    text = (
+        f"Plan solid, Monte Carlo dashed with a band of {PLUS_MINUS}1 sigma, transport and latent together; it "
+        "is often thinner than the line. Markers distinguish structures."
+    )
+    text += f" Left out are {left_out} structures of lower dose; the tables have all." * bool(left_out)
+    return Pictures(tuple(panels), "Dose-volume histograms", text, 2)
+
+
+def _dvh_panel(comparison: Comparison, targets: bool, title: str) -> Drawing:
+    shown = [(i, s) for i, s in enumerate(shown_structures(comparison)) if s.is_target is targets]
+    lines = -(-(len(shown) + 2) // 2)
+    below = 0.36 + 0.15 * lines
+    figure = Figure(figsize=(HALF, 2.0 + below))
+    tall = figure.get_figheight()
+    axis = figure.add_axes((0.135, below / tall, 0.845, (tall - below - 0.2) / tall))
     by_name = {curves.structure: curves for curves in comparison.curves}
-    handles = []
-    for index, structure in enumerate(shown_structures(comparison)):
+    handles = plan_and_mc()
+    for index, structure in shown:
         curves = by_name[structure.name]
-        look = {"color": colour(index), "linewidth": 1.5 if curves.target else 1.0}
+        look = {"color": colour(index), "linewidth": 1.2}
         marks = {"marker": marker(index), "markersize": 3.5}
         planned, *_ = curves.plot(axis, **look)
         planned.set(markevery=_marks(curves.plan_percent, index), **marks)
         handles.append(Line2D([], [], label=legend_name(index, curves.structure), **look, **marks))
     if comparison.prescription:
-        axis.axvline(comparison.prescription, color="0.35", linewidth=0.7, linestyle=":")
-        place = (comparison.prescription, 101.5)
-        axis.annotate("prescription", place, ha="center", va="bottom", color="0.35", annotation_clip=False)
-    handles += [
-        Line2D([], [], color="0.2", label="plan"),
-        Line2D([], [], color="0.2", linestyle=DASHED, label="Monte Carlo"),
-        Patch(facecolor="0.2", alpha=0.25, label=f"MC {PLUS_MINUS} 1 sigma"),
-    ]
+        axis.axvline(comparison.prescription, color="0.35", linewidth=0.8, linestyle=":")
+        axis.annotate(
+            "prescription ", (comparison.prescription, 3), ha="right", rotation=90, color="0.35", fontsize=6
+        )
     top = max(curves.dose_gy[-1] for curves in comparison.curves)
     axis.set(xlabel="dose [Gy]", ylabel="volume [%]", xlim=(0, top), ylim=(0, 101))
+    axis.set_title(title, loc="left", fontsize=7.5, pad=3)
     axis.grid(color="0.88", linewidth=0.5)
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.785, 0.53), frameon=False)
-    left_out = len(comparison.structures) - len(shown_structures(comparison))
-    text = (
-        "Cumulative dose-volume histograms. The band is the transport sigma of the Monte Carlo curve, the "
-        "noise of different voxels taken as independent; it is often thinner than the line."
-    )
-    text += f" The figures leave out {left_out} structures of lower dose; the tables have all." * bool(
-        left_out
-    )
-    return finish(figure, "Dose-volume histograms", text)
+    figure.legend(handles=handles, loc="lower center", ncols=2, **BENEATH)
+    return finish(figure, f"DVH, {title}", dpi=FINE)
 
 
-def profile(comparison: Comparison, target: Structure, organ: Structure) -> Drawing:
-    """Both doses from target to organ, and their difference."""
+def plan_and_mc() -> list[Line2D]:
+    """Legend entries of the line styles that all figures use."""
+    return [
+        Line2D([], [], color="0.2", label="plan: solid"),
+        Line2D([], [], color="0.2", linestyle=DASHED, label="Monte Carlo: dashed"),
+    ]
+
+
+def profiles(comparison: Comparison, target: Structure, organ: Structure) -> Pictures:
+    """Both doses from target to organ and along the patient, with their difference, on the same scales."""
     grid, plan = comparison.planned_dose.grid, comparison.planned_dose.dose
-    line = line_between(target, organ, plan, grid)
-    planned, found, sigma = (
-        line.sample(v, grid) for v in (plan, comparison.dose.mean, comparison.dose.sigma)
-    )
+    lines = [line_between(target, organ, plan, grid), line_along(organ, target, plan, grid)]
+    sampled = [_sampled(comparison, line) for line in lines]
+    top = 1.12 * max(float(np.nanmax(values)) for doses in sampled for values in doses[:2])
+    most = max(float(np.nanmax(np.abs(found - planned) + sigma)) for planned, found, sigma in sampled)
     reference, of = scale(comparison)
-    figure = Figure(figsize=(WIDTH, 2.7))
-    above = figure.add_axes((0.09, 0.42, 0.89, 0.55))
-    below = figure.add_axes((0.09, 0.165, 0.89, 0.21), sharex=above)
+    limits = top, 1.15 * max(1.0, 100 * most / reference)
+    panels = [
+        _profile_panel(line, doses, reference, limits) for line, doses in zip(lines, sampled, strict=True)
+    ]
+    place = ", ".join(f"{10 * c:.1f}" for c in lines[1].points[0, :0:-1])
+    text = (
+        f"Left: from the middle of {target.name} through the plan's hottest voxel of {organ.name}. Right: "
+        f"along the patient through that voxel (x, y = {place} mm). Beneath: Monte Carlo less plan in percent "
+        f"of the {of}. Bands: 1 sigma of a voxel, transport and latent together. Not smoothed."
+    )
+    return Pictures(tuple(panels), f"Profiles through {target.name} and {organ.name}", text, 2)
+
+
+def _sampled(comparison: Comparison, line: Line) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both doses and the full sigma along a line [Gy]."""
+    dose = comparison.dose
+    sigma = np.hypot(dose.sigma, np.nan_to_num(dose.latent))
+    return tuple(line.sample(v, dose.grid) for v in (comparison.planned_dose.dose, dose.mean, sigma))
+
+
+def _profile_panel(
+    line: Line,
+    doses: tuple[np.ndarray, np.ndarray, np.ndarray],
+    reference: float,
+    limits: tuple[float, float],
+) -> Drawing:
+    planned, found, sigma = doses
+    figure = Figure(figsize=(HALF, 2.6))
+    above = figure.add_axes((0.125, 0.46, 0.855, 0.49))
+    below = figure.add_axes((0.125, 0.235, 0.855, 0.19), sharex=above)
     x = line.distance_mm
     _shade(line, above, below)
     above.fill_between(x, found - sigma, found + sigma, color=MC_COLOUR, alpha=0.25, linewidth=0)
-    above.plot(x, planned, color=PLAN_COLOUR, linewidth=1.3, label="plan")
-    label = f"Monte Carlo {PLUS_MINUS} 1 sigma"
-    above.plot(x, found, color=MC_COLOUR, linewidth=1.3, linestyle=DASHED, label=label)
+    above.plot(x, planned, color=PLAN_COLOUR, linewidth=1.3, label="plan: solid")
+    above.plot(x, found, color=MC_COLOUR, linewidth=1.3, linestyle=DASHED, label="Monte Carlo: dashed")
     percent = 100 / reference
     difference, noise = (found - planned) * percent, sigma * percent
     below.fill_between(x, difference - noise, difference + noise, color="0.4", alpha=0.4, linewidth=0)
     below.plot(x, difference, color="0.1", linewidth=1.0)
     below.axhline(0, color="0.5", linewidth=0.6)
     above.tick_params(labelbottom=False)
-    above.set(ylabel="dose [Gy]", xlim=(x[0], x[-1]))
-    above.set_ylim(0, 1.12 * max(float(np.nanmax(planned)), float(np.nanmax(found))))
-    most = 1.15 * max(1.0, float(np.nanmax(np.abs(difference) + noise)))
-    below.set(ylabel="diff. [%]", ylim=(-most, most))
-    below.set_xlabel(f"distance from the middle of {target.name} towards {organ.name} [mm]")
+    known = x[np.isfinite(planned)]
+    above.set(ylabel="dose [Gy]", xlim=(known[0], known[-1]), ylim=(0, limits[0]))
+    below.set(ylabel="diff. [%]", ylim=(-limits[1], limits[1]))
+    below.set_xlabel(line.axis, labelpad=1)
     for axis in (above, below):
         axis.grid(color="0.9", linewidth=0.5)
-    for axis in (above, below):
-        axis.yaxis.set_label_coords(-0.045, 0.5)
-    above.legend(loc="best", **LEGEND)
-    start, end = (", ".join(f"{10 * c:.1f}" for c in line.points[i][::-1]) for i in (0, -1))
-    text = (
-        f"Along the line from the middle of {target.name} through the plan's hottest voxel of {organ.name}, "
-        f"from x, y, z = ({start}) to ({end}) mm, and the difference (Monte Carlo less plan) in percent of "
-        f"the {of}. The band is one transport sigma of a voxel."
-    )
-    return finish(figure, f"Profile from {target.name} to {organ.name}", text)
+        axis.yaxis.set_label_coords(-0.085, 0.5)
+    handles, labels = above.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, **BENEATH)
+    return finish(figure, f"Profile, {line.axis}", dpi=FINE)
 
 
-def gamma(comparison: Comparison) -> Drawing:
+def gamma(comparison: Comparison) -> Pictures:
     """For every criterion over BODY: the distribution of gamma, and passing rates by dose threshold."""
-    figure = Figure(figsize=(WIDTH, 2.1))
-    left = figure.add_axes((0.075, 0.20, 0.41, 0.75))
-    right = figure.add_axes((0.575, 0.20, 0.415, 0.75))
     results, leading = comparison.verdict.gamma, leading_gamma(comparison)
+    figures = [Figure(figsize=(HALF, 2.45)) for _ in range(2)]
+    left, right = (figure.add_axes((0.145, 0.30, 0.835, 0.67)) for figure in figures)
     lowest = 100.0
     for index, result in enumerate(results):
         counts, edges = result.map.histogram(BIN)
         share = 100 * counts / counts.sum()
+        name = f"{gamma_text(result)}: {result.rate:.2f} %"
+        look = {"color": colour(index), "lw": 1.2, "ls": LINE_STYLES[index % len(LINE_STYLES)], "label": name}
         if result is leading:
-            left.stairs(share, edges, fill=True, color="#b8cbe6")
-        look = {"color": colour(index), "lw": 1.2, "ls": LINE_STYLES[index % len(LINE_STYLES)]}
+            left.stairs(share, edges, fill=True, color="#cfd8e6")
         left.stairs(share, edges, **look)
-        sweep, name = result.sweep, f"{gamma_text(result)}: {result.rate:.2f} %"
-        right.plot(sweep.threshold_percent, sweep.passing_percent, label=name, **look)
+        sweep = result.sweep
+        right.plot(sweep.threshold_percent, sweep.passing_percent, **look)
         lowest = min(lowest, float(np.nanmin(sweep.passing_percent)))
     left.axvline(1.0, color="black", linewidth=0.9)
     place = {"xycoords": ("data", "axes fraction"), "va": "top"}
@@ -129,15 +165,18 @@ def gamma(comparison: Comparison) -> Drawing:
     left.set(xlim=(0, top), ylim=(min(1.0, 50.0 / fewest), 100))
     right.set(xlabel="dose threshold [% of the plan's maximum]", ylabel="passing [%]")
     right.set_ylim(max(0.0, lowest - 0.05 * (100.0 - lowest) - 0.1), 100.0 + 0.05 * (100.0 - lowest) + 0.05)
-    for axis in (left, right):
+    panels = []
+    for figure, axis, title in zip(figures, (left, right), ("distribution", "by threshold"), strict=True):
         axis.grid(color="0.9", linewidth=0.5)
-    right.legend(loc="best", **LEGEND)
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=2, **BENEATH)
+        panels.append(finish(figure, f"Gamma, {title}", dpi=FINE))
     text = (
         f"Left: gamma of the voxels of {comparison.body_name} above the dose threshold (reference: plan, "
         f"evaluated: Monte Carlo); filled: {leading.map.criterion}. Right: passing rate of the voxels above "
-        "higher thresholds, lines as on the left."
+        "higher thresholds."
     )
-    return finish(figure, "Gamma", text)
+    return Pictures(tuple(panels), "Gamma in BODY", text, 2)
 
 
 def _marks(percent: np.ndarray, index: int) -> list[int]:

@@ -74,7 +74,7 @@ class Cell:
     text : str
     small : str
         In small print beneath it, or after it in the last column.
-    status : {'', 'pass', 'warn', 'fail', 'shown'}
+    status : {'', 'pass', 'warn', 'fail', 'noisy', 'shown'}
         Marks the cell.
     """
 
@@ -133,7 +133,41 @@ class Drawing:
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
-Block = Facts | Text | Heading | Points | Alarm | Code | Table | Drawing
+@dataclass(frozen=True)
+class Pictures:
+    """Figures side by side, `columns` in a row, or one above another where there is no space for that."""
+
+    drawings: tuple[Drawing, ...]
+    title: str
+    caption: str
+    columns: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """An answer that must be seen first.
+
+    Parameters
+    ----------
+    title, question, word, sentence : str
+    status : {'pass', 'warn', 'fail', 'noisy', 'shown'}
+    """
+
+    title: str
+    question: str
+    word: str
+    sentence: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Answers side by side, or one above another where there is no space for that."""
+
+    boxes: tuple[Box, ...]
+
+
+Block = Facts | Text | Heading | Points | Alarm | Code | Table | Drawing | Pictures | Boxes
 
 
 @dataclass(frozen=True)
@@ -154,12 +188,17 @@ class Report:
     title : str
     subject : str
         What it is about, in few words, for the window's title and the pages' foot.
-    status : {'pass', 'warn', 'fail', 'shown'}
+    status : {'pass', 'warn', 'fail', 'noisy', 'shown'}
     word, headline, note : str
         The verdict in capitals, in a sentence, and by which limits.
     opening : tuple of Block
         Beneath the verdict, before the first section.
     sections : tuple of Section
+    provisional : str
+        Why the result is provisional; empty if it is not. It stands beside the verdict, in the title and at
+        the foot of every page.
+    signed_first : bool
+        Whether title, verdict, opening and the place for a signature make up the first page.
     """
 
     title: str
@@ -170,6 +209,18 @@ class Report:
     note: str
     opening: tuple[Block, ...]
     sections: tuple[Section, ...] = field(repr=False)
+    provisional: str = ""
+    signed_first: bool = False
+
+    @property
+    def mark(self) -> str:
+        """PROVISIONAL and why, or nothing."""
+        return f"PROVISIONAL: {self.provisional}" if self.provisional else ""
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in capitals, as it may be quoted."""
+        return f"PROVISIONAL {self.word}" if self.provisional else self.word
 
 
 def table(

@@ -7,12 +7,15 @@ import io
 import string
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from validation.report.content import Drawing
 
 WIDTH = 7.4  # of a figure: the text width of A4 [inch]
 DPI = 150
+FINE = 200  # of a panel, which a phone shows larger than a page
+HALF, THIRD = 0.495 * WIDTH, 0.325 * WIDTH  # of panels side by side
 STYLE = {
     "font.size": 7.5,
     "axes.linewidth": 0.6,
@@ -23,17 +26,22 @@ STYLE = {
 DASHED = (0, (4, 2))  # Monte Carlo; the plan is solid
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
-# of structures: seen on white and on a dark CT; markers distinguish curves in black and white
-COLOURS = ("#d62728", "#8c2d9e", "#1f6fc4", "#2a9d3a", "#d98200", "#0f9fb0", "#8c564b", "#d6559f",
-           "#6b7a1e", "#555555")  # fmt: skip
+# of structures: seen on white and on a dark CT, apart for the colour-blind as well (after Okabe and Ito);
+# markers distinguish curves in black and white
+COLOURS = ("#d55e00", "#2b8cd6", "#009e73", "#cc79a7", "#e69f00", "#6a4fb3", "#8c564b", "#56b4e9",
+           "#8a8a2d", "#777777")  # fmt: skip
 MARKERS = "osD^vPX<>*"
+# pale passes, dark fails: in black and white and for the colour-blind, too
+GAMMA_COLOURS = LinearSegmentedColormap.from_list(
+    "gamma", [(0.0, "#ffffff"), (0.4999, "#a9c3e6"), (0.5, "#e08214"), (1.0, "#5c0000")]
+)
 
 
-def finish(figure: Figure, title: str, caption: str) -> Drawing:
+def finish(figure: Figure, title: str, caption: str = "", dpi: int = DPI) -> Drawing:
     """Render a figure."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     figure.clear()
     gc.collect()  # artists refer to each other: the planes of a large grid would stay, a dozen times over
     return Drawing(buffer.getvalue(), title, caption)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from validation.plan_check.comparison import Comparison
+from validation.plan_check.plan_facts import NOT_STATED
 from validation.plan_check.verdict import Structure
 from validation.report.content import Facts, Pair, Table, table
 from validation.report.text import dose, duration, number, percent
@@ -53,33 +53,20 @@ PHYSICS = (
 
 
 def header(comparison: Comparison) -> list[Pair]:
-    """Who, what, with which machine and software."""
-    plan, provenance = comparison.plan, comparison.dose.provenance
-    prescriptions = (
-        f"{dose(p.dose)} Gy {f'to {p.description}' * bool(p.description)}" for p in plan.prescriptions
-    )
-    energies = dict.fromkeys(
-        f"{beam.energy:g} MV{' FFF' * (beam.fluence_mode == 'FFF')}" for beam in plan.beams
-    )
-    spacing = " x ".join(f"{10 * d:.2f}" for d in comparison.planned_dose.grid.spacing[::-1])
-    voxel = " x ".join(f"{d:.2f}" for d in comparison.mc_voxel_mm)
-    return [
-        *([Pair("Patient", comparison.name)] if comparison.name else []),
-        Pair("Patient (pseudonym)", comparison.patient),
-        Pair("Plan label", plan.label or "not stated"),
-        Pair("Plan UID", plan.uid),
-        Pair("Planning system", plan.tps or "not stated"),
-        Pair("Machine", plan.machine),
-        Pair("Energy", ", ".join(energies)),
-        Pair("Prescription", "; ".join(prescriptions) or "not stated"),
-        Pair("Fractions", str(plan.fractions)),
-        Pair("Patient position", plan.patient_position),
-        Pair("Monte Carlo dose compared", comparison.quantity),
-        Pair("Dose grid", f"{spacing} mm; Monte Carlo voxel {voxel} mm (x, y, z)"),
-        Pair("mcverify", str(provenance.get("mcverify", "version not stated"))),
-        Pair("Machine file, SHA-256", str(provenance.get("machine_sha256", "not stated"))),
-        Pair("Report made", comparison.created),
-    ]
+    """What identifies plan, doses and machine beyond the first page."""
+    plan, stated, provenance = comparison.plan, comparison.stated, comparison.dose.provenance
+    pairs = [
+        ("Patient position", plan.patient_position),
+        ("Plan UID", plan.uid),
+        ("Plan intent, date", f"{stated.intent or NOT_STATED}, {stated.date or NOT_STATED}"),
+        ("Dose exported by", stated.dose_system or NOT_STATED),
+        ("Its heterogeneity correction", stated.heterogeneity or NOT_STATED),
+        ("Its comment", stated.comment or NOT_STATED),
+        ("Dose maximum", f"plan {dose(float(comparison.planned_dose.dose.max()))} Gy, Monte Carlo "
+                         f"{dose(float(comparison.dose.mean.max()))} Gy"),
+        ("Machine file, SHA-256", str(provenance.get("machine_sha256", NOT_STATED))),
+    ]  # fmt: skip
+    return [Pair(label, value) for label, value in pairs]
 
 
 def run(comparison: Comparison) -> list[Pair]:
@@ -92,9 +79,7 @@ def run(comparison: Comparison) -> list[Pair]:
         pairs.append(Pair("Transport sigma asked for", percent(target)))
     for structure in comparison.structures:
         if structure.is_target or any(organ.matches(structure.name) for organ in comparison.organs):
-            pairs.append(
-                Pair(f"Transport sigma of a voxel in {structure.name}", _sigma_in(comparison, structure))
-            )
+            pairs.append(Pair(f"1 sigma of a voxel in {structure.name}", _sigma_in(comparison, structure)))
     physics = provenance.get("physics", {})
     pairs += [Pair(label, f"{physics[key]:g}") for key, label in PHYSICS if key in physics]
     pairs += [Pair(label, str(provenance[key])) for key, label in PROVENANCE if provenance.get(key)]
@@ -116,31 +101,15 @@ def _sigma_in(comparison: Comparison, structure: Structure) -> str:
     mean = volume.of_values(mc.mean)[volume.half]
     if not mean.any():
         return "-"
-    sigma = float(np.sqrt(np.mean(volume.of_values(mc.sigma)[volume.half] ** 2)))
-    return f"{sigma:.3f} Gy rms, {percent(sigma / float(mean.mean()))} of the mean dose there"
+    latent = np.nan_to_num(volume.of_values(mc.latent)[volume.half])
+    sigma = float(np.sqrt(np.mean(volume.of_values(mc.sigma)[volume.half] ** 2 + latent**2)))
+    share = percent(sigma / float(mean.mean()))
+    return f"{sigma:.3f} Gy rms, transport and latent together, {share} of the mean dose there"
 
 
 def target_sigma(comparison: Comparison) -> float | None:
     """Transport sigma that the run was asked for, as a fraction; None if it had no such goal."""
     return comparison.dose.provenance.get("stop", {}).get("uncertainty")
-
-
-def latent_alarm(comparison: Comparison) -> str:
-    """What to shout about the latent sigma; empty if it is known and within the target."""
-    latent = comparison.report.latent_uncertainty
-    target = target_sigma(comparison) or 0.01 * comparison.profile.max_sigma_percent
-    if latent is None or not math.isfinite(latent):
-        return (
-            "The latent sigma is unknown: what the finite number of histories in the phase space leaves in "
-            "the dose cannot be known from so few passes."
-        )
-    if latent <= target:
-        return ""
-    return (
-        f"The latent sigma, {percent(latent)}, exceeds the target of {percent(target)}. It comes from the "
-        "finite number of histories in the phase space; more transport of the same file cannot lower it, and "
-        "no sigma in the tables below includes it. A larger phase space is needed."
-    )
 
 
 def calibrations(comparison: Comparison) -> Table:

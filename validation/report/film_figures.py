@@ -15,11 +15,12 @@ from validation.film.check import FilmCheck
 from validation.film.compare import FilmComparison
 from validation.film.scan import CHANNELS
 from validation.report.content import Drawing
-from validation.report.drawing import DASHED, PLUS_MINUS, STYLE, WIDTH, finish
+from validation.report.drawing import DASHED, GAMMA_COLOURS, PLUS_MINUS, STYLE, WIDTH, finish
 
 FILM, PLANE, FAILED = "#12355b", "#c23b22", "#b00020"
-INKS = ("#c1272d", "#2a7d3a", "#1f4fa3")  # of the channels
+INKS = ("#d55e00", "#009e73", "#0072b2")  # of the channels, apart for the colour-blind (Okabe and Ito)
 MARKERS = "os^"
+STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)))  # of the channels, in black and white
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)  # isodoses, parts of the plane's largest dose
 DIFFERENCES = (3.0, 5.0, 10.0, 20.0)  # ends of the scale of differences [%]
 SMOOTH_MM = 1.0  # of the film's isodoses, sigma
@@ -104,7 +105,7 @@ def draw_maps(comparison: FilmComparison) -> Drawing:
     limit = next((end for end in DIFFERENCES if spread <= end), DIFFERENCES[-1])
     shown = grid.show(axes[2], difference, vmin=-limit, vmax=limit, cmap="RdBu_r")
     _bar(figure, shown, axes[2], "film - plane [% of the maximum]")
-    shown = grid.show(axes[3], comparison.gamma(), vmin=0.0, vmax=2.0, cmap=_gamma_colours())
+    shown = grid.show(axes[3], comparison.gamma(), vmin=0.0, vmax=2.0, cmap=GAMMA_COLOURS)
     _bar(figure, shown, axes[3], f"gamma, {comparison.gammas[0].criterion}")
     u, v = comparison.crossing_mm
     for axis, title in zip(axes, ("film", "plane", "difference", "gamma"), strict=True):
@@ -176,7 +177,7 @@ def draw_uncertainty(comparison: FilmComparison) -> Drawing:
     left_out = np.select(
         [~film.film, film.saturated, film.uncovered, film.stray], [np.nan, 3.0, 2.0, 1.0], default=0.0
     )
-    colours = matplotlib.colors.ListedColormap(["#f2f2f2", "#d98200", "#1f6fc4", "#b00020"])
+    colours = matplotlib.colors.ListedColormap(["#f2f2f2", "#e69f00", "#0072b2", "#4d1020"])
     shown = grid.show(axes[2], left_out, vmin=-0.5, vmax=3.5, cmap=colours)
     bar = _bar(figure, shown, axes[2], "")
     bar.set_ticks([0, 1, 2, 3], labels=["used", "mark", "beside", "dark"])
@@ -238,7 +239,7 @@ def draw_curves(calibration: Calibration) -> Drawing:
         fine = np.linspace(0.0, calibration.largest_gy, 300)
         for k, (name, curve) in enumerate(zip(CHANNELS, calibration.curves, strict=True)):
             found = np.array([film.response[k] for film in calibration.films])
-            axis.plot(fine, curve.response(fine), color=INKS[k], lw=1.0)
+            axis.plot(fine, curve.response(fine), color=INKS[k], ls=STYLES[k], lw=1.0)
             axis.plot(dose, found, MARKERS[k], color=INKS[k], ms=4, mfc="white", label=name)
             sigma = np.array([film.sigma[k] for film in calibration.films]) / np.abs(curve.slope(dose))
             residual.errorbar(
@@ -317,13 +318,6 @@ def _bar(figure: Figure, image: AxesImage, axis: Axes, label: str):
     bar_axes.tick_params(length=2, pad=1, labelsize=6.3)
     bar_axes.set_xlabel(label, labelpad=1, fontsize=6.8)
     return bar
-
-
-def _gamma_colours() -> matplotlib.colors.Colormap:
-    """Light up to 1, dark above, in black and white too."""
-    below = matplotlib.colormaps["Greens"](np.linspace(0.02, 0.35, 128))
-    above = matplotlib.colormaps["Reds"](np.linspace(0.6, 1.0, 128))
-    return matplotlib.colors.ListedColormap(np.vstack([below, above]))
 
 
 def _smooth(values: np.ndarray, known: np.ndarray, sigma: list[float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The line from a target to an organ, along which both doses are drawn."""
+"""Lines through a target and an organ, along which both doses are drawn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from validation.plan_check.verdict import Structure
 
 LINE_STEP = 0.05  # between points of a line [cm]
 LINE_BEYOND = 2.0  # a line reaches this far beyond its two ends [cm]
+ALONG_BEYOND = 3.0  # a line along the patient, beyond the target [cm]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +22,14 @@ class Line:
     Parameters
     ----------
     distance_mm : array
-        From the target's centre, towards the organ.
+        From the target's centre, towards the organ; along the patient z itself.
     points : (n, 3) array
         z, y, x [cm].
     target, organ : str
         Structures at its ends.
     inside_target, inside_organ : bool arrays
+    axis : str
+        What the distance is, for the label of an axis.
     """
 
     distance_mm: np.ndarray
@@ -35,6 +38,7 @@ class Line:
     organ: str
     inside_target: np.ndarray
     inside_organ: np.ndarray
+    axis: str
 
     def sample(self, values: np.ndarray, grid: Grid) -> np.ndarray:
         """`values` along the line, trilinear; NaN outside the grid."""
@@ -64,7 +68,32 @@ def line_between(target: Structure, organ: Structure, dose: np.ndarray, grid: Gr
     distance = np.arange(-LINE_BEYOND - 0.5 * length, length + LINE_BEYOND + LINE_STEP, LINE_STEP)
     points = start + distance[:, None] * direction
     inside = (np.nan_to_num(_sample(s.fraction, grid, points)) >= 0.5 for s in (target, organ))
-    return Line(10 * distance, points, target.name, organ.name, *inside)
+    axis = f"from the middle of {target.name} towards {organ.name} [mm]"
+    return Line(10 * distance, points, target.name, organ.name, *inside, axis)
+
+
+def line_along(organ: Structure, target: Structure, dose: np.ndarray, grid: Grid) -> Line:
+    """The line along z through the hottest voxel of `organ`, over the slices of the target and beyond.
+
+    Parameters
+    ----------
+    organ, target : Structure
+    dose : (nz, ny, nx) array
+        That says which voxel of the organ is hottest [Gy].
+    grid : Grid
+    """
+    hottest = hottest_voxel(organ, dose)
+    slices = np.flatnonzero(target.fraction.any(axis=(1, 2)))
+    first, last = (grid.centres(0)[i] for i in (slices[0], slices[-1]))
+    z = np.arange(
+        max(first - ALONG_BEYOND, grid.centres(0)[0]),
+        min(last + ALONG_BEYOND, grid.centres(0)[-1]) + LINE_STEP,
+        LINE_STEP,
+    )
+    y, x = (grid.centres(axis)[hottest[axis]] for axis in (1, 2))
+    points = np.stack([z, np.full(z.shape, y), np.full(z.shape, x)], axis=1)
+    inside = (np.nan_to_num(_sample(s.fraction, grid, points)) >= 0.5 for s in (target, organ))
+    return Line(10 * z, points, target.name, organ.name, *inside, "z, feet to head [mm]")
 
 
 def hottest_voxel(structure: Structure, dose: np.ndarray) -> tuple[int, int, int]:

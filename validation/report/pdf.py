@@ -22,7 +22,10 @@ from reportlab.platypus import (
     CondPageBreak,
     Flowable,
     Frame,
+    Image,
+    KeepInFrame,
     KeepTogether,
+    PageBreak,
     PageTemplate,
     Paragraph,
     Spacer,
@@ -36,11 +39,14 @@ from validation.report.content import (
     SIGNATURE,
     Alarm,
     Block,
+    Box,
+    Boxes,
     Cell,
     Code,
     Drawing,
     Facts,
     Heading,
+    Pictures,
     Points,
     Report,
     Section,
@@ -48,11 +54,13 @@ from validation.report.content import (
     Text,
 )
 
-PAGES = 4  # as many as a report should have
+PAGES = 5  # as many as a report should have
 SHORTENED = (None, 16, 10, 6)  # groups of a table that may be shortened, tried in turn until it does
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 MARGIN, FOOT = 11 * mm, 9 * mm
 WIDTH = A4[0] - 2 * MARGIN
+BELOW = FOOT + 3 * mm
+HEIGHT = A4[1] - BELOW - 10 * mm
 MIN_COLUMN = 9 * mm
 FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
 MIN_SCALE = 0.72  # of a figure that does not fit on the page otherwise
@@ -62,7 +70,7 @@ PADDING = 1.0 * mm
 MARKS = {
     "pass": (colors.HexColor("#2a7d3a"), 1.2),
     "warn": (colors.HexColor("#d98200"), 2.4),
-    "noisy": (colors.HexColor("#7a3a9a"), 3.2),
+    "noisy": (colors.HexColor("#6a4fb3"), 3.2),
     "fail": (colors.HexColor("#b00020"), 4.0),
     "shown": (colors.HexColor("#cccccc"), 0.6),
 }
@@ -97,21 +105,21 @@ def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
     document = BaseDocTemplate(
         file,
         pagesize=A4,
-        title=f"{report.word}: {report.subject}",
+        title=f"{report.verdict}: {report.subject}",
         author="mcverify",
         subject=report.title,
         creator="mcverify",
         producer="mcverify",
         pageCompression=1,
     )
-    below, top = FOOT + 3 * mm, 10 * mm
     unpadded = {f"{side}Padding": 0 for side in ("left", "right", "top", "bottom")}
-    frame = Frame(MARGIN, below, WIDTH, A4[1] - below - top, **unpadded)
+    frame = Frame(MARGIN, BELOW, WIDTH, HEIGHT, **unpadded)
     document.addPageTemplates(PageTemplate(frames=[frame]))
     counted: list[int] = []
 
     def canvas(*arguments, **options) -> _Numbered:
-        return _Numbered(*arguments, foot=report.subject, counted=counted, **options)
+        foot = f"mcverify - {report.subject}"
+        return _Numbered(*arguments, foot=foot, mark=report.mark, counted=counted, **options)
 
     document.build(_story(report, max_groups), canvasmaker=canvas)
     return file.getvalue(), counted[0]
@@ -120,9 +128,9 @@ def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
 class _Numbered(Canvas):
     """A canvas whose pages say how many there are."""
 
-    def __init__(self, *arguments, foot: str, counted: list[int], **options) -> None:
+    def __init__(self, *arguments, foot: str, mark: str, counted: list[int], **options) -> None:
         super().__init__(*arguments, **options)
-        self._foot, self._counted, self._pages = foot, counted, []
+        self._foot, self._mark, self._counted, self._pages = foot, mark, counted, []
 
     def showPage(self) -> None:
         """Keep the page until their number is known."""
@@ -141,8 +149,9 @@ class _Numbered(Canvas):
     def _draw_foot(self, number: int, pages: int) -> None:
         self.setFont(FONT, 6)
         self.setFillColor(LINE)
-        self.drawString(MARGIN, FOOT - 2 * mm, f"mcverify - {self._foot}"[:90])
-        self.drawCentredString(A4[0] / 2, FOOT - 2 * mm, "not a medical device")
+        self.drawString(MARGIN, FOOT - 2 * mm, self._foot[:60])
+        middle = "not a medical device" if not self._mark else f"{self._mark} - not a medical device"
+        self.drawCentredString(A4[0] / 2, FOOT - 2 * mm, middle)
         self.drawRightString(A4[0] - MARGIN, FOOT - 2 * mm, f"page {number} of {pages}")
 
 
@@ -162,7 +171,7 @@ def _style(size: float, font: str = FONT, **options) -> ParagraphStyle:
 TITLE = _style(13, BOLD, spaceAfter=1 * mm)
 SECTION = _style(9.5, BOLD, spaceBefore=2.5 * mm, spaceAfter=1.2 * mm)
 HEADING = _style(7.8, BOLD, spaceBefore=1.6 * mm, spaceAfter=0.8 * mm)
-WORD = _style(15, BOLD)
+WORD, MARK = _style(15, BOLD), _style(10, BOLD, spaceAfter=1 * mm)
 BODY = _style(7, spaceAfter=0.8 * mm)
 STRONG = _style(7, BOLD)
 SMALL = _style(5.8, textColor=LINE, spaceAfter=0.8 * mm)
@@ -172,7 +181,7 @@ TOP, TOP_NUMBER = _style(5.9, BOLD), _style(5.9, BOLD, alignment=TA_RIGHT)
 
 def _story(report: Report, max_groups: int | None) -> list[Flowable]:
     """Everything from the title to the signature."""
-    story: list[Flowable] = [
+    first: list[Flowable] = [
         Paragraph(escape(report.title), TITLE),
         Paragraph(escape(DEVICE), STRONG),
         Spacer(0, 1.5 * mm),
@@ -180,24 +189,47 @@ def _story(report: Report, max_groups: int | None) -> list[Flowable]:
         Spacer(0, 1.5 * mm),
     ]
     for block in report.opening:
-        story += _flow(block, max_groups)
-    for section in report.sections:
-        story += _section(section, max_groups)
-    return [*story, _signature()]
+        first += _flow(block, max_groups)
+    rest = [flowable for section in report.sections for flowable in _section(section, max_groups)]
+    if not report.signed_first:
+        return [*first, *rest, _signature()]
+    # one page whatever is on it, even if all of it becomes a little smaller
+    page = KeepInFrame(WIDTH, HEIGHT - 1, _loose([*first, _signature()]), mode="shrink")
+    return [page, PageBreak(), *rest, *_flow(Text(FOOTER, small=True), None)]
+
+
+class _Together(KeepTogether):
+    """Parts that stay on one page."""
+
+    def __init__(self, parts: list[Flowable]) -> None:
+        super().__init__(parts)
+        self.parts = parts
+
+
+def _loose(flowables: list[Flowable]) -> list[Flowable]:
+    """Without what keeps some of them together, which is no use where all share a page."""
+    loose: list[Flowable] = []
+    for flowable in flowables:
+        loose += flowable.parts if isinstance(flowable, _Together) else [flowable]
+    return loose
 
 
 def _section(section: Section, max_groups: int | None) -> list[Flowable]:
     heading = Paragraph(escape(section.title), SECTION)
     body = [flowable for block in section.blocks for flowable in _flow(block, max_groups)]
-    if body and isinstance(body[0], _Figure):
-        return [KeepTogether([heading, body[0]]), *body[1:]]
+    if section.blocks and isinstance(section.blocks[0], Drawing | Pictures):
+        return [_Together([heading, body[0]]), *body[1:]]
     return [CondPageBreak(28 * mm), heading, *body]
 
 
 def _banner(report: Report) -> Flowable:
     """The verdict in a frame."""
     colour, _ = MARKS[report.status]
+    mark = [
+        Paragraph(f'<font backColor="#1a1a1a" color="#ffffff">&nbsp;{escape(report.mark)}&nbsp;</font>', MARK)
+    ]
     body = [
+        *(mark if report.mark else []),
         Paragraph(escape(report.word), WORD),
         Paragraph(escape(report.headline), BODY),
         Paragraph(escape(report.note), SMALL),
@@ -220,7 +252,7 @@ def _signature() -> Flowable:
             for command in (("LINEABOVE", (column, 0), (column, 0), 0.6, LINE),)
         ],
     )
-    return KeepTogether([Spacer(0, 12 * mm), line, Paragraph(escape(FOOTER), SMALL)])
+    return _Together([Spacer(0, 9 * mm), line, Paragraph(escape(FOOTER), SMALL)])
 
 
 @singledispatch
@@ -262,6 +294,63 @@ def _(block: Code, max_groups: int | None) -> list[Flowable]:
 @_flow.register
 def _(block: Drawing, max_groups: int | None) -> list[Flowable]:
     return [_Figure(block)]
+
+
+@_flow.register
+def _(block: Boxes, max_groups: int | None) -> list[Flowable]:
+    gap, count = 1.5 * mm, len(block.boxes)
+    width = (WIDTH - gap * (count - 1)) / count
+    line, widths, style = [], [], [("VALIGN", (0, 0), (-1, -1), "TOP"), *_unpadded()]
+    for number, box in enumerate(block.boxes):
+        if number:
+            line.append("")
+            widths.append(gap)
+        colour, thick = MARKS[box.status]
+        place = (len(line), 0), (len(line), 0)
+        style += [("BOX", *place, 0.6, LINE), ("LINEABOVE", *place, 2 + thick, colour, 0)]
+        line.append(_box(box, width, count == 1))
+        widths.append(width)
+    return [Grid([line], colWidths=widths, style=style), Spacer(0, 1.5 * mm)]
+
+
+def _box(box: Box, width: float, alone: bool) -> list[Flowable]:
+    """The contents of a box; a box alone has its word beside its title."""
+    indented = {"leftIndent": 1.5 * mm, "rightIndent": 1.5 * mm}
+    if alone:
+        text = f"{escape(box.question)} <b>{escape(box.word)}.</b> {escape(box.sentence)}"
+        return [Spacer(0, 1 * mm), Paragraph(text, _style(7, spaceAfter=1 * mm, **indented))]
+    return [
+        Spacer(0, 1.2 * mm),
+        Paragraph(escape(box.question), _style(6.8, BOLD, textColor=LINE, **indented)),
+        Paragraph(escape(box.word), _style(11.5, BOLD, spaceAfter=0.6 * mm, **indented)),
+        Paragraph(escape(box.sentence), _style(6.8, spaceAfter=1.2 * mm, **indented)),
+    ]
+
+
+def _unpadded() -> list[tuple]:
+    """Style commands of a table without padding."""
+    return [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP", "BOTTOM")]
+
+
+@_flow.register
+def _(block: Pictures, max_groups: int | None) -> list[Flowable]:
+    """In rows, each picture as large as on the screen beside its neighbours."""
+    inches = [ImageReader(io.BytesIO(drawing.png)).getSize() for drawing in block.drawings]
+    widest = sum(sorted((across for across, _ in inches), reverse=True)[: block.columns])
+    point = WIDTH / widest  # of a pixel: the widest row fills the page
+    images = [
+        Image(io.BytesIO(drawing.png), across * point, up * point)
+        for drawing, (across, up) in zip(block.drawings, inches, strict=True)
+    ]
+    rows = [images[first : first + block.columns] for first in range(0, len(images), block.columns)]
+    caption = f"<b>{escape(block.title)}.</b> {escape(block.caption)}"
+    flowables: list[Flowable] = []
+    for row in rows:
+        widths = [image.drawWidth for image in row]
+        style = [("VALIGN", (0, 0), (-1, -1), "MIDDLE"), *_unpadded()]
+        flowables.append(Grid([row], colWidths=widths, style=style, hAlign="LEFT"))
+    foot = Paragraph(caption, _style(5.8, spaceAfter=FIGURE_GAP))
+    return [*flowables[:-1], _Together([flowables[-1], foot])]
 
 
 class _Figure(Flowable):
@@ -330,7 +419,7 @@ def _(block: Table, max_groups: int | None) -> list[Flowable]:
                 if cell.status:
                     colour, width = MARKS[cell.status]
                     place = column, len(lines) - 1
-                    style.append(("LINEBEFORE", place, place, width, colour))
+                    style.append(("LINEBEFORE", place, place, width, colour, 0))
         last = len(lines) - 1
         if group.head is not None:
             style.append(("SPAN", (0, first), (0, last)))
@@ -357,7 +446,7 @@ def _compact() -> list[tuple]:
 def _cell(cell: Cell, number: bool, last: bool) -> Flowable:
     style = NUMBER if number else TOP if cell.status in ("pass", "warn", "fail") else CELL
     small = f'<font size="5.2" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
-    between = (". " if last else "<br/>") if cell.text and small else ""
+    between = (". " if last and not number else "<br/>") if cell.text and small else ""
     return Paragraph(escape(cell.text) + between + small, style)
 
 
@@ -381,7 +470,9 @@ def _widths(block: Table) -> list[float]:
     narrowest = []
     for number, texts in enumerate(columns):
         # numbers stay on one line, other texts are broken between words
-        parts = texts[1:] if block.is_number(number) else [word for text in texts for word in text.split()]
+        broken = texts[:1] if block.is_number(number) else texts
+        parts = [word for text in broken for word in text.split()]
+        parts += texts[1:] if block.is_number(number) else []
         narrowest.append(max(MIN_COLUMN, *(min(wide(part), LONGEST_WORD) for part in (*parts, ""))))
     if sum(whole) <= WIDTH:
         return [width + (WIDTH - sum(whole)) / len(whole) for width in whole]

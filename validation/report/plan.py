@@ -5,81 +5,111 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from validation.plan_check.comparison import Comparison
+from validation.plan_check.leading import scale
+from validation.plan_check.summary import Answer
 from validation.report import facts, tables
-from validation.report.choices import scale
-from validation.report.content import Alarm, Block, Drawing, Facts, Heading, Points, Report, Section, Text
+from validation.report.content import (
+    Block,
+    Box,
+    Boxes,
+    Facts,
+    Heading,
+    Pair,
+    Pictures,
+    Points,
+    Report,
+    Section,
+    Text,
+)
 from validation.report.figures import Figures
-from validation.report.text import dose, with_sigma
 
+LONGEST_WARNING = 110  # characters of the warning on the first page
 PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
 AGREEMENT = (
-    "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break is reported "
-    "and fails nothing."
+    "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count "
+    "in it unless the profile says so."
 )
+SIGMA = "All sigmas are 1 sigma, transport and latent together, where nothing else is said."
 MU = (
     "MU'/MU = D(plan)/D(MC): the factor on the monitor units for which Monte Carlo gives the plan's dose "
     "there. Only the sum of the beams is known, so all beams share it."
 )
-CALIBRATION = "The sigma of the calibration scales the whole dose and is in no other sigma of this report."
+CALIBRATION = "The sigma of the calibration scales the whole dose; it is part of every other sigma of a dose."
 
 
 def plan_report(comparison: Comparison) -> Report:
     """Everything a physicist reads about a plan before signing."""
-    verdict, profile = comparison.verdict, comparison.profile
+    summary, profile = comparison.summary, comparison.profile
     label = comparison.plan.label or "a plan without label"
     drawn = Figures.of(comparison)
     return Report(
         title=f"Independent Monte Carlo check of {label}",
         subject=comparison.plan.label,
-        status=verdict.status,
-        word=tables.VERDICT[verdict.status],
-        headline=tables.HEADLINES[verdict.status],
-        note=f'Profile "{profile.name}" ({profile.title}): {profile.status}. Source: {profile.source}.',
-        opening=tuple(_opening(comparison)),
+        status=summary.status,
+        word=summary.word,
+        headline=summary.headline,
+        note=f'Limits: profile "{profile.name}" ({profile.title}), {profile.status}.',
+        opening=tuple(_first_page(comparison, drawn.first)),
         sections=(
-            Section("Verdict", tuple(_verdict(comparison))),
+            Section("Tests", tuple(_tests(comparison))),
+            Section("Clinical limits", tuple(_limits(comparison))),
             Section("Targets and organs at risk", tuple(_doses(comparison, drawn.dvh))),
             Section("Gamma", tuple(_gamma(comparison, drawn.gamma))),
+            Section("Dose in planes and along lines", drawn.planes),
             Section("Point doses and monitor units", tuple(_points(comparison))),
-            Section("Dose in planes and along a line", drawn.planes),
             Section("Monte Carlo quality", tuple(_quality(comparison))),
-            Section("CT, couch and overrides", tuple(_patient(comparison))),
+            Section("Plan, CT, couch and overrides", tuple(_patient(comparison))),
             Section("Warnings", (_warnings(comparison),), "warnings"),
         ),
+        provisional=summary.provisional,
+        signed_first=True,
     )
 
 
-def _opening(comparison: Comparison) -> Iterator[Block]:
-    if flips := tables.flips(comparison):
-        flip_lines = tuple(
-            f"{flip.label}: plan {dose(flip.plan)}, Monte Carlo {with_sigma(flip.mc, flip.sigma)} {flip.unit}"
-            f"{f' ({flip.note})' * bool(flip.note)}"
-            for flip in flips
-        )
-        yield Alarm("Clinical limits that the plan keeps and Monte Carlo breaks:", flip_lines)
-    if alarm := facts.latent_alarm(comparison):
-        yield Alarm(alarm)
+def _first_page(comparison: Comparison, pictures: Pictures | None) -> Iterator[Block]:
+    """All that is needed to sign, or not to."""
+    summary = comparison.summary
+    yield Boxes(tuple(_box(answer) for answer in summary.answers))
+    yield Boxes((_box(summary.beam_model),))
+    yield tables.key_table(comparison)
+    if pictures is not None:
+        yield pictures
+    yield Facts(tuple(Pair(fact.label, fact.value) for fact in summary.facts))
     if count := len(comparison.warnings):
-        plural = "s" * (count > 1)
-        yield Text(f"{count} warning{plural} on reading, computing and comparing.", link="warnings")
-    yield Facts(tuple(facts.header(comparison)))
-    yield Text(PSEUDONYM, small=True)
+        first = comparison.warnings[0]
+        shown = first if len(first) <= LONGEST_WARNING else f"{first[:LONGEST_WARNING]} ..."
+        yield Text(
+            f"{count} warning{'s' * (count > 1)} on reading and computing; the first: {shown}",
+            link="warnings",
+        )
 
 
-def _verdict(comparison: Comparison) -> Iterator[Block]:
+def _box(answer: Answer) -> Box:
+    return Box(answer.title, answer.question, answer.word, answer.sentence, answer.status)
+
+
+def _tests(comparison: Comparison) -> Iterator[Block]:
+    summary = comparison.summary
     yield tables.test_table(comparison)
+    if summary.in_order:
+        yield Text(f"In order: {'; '.join(summary.in_order)}.")
+    if summary.no_sign_of:
+        yield Text(f"No sign of an error in: {', '.join(summary.no_sign_of)}.")
+    yield Text(f"{SIGMA} Source of the limits: {comparison.profile.source}.", small=True)
+
+
+def _limits(comparison: Comparison) -> Iterator[Block]:
     limits, missing = tables.constraint_table(comparison), tables.missing_organs(comparison)
-    if limits.groups:
-        yield limits
+    yield limits if limits.groups else Text("No dose limit was judged.")
     if missing:
         yield Text(f"The profile has limits for organs that no structure is named as: {', '.join(missing)}.")
     yield Text(AGREEMENT, small=True)
 
 
-def _doses(comparison: Comparison, dvh: tuple[Drawing, ...]) -> Iterator[Block]:
+def _doses(comparison: Comparison, dvh: tuple[Pictures, ...]) -> Iterator[Block]:
     text = (
-        "Doses of the whole course; MC with one transport sigma, the noise of different voxels taken as "
-        "independent. Volumes are those on the dose grid, to fractions of a voxel."
+        "Doses of the whole course; MC with 1 sigma, transport and latent together. The structure whose "
+        "doses differ most comes first. Volumes are those on the dose grid, to fractions of a voxel."
     )
     reference, of = scale(comparison)
     text += f" Differences in Gy, in parentheses in percent of the {of}, {reference:.2f} Gy."
@@ -91,20 +121,24 @@ def _doses(comparison: Comparison, dvh: tuple[Drawing, ...]) -> Iterator[Block]:
         found = tables.metric_table(comparison, targets)
         yield Heading(title)
         yield found if found.groups else Text(none)
+    if comparison.other_doses:
+        yield Heading("Dose to medium and to water")
+        yield tables.other_dose_table(comparison)
+        yield Text(f"Compared with the plan is: {comparison.quantity}. Both are of one run.", small=True)
     if comparison.not_evaluated:
         yield Heading("Not evaluated")
         yield Points(tuple(f"{name}: {reason}" for name, reason in comparison.not_evaluated))
     yield from dvh
 
 
-def _gamma(comparison: Comparison, figures: tuple[Drawing, ...]) -> Iterator[Block]:
+def _gamma(comparison: Comparison, figures: tuple[Pictures, ...]) -> Iterator[Block]:
     results = comparison.verdict.gamma
     criteria = "; ".join(str(result.map.criterion) for result in results)
     yield Text(
-        "Passing rate in percent, in parentheses the number of voxels. Reference: plan; evaluated: Monte "
-        f"Carlo. {criteria}; 100 % is the plan's maximum, {results[0].map.normalisation:.2f} Gy. The noise "
-        "ceiling is the rate that two doses reach which differ by nothing but the Monte Carlo noise. A "
-        "structure counts the voxels at least half inside it.",
+        "Passing rate in percent, the worst structure first. Reference: plan; evaluated: Monte Carlo. "
+        f"{criteria}; 100 % is the plan's maximum, {results[0].map.normalisation:.2f} Gy. Noise: the noise "
+        "ceiling, the rate that two doses reach which differ by nothing but Monte Carlo's noise, in the "
+        "same voxels. A structure counts the voxels at least half inside it.",
         small=True,
     )
     yield tables.gamma_table(comparison)
@@ -130,6 +164,9 @@ def _quality(comparison: Comparison) -> Iterator[Block]:
 
 
 def _patient(comparison: Comparison) -> Iterator[Block]:
+    yield Facts(tuple(facts.header(comparison)))
+    yield Text(PSEUDONYM, small=True)
+    yield Heading("CT and couch")
     yield facts.ct(comparison)
     yield Heading("Materials")
     yield facts.materials(comparison)

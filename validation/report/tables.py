@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mc.dose import TO_WATER
 from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
 from validation.limits.constraints import (
     BROKEN,
@@ -16,16 +17,24 @@ from validation.limits.constraints import (
     KEPT,
     KEPT_BY_MC,
     NOT_EVALUATED,
-    ConstraintRow,
 )
 from validation.plan_check.comparison import Comparison
-from validation.plan_check.verdict import Row, Test
-from validation.report.choices import by_importance, gamma_text, scale
+from validation.plan_check.judgement import Test
+from validation.plan_check.key_numbers import KeyNumber
+from validation.plan_check.leading import scale
+from validation.plan_check.summary import DIAGNOSIS, limit_tests, technical_tests
+from validation.plan_check.verdict import Row
+from validation.report.choices import by_difference, by_gamma, by_importance, gamma_text
 from validation.report.content import Cell, Group, Table, cells, table
 from validation.report.text import PLUS_MINUS, dose, signed, with_sigma
 
-STATUS = {"pass": "PASS", "warn": "WARNING", "noisy": "TOO NOISY", "fail": "FAIL", "shown": "reported only"}
-VERDICT = {"pass": "PASS", "warn": "PASS WITH WARNINGS", "noisy": "TOO NOISY", "fail": "FAIL"}
+STATUS = {
+    "pass": "PASS",
+    "warn": "WARNING",
+    "fail": "FAIL",
+    "noisy": "TOO NOISY",
+    "shown": "reported only",
+}
 ORDER = ("fail", "noisy", "warn", "pass", "shown")
 OUTCOMES = {  # of dose limits, as they are printed
     FLIP: "FLIP",
@@ -34,12 +43,6 @@ OUTCOMES = {  # of dose limits, as they are printed
     KEPT_BY_MC: "broken by plan only",
     KEPT: "kept",
     NOT_EVALUATED: "not evaluated",
-}
-HEADLINES = {
-    "pass": "Plan and Monte Carlo agree within all limits of the profile.",
-    "warn": "Plan and Monte Carlo agree within the action limits; the warnings below need a look.",
-    "noisy": "Monte Carlo's dose is too noisy for these limits: neither passed nor failed.",
-    "fail": "Plan and Monte Carlo disagree beyond the limits of the profile.",
 }
 
 
@@ -66,11 +69,6 @@ def test_lines(comparison: Comparison) -> list[TestLine]:
     return [_test_line(test) for test in tests]
 
 
-def flips(comparison: Comparison) -> list[ConstraintRow]:
-    """Clinical limits that the plan keeps and Monte Carlo breaks."""
-    return [row for row in comparison.verdict.constraints if row.flip]
-
-
 def _test_line(test: Test) -> TestLine:
     lower_is_worse = test.name.startswith("gamma ")
 
@@ -91,8 +89,17 @@ def _test_line(test: Test) -> TestLine:
 
 
 def test_table(comparison: Comparison) -> Table:
-    """All tests but the dose limits, which have a table of their own, with limits, notes and sources."""
-    limits = {row.label for row in comparison.verdict.constraints}
+    """The tests that need a look, and those of agreement: with limits, notes and sources.
+
+    Left out are the dose limits, which have a table of their own, and what the summary states in one line:
+    technical tests in order, planning errors of which there is no sign.
+    """
+    verdict = comparison.verdict
+    left_out = {test.name for test in limit_tests(verdict) if test.name != "dose limits"}
+    left_out |= {test.name for test in technical_tests(verdict) if test.status == "pass"}
+    left_out |= {
+        test.name for test in verdict.tests if test.name.startswith(DIAGNOSIS) and test.status == "pass"
+    }
     lines = [
         (
             Cell(line.word, status=line.status),
@@ -103,10 +110,59 @@ def test_table(comparison: Comparison) -> Table:
             Cell(line.note, line.source),
         )
         for line in test_lines(comparison)
-        if line.name not in limits
+        if line.name not in left_out
     ]
     columns = ("Status", "Test", "Found", "Warns", "Fails", "Note and source of the limit")
     return table(columns, lines, 2, texts_from=5)
+
+
+def key_table(comparison: Comparison) -> Table:
+    """The numbers of the first page."""
+    columns = (
+        "",
+        "Plan",
+        f"MC {PLUS_MINUS} 1 sigma",
+        "MC - plan",
+        "Judged by",
+        "Remark",
+    )
+    lines = [_key_line(comparison, number) for number in comparison.summary.numbers]
+    return table(columns, lines, 1, texts_from=4)
+
+
+def _key_line(comparison: Comparison, number: KeyNumber) -> tuple[Cell, ...]:
+    label = Cell(f"{number.structure} {number.metric.removesuffix(' global')}", status=number.status)
+    remarks = []
+    if number.outcome:
+        remarks.append(OUTCOMES[number.outcome])
+    if number.ceiling is not None:
+        remarks.append(f"noise leaves {number.ceiling:.1f} %")
+    if number.under_resolved:
+        count = "less than one voxel" if number.voxels < 0.75 else _voxels(number.voxels)
+        remarks.append(f"UNDER-RESOLVED: {count}")
+    if number.note:
+        remarks.append(number.note)
+    unit = f" {number.unit}"
+    difference = ""
+    if number.difference is not None:
+        difference = signed(number.difference, 2) + unit
+        if number.unit == "Gy":
+            share = 100 * number.difference / scale(comparison)[0]
+            difference += f" ({signed(share, 1)} %)"
+    return cells(
+        (
+            label,
+            "" if number.plan is None else dose(number.plan) + unit,
+            "none" if number.mc is None else with_sigma(number.mc, number.sigma) + unit,
+            difference,
+            number.limit or "no limit",
+            "; ".join(remarks),
+        )
+    )
+
+
+def _voxels(count: float) -> str:
+    return f"about {count:.0f} voxel{'s' * (round(count) != 1)}"
 
 
 def constraint_table(comparison: Comparison) -> Table:
@@ -147,7 +203,7 @@ def metric_table(comparison: Comparison, targets: bool) -> Table:
     by_place = {(row.structure, row.metric): row for row in rows}
     sizes = {curves.structure: curves for curves in comparison.curves}
     groups = []
-    for structure in by_importance(comparison):
+    for structure in by_difference(comparison):
         found = [by_place.get((structure.name, metric)) for metric in metrics]
         if not any(found):
             continue
@@ -191,20 +247,64 @@ def _metric_lines(rows: Sequence[Row | None], comparison: Comparison) -> tuple[t
 
 
 def gamma_table(comparison: Comparison) -> Table:
-    """Passing rates by structure and criterion, each with its number of voxels."""
+    """Passing rates by structure and criterion, the worst first, each with its noise ceiling and voxels."""
     results = comparison.verdict.gamma
-    body = (f"{result.rate:.2f} ({result.map.count():,})" for result in results)
-    ceilings = ("not known" if result.ceiling is None else f"{result.ceiling:.2f}" for result in results)
-    lines = [(comparison.body_name, *body), (f"noise ceiling of {comparison.body_name}", *ceilings)]
-    for structure in by_importance(comparison):
-        volume = structure.volume
+    lines = [
+        (
+            comparison.body_name,
+            *(Cell(f"{r.rate:.2f}", _rests_on(r.map.count(), r.ceiling)) for r in results),
+        )
+    ]
+    for structure in by_gamma(comparison):
+        volume, name = structure.volume, structure.name
         counts = [np.count_nonzero(volume.of_values(r.map.evaluated) & volume.half) for r in results]
         rates = (
-            f"{result.by_structure[structure.name]:.2f} ({count:,})" if count else "-"
-            for result, count in zip(results, counts, strict=True)
+            Cell(f"{r.by_structure[name]:.2f}", _rests_on(count, r.ceiling_by_structure.get(name)))
+            if count
+            else Cell("-")
+            for r, count in zip(results, counts, strict=True)
         )
-        lines.append((structure.name, *rates))
+        lines.append((name, *rates))
     return table(("Structure", *map(gamma_text, results)), lines, shorten=True)
+
+
+def _rests_on(count: int, ceiling: float | None) -> str:
+    """Noise ceiling of a passing rate, and its voxels."""
+    noise = "" if ceiling is None or math.isnan(ceiling) else f"noise {ceiling:.1f}; "
+    return f"{noise}{count:,} vox."
+
+
+def other_dose_table(comparison: Comparison) -> Table:
+    """Metrics in the Monte Carlo dose that is not compared, beside the one that is."""
+    metrics = list(dict.fromkeys(found.metric for found in comparison.other_doses))
+    by_place = {(found.structure, found.metric): found for found in comparison.other_doses}
+    this, other = ("to medium", "to water") if is_to_medium(comparison) else ("to water", "to medium")
+    kinds = (
+        (f"MC {this}", lambda found: dose(found.compared)),
+        (f"MC {other}", lambda found: dose(found.other)),
+        ("change [%]", lambda found: signed(100 * (found.other / found.compared - 1), 1)),
+    )
+    groups = []
+    for structure in by_importance(comparison):
+        found = [by_place.get((structure.name, metric)) for metric in metrics]
+        if not any(found):
+            continue
+        lines = tuple(
+            cells(
+                (
+                    label,
+                    *("-" if one is None or not (one.compared and one.other) else text(one) for one in found),
+                )
+            )
+            for label, text in kinds
+        )
+        groups.append(Group(lines, Cell(structure.name)))
+    return Table(("Structure", "", *(f"{metric} [Gy]" for metric in metrics)), tuple(groups), 2, shorten=True)
+
+
+def is_to_medium(comparison: Comparison) -> bool:
+    """Whether the Monte Carlo dose that is compared is to medium."""
+    return TO_WATER not in comparison.quantity
 
 
 def regions(comparison: Comparison) -> Table:

@@ -13,6 +13,7 @@ from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
+PROVISIONAL_PRINTED = "report-PROVISIONAL.pdf"  # in place of PRINTED, of a run that was cut short
 INPUTS = "inputs.h5"  # what the report is made of again
 CHECKPOINT = "checkpoint.h5"  # while a run goes on, or can go on
 # of `mcverify whatif`
@@ -22,7 +23,7 @@ WHATIFS = WHATIF, WHATIF_PRINTED, WHATIF_RESULT, WHATIF_PICTURE = (
     "whatif.json",
     "whatif.png",
 )
-NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, RESULT, *WHATIFS)
+NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, PROVISIONAL_PRINTED, RESULT, *WHATIFS)
 SCHEMA = "mcverify result"  # of result.json
 PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
 LOG = "mcverify-error.log"  # traceback of a bug

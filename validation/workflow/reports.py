@@ -52,7 +52,12 @@ def write_files(found: Any, out: Path) -> Path:
 
 @write_files.register
 def _(found: Comparison, out: Path) -> Path:
-    return _three(plan_report(found), found, out, (output.REPORT, output.PRINTED, output.RESULT))
+    names = [output.PRINTED, output.PROVISIONAL_PRINTED]
+    if found.statistics.provisional:
+        names.reverse()
+    page = _three(plan_report(found), found, out, (output.REPORT, names[0], output.RESULT))
+    (out / names[1]).unlink(missing_ok=True)  # of an older report
+    return page
 
 
 @write_files.register

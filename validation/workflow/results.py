@@ -23,6 +23,7 @@ from validation.plan_check.case import PlanCase
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.points import read_points
 from validation.plan_check.record import Record
+from validation.plan_check.stated import read_stated
 from validation.rtdose import PlannedDose, write_rtdose
 from validation.rtdose.write import OfPlan
 from validation.workflow import output
@@ -64,6 +65,7 @@ class Result:
             If that dose was not computed.
         """
         chosen_dose(computed.dose, dose_to)
+        dose_files = [dose.path for dose in case.files.doses]
         record = Record.of(
             plan=case.plan,
             structures=case.structures,
@@ -72,7 +74,8 @@ class Result:
             phantom=computed.phantom,
             quantity=TO_WATER if dose_to == "water" else TO_MEDIUM,
             warnings=[*case.files.warnings, *computed.warnings],
-            points=read_points(case.files.plan_file, [dose.path for dose in case.files.doses]),
+            points=read_points(case.files.plan_file, dose_files),
+            stated=read_stated(case.files.plan_file, dose_files),
             identity=case.identity,
         )
         return cls(record, computed.dose)
