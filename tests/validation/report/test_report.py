@@ -123,8 +123,8 @@ def test_pdf_says_the_same_on_few_pages(printed, page):
     document = pypdfium2.PdfDocument(printed)
     assert 2 <= len(document) <= 6
     text, shown = words_of(document), checked(page).text
-    for part in ("FAIL", "Clinical limits", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
-                 "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
+    for part in ("FAIL", "Clinical limits", "TESTLINAC", "Organs at risk", "titanium", "TG-218",
+                 "noise ceiling", "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
         assert part in text and part in shown, part
     assert f"page {len(document)} of {len(document)}" in text
     assert len(printed.read_bytes()) < 5_000_000
@@ -133,15 +133,15 @@ def test_pdf_says_the_same_on_few_pages(printed, page):
 
 def test_pdf_of_a_long_table_is_shortened_and_says_so(tmp_path):
     def found(shorten: bool) -> pypdfium2.PdfDocument:
-        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(400)), shorten=shorten)
+        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(600)), shorten=shorten)
         about = {"title": "t", "subject": "s", "status": "pass", "word": "PASS", "headline": "h", "note": "n"}
         write_pdf(Report(**about, opening=(), sections=(Section("All", (long,)),)), tmp_path / "report.pdf")
         return pypdfium2.PdfDocument(tmp_path / "report.pdf")
 
     whole, short = found(False), found(True)
-    assert len(whole) > 4 >= len(short)
-    assert "Organ 399" in words_of(whole) and "Organ 5" in words_of(short)
-    assert "384 more, less important or less irradiated" in words_of(short)
+    assert len(whole) > 5 >= len(short)
+    assert "Organ 599" in words_of(whole) and "Organ 5" in words_of(short)
+    assert "584 more, less important or less irradiated" in words_of(short)
 
 
 def test_no_name_and_no_number_of_the_patient(page, printed):
@@ -153,11 +153,11 @@ def test_no_name_and_no_number_of_the_patient(page, printed):
 
 def test_figures_are_pictures_and_show_something(page):
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(pictures) == 20
+    assert len(pictures) == 17
     drawn = [imread(io.BytesIO(base64.b64decode(picture))) for picture in pictures]
     assert all(pixels[..., :3].std() > 0.05 for pixels in drawn)
     # panels that are compared have one width, and none is too large for a phone
-    assert len({pixels.shape[1] for pixels in drawn[6:17]}) == 1
+    assert len({pixels.shape[1] for pixels in drawn[6:15]}) == 1
     assert max(pixels.shape[1] for pixels in drawn) < 800
 
 
@@ -176,7 +176,7 @@ def test_failures_come_before_warnings_before_passes(page):
     tests = page[page.index("Fails</th>") : page.index("Dose limit</th>")]
     words = re.findall(r'<td data-label="Status" class="status (\w+)">', tests)
     order = ["fail", "noisy", "warn", "pass", "shown"]
-    assert words == sorted(words, key=order.index) and set(words) >= {"fail", "pass", "shown"}
+    assert words == sorted(words, key=order.index) and set(words) >= {"fail", "shown"}
 
 
 def test_a_flip_is_on_the_first_page_and_comes_first(no_figures):
@@ -222,8 +222,9 @@ def test_the_file_of_a_provisional_report_says_so_and_replaces_the_other(tmp_pat
 def test_the_first_page_of_the_pdf_answers_and_is_signed(printed):
     document = pypdfium2.PdfDocument(printed)
     first = re.sub(r"\s+", " ", document[0].get_textpage().get_text_bounded())
-    for part in ("DISAGREES", "Are the clinical limits kept?", "Can I rely on the statistics?", "beam model",
-                 "PTV_L1 D95%", "SpinalCord D0.03cc", "Planned dose is", "not stated", "Signature"):  # fmt: skip
+    for part in ("DISAGREES", "Are the clinical limits kept?", "Can I rely on the statistics?",
+                 "beam model", "PTV_L1 D95%", "SpinalCord D0.03cc", "Planned dose is",
+                 "not stated", "Signature"):  # fmt: skip
         assert part in first, part
     assert "Found" not in first  # the tables are behind
 
