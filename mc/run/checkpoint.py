@@ -145,7 +145,9 @@ class Checkpoint:
                 file["key"], file["numbers"] = texts = json.dumps(self._key), json.dumps(dict(numbers))
                 file.attrs["sha256"] = _sha256(*texts)  # the arrays have checksums of their own
                 for name, array in self._arrays.items():
-                    chunk = (min(BLOCK, array.size),) if array.size else None
+                    # of an array of several axes what one index of the first holds
+                    chunk = (min(BLOCK, array.size),) if array.ndim == 1 else (1, *array.shape[1:])
+                    chunk = chunk if array.size else None
                     dataset = file.create_dataset(
                         name, array.shape, array.dtype, chunks=chunk, fletcher32=chunk is not None
                     )

@@ -33,6 +33,7 @@ AGREES = {PASS: "AGREES", WARN: "WARNING", FAIL: "DISAGREES", NOISY: "NOT JUDGED
 RELIABLE = {PASS: "SUFFICIENT", WARN: "LIMITED", FAIL: "NOT TO BE TRUSTED", NOISY: "TOO NOISY"}
 # of beam models: the least established first
 STATES = {"changed": WARN, "generic": WARN, "calibrated": WARN, "commissioned": PASS}
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 DIAGNOSIS, DIFFERENCE = "diagnosis: ", ", MC - plan"
 
 
@@ -188,8 +189,12 @@ def _agreement(comparison: Comparison, tests: Sequence[Test]) -> Answer:
     causes = [test for test in bad if test.name.startswith(DIAGNOSIS)]
     others = [test for test in bad if test not in causes]
     if not judged:
-        undecided = ", ".join(test.name for test in tests if test.status == NOISY and test.value is not None)
-        sentence = f"Not judged, because of the noise: {undecided}."
+        sentence = "Too noisy to say."
+        known = [test for test in tests if test.status == NOISY and None not in (test.value, test.sigma)]
+        if known:
+            sentence = (
+                f"Too noisy to say: {_in_words(known[0])}, {PLUS_MINUS}{known[0].sigma:.1f} % (1 sigma)."
+            )
     elif bad:
         # a diagnosis names the cause of the differences
         notes = [test.note.rstrip(".") for test in bad if test.name.startswith(DIAGNOSIS)]

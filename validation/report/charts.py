@@ -31,8 +31,8 @@ def dvh(comparison: Comparison) -> Pictures:
     ]
     left_out = len(comparison.structures) - len(shown_structures(comparison))
     text = (
-        f"Plan solid, Monte Carlo dashed with a band of {PLUS_MINUS}1 sigma, transport and latent together; it "
-        "is often thinner than the line. Markers distinguish structures."
+        f"Plan solid, Monte Carlo dashed with a band of {PLUS_MINUS}1 sigma, transport and latent together; "
+        "it is often thinner than the line. Markers distinguish structures."
     )
     text += f" Left out are {left_out} structures of lower dose; the tables have all." * bool(left_out)
     return Pictures(tuple(panels), "Dose-volume histograms", text, 2)
@@ -90,8 +90,8 @@ def profiles(comparison: Comparison, target: Structure, organ: Structure) -> Pic
     place = ", ".join(f"{10 * c:.1f}" for c in lines[1].points[0, :0:-1])
     text = (
         f"Left: from the middle of {target.name} through the plan's hottest voxel of {organ.name}. Right: "
-        f"along the patient through that voxel (x, y = {place} mm). Beneath: Monte Carlo less plan in percent "
-        f"of the {of}. Bands: 1 sigma of a voxel, transport and latent together. Not smoothed."
+        f"along the patient through that voxel (x, y = {place} mm). Beneath: Monte Carlo less plan in "
+        f"percent of the {of}. Bands: 1 sigma of a voxel, transport and latent together. Not smoothed."
     )
     return Pictures(tuple(panels), f"Profiles through {target.name} and {organ.name}", text, 2)
 

@@ -54,7 +54,8 @@ def first_pictures(display: Display) -> Pictures:
     )
     text = (
         f"Left: the axial plane through the plan's {display.critical.name} (cross); Monte Carlo "
-        f"dashed{smoothed}. Right: bands are 1 sigma, transport and latent together; limits are those of the profile."
+        f"dashed{smoothed}. Right: bands are 1 sigma, transport and latent together; limits are those of "
+        "the profile."
     )
     drawings = (plane,) if histogram is None else (plane, histogram)
     return Pictures(drawings, "Where it matters most", text, len(drawings))

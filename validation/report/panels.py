@@ -57,7 +57,8 @@ def isodose_panels(display: Display) -> Pictures:
     panels.append(_legend(handles))
     smoothed = (
         " For display alone the difference of both doses is smoothed by a Gaussian of "
-        f"{display.smoothing_mm:.1f} mm (sigma), since noise makes isodoses ragged; no number of this report is."
+        f"{display.smoothing_mm:.1f} mm (sigma), since noise makes isodoses ragged; no number of this "
+        "report is."
         if display.smoothing_mm
         else ""
     )
@@ -107,7 +108,8 @@ def gamma_panels(display: Display) -> Pictures:
     panels = _panels([(AXIAL, place) for place in display.levels], box, draw, bar)
     text = (
         f"Gamma at {result.map.criterion}, where evaluated, about the target and the most important organ; "
-        "what fails is dark, outlined in black. Gamma uses the doses as they are, neither smoothed nor averaged."
+        "what fails is dark, outlined in black. Gamma uses the doses as they are, neither smoothed nor "
+        "averaged."
     )
     return Pictures(tuple(panels), "Gamma", text, 3)
 

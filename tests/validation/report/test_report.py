@@ -24,7 +24,7 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.subvoxels import SubVoxels
 from phantoms.views import VIEWS, cut
-from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of
+from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of, roi
 from validation.plan_check.verdict import Structure
 from validation.report import html
 from validation.report.content import Report, Section, table
@@ -33,8 +33,10 @@ from validation.report.html import write_html
 from validation.report.lines import line_between
 from validation.report.pdf import write_pdf
 from validation.report.plan import plan_report
+from validation.report.tables import gamma_table, metric_table
 from validation.report.text import duration, signed, with_sigma
 from validation.report.write import write_result
+from validation.workflow.reports import write_files
 
 ROOT = Path(__file__).parents[3]
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -72,7 +74,7 @@ class Checker(HTMLParser):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Spares the drawing where a test reads text only."""
-    monkeypatch.setattr("validation.report.figures.Figures.of", lambda comparison: Figures((), (), ()))
+    monkeypatch.setattr("validation.report.figures.Figures.of", lambda comparison: Figures(None, (), (), ()))
 
 
 def render(comparison) -> str:
@@ -117,12 +119,12 @@ def words_of(document) -> str:
     return re.sub(r"\s+", " ", " ".join(pages))
 
 
-def test_pdf_says_the_same_on_four_pages(printed, page):
+def test_pdf_says_the_same_on_few_pages(printed, page):
     document = pypdfium2.PdfDocument(printed)
-    assert 2 <= len(document) <= 4
+    assert 2 <= len(document) <= 6
     text, shown = words_of(document), checked(page).text
-    for part in ("FAIL", "Verdict", "TESTLINAC", "Organs at risk", "titanium", "TG-218", "noise ceiling",
-                 "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
+    for part in ("FAIL", "Clinical limits", "TESTLINAC", "Organs at risk", "titanium", "TG-218",
+                 "noise ceiling", "beam 1 has no name", "Checked by", "ot a medical device"):  # fmt: skip
         assert part in text and part in shown, part
     assert f"page {len(document)} of {len(document)}" in text
     assert len(printed.read_bytes()) < 5_000_000
@@ -131,15 +133,15 @@ def test_pdf_says_the_same_on_four_pages(printed, page):
 
 def test_pdf_of_a_long_table_is_shortened_and_says_so(tmp_path):
     def found(shorten: bool) -> pypdfium2.PdfDocument:
-        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(400)), shorten=shorten)
+        long = table(("Organ", "Dose"), ((f"Organ {k}", "1.00") for k in range(600)), shorten=shorten)
         about = {"title": "t", "subject": "s", "status": "pass", "word": "PASS", "headline": "h", "note": "n"}
         write_pdf(Report(**about, opening=(), sections=(Section("All", (long,)),)), tmp_path / "report.pdf")
         return pypdfium2.PdfDocument(tmp_path / "report.pdf")
 
     whole, short = found(False), found(True)
-    assert len(whole) > 4 >= len(short)
-    assert "Organ 399" in words_of(whole) and "Organ 5" in words_of(short)
-    assert "384 more, less important or less irradiated" in words_of(short)
+    assert len(whole) > 5 >= len(short)
+    assert "Organ 599" in words_of(whole) and "Organ 5" in words_of(short)
+    assert "584 more, less important or less irradiated" in words_of(short)
 
 
 def test_no_name_and_no_number_of_the_patient(page, printed):
@@ -151,17 +153,19 @@ def test_no_name_and_no_number_of_the_patient(page, printed):
 
 def test_figures_are_pictures_and_show_something(page):
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(pictures) == 5
-    for picture in pictures:
-        pixels = imread(io.BytesIO(base64.b64decode(picture)))
-        assert pixels.shape[1] == pytest.approx(1110, abs=2) and pixels[..., :3].std() > 0.05
+    assert len(pictures) == 17
+    drawn = [imread(io.BytesIO(base64.b64decode(picture))) for picture in pictures]
+    assert all(pixels[..., :3].std() > 0.05 for pixels in drawn)
+    # panels that are compared have one width, and none is too large for a phone
+    assert len({pixels.shape[1] for pixels in drawn[6:15]}) == 1
+    assert max(pixels.shape[1] for pixels in drawn) < 800
 
 
 def test_the_verdict_and_every_section_are_there(page):
     text = checked(page).text
-    places = [text.index(part) for part in ("FAIL", "Verdict", "Targets", "Organs at risk", "Gamma",
-              "Point doses", "Dose in planes", "Monte Carlo quality", "CT, couch and overrides", "Warnings",
-              "Signature")]  # fmt: skip
+    places = [text.index(part) for part in ("FAIL", "DISAGREES", "Signature", "Found Warns Fails",
+              "Dose limit", "Organs at risk", "Gamma Passing rate", "Dose in planes", "Point doses",
+              "Monte Carlo quality", "CT and couch")]  # fmt: skip
     assert places == sorted(places)
     for part in ("Not a medical device", "TESTLINAC", "6 MV FFF", "16.00 Gy", "Test TPS 1.0", "c0ffee",
                  "titanium", "TG-218", "noise ceiling", "beam 1 has no name", "0.189"):  # fmt: skip
@@ -169,12 +173,13 @@ def test_the_verdict_and_every_section_are_there(page):
 
 
 def test_failures_come_before_warnings_before_passes(page):
-    words = re.findall(r'<td class="status (\w+)">', page[: page.index("Dose limit</th>")])
-    order = ["fail", "warn", "pass", "shown"]
-    assert words == sorted(words, key=order.index) and set(words) >= {"fail", "pass", "shown"}
+    tests = page[page.index("Fails</th>") : page.index("Dose limit</th>")]
+    words = re.findall(r'<td data-label="Status" class="status (\w+)">', tests)
+    order = ["fail", "noisy", "warn", "pass", "shown"]
+    assert words == sorted(words, key=order.index) and set(words) >= {"fail", "shown"}
 
 
-def test_a_flip_comes_first_as_an_alarm(no_figures):
+def test_a_flip_is_on_the_first_page_and_comes_first(no_figures):
     # 12.3 Gy to 1.2 cc of cord in three fractions: kept by the plan, broken by a Monte Carlo 8 % hotter
     given = case(noise=0.001)
     cold = given["planned_dose"].dose.copy()
@@ -184,19 +189,76 @@ def test_a_flip_comes_first_as_an_alarm(no_figures):
     found = compare_case(given | {"planned_dose": replace(given["planned_dose"], dose=cold), "dose": mc})
     page = render(found)
     first = page[page.index("Dose limit</th>") :].split("<tr>")[1]
-    assert '<td class="status fail">FLIP' in first and "SpinalCord" in first and "D1.2cc" in first
+    assert 'class="status fail">FLIP' in first and "SpinalCord" in first and "D1.2cc" in first
     assert "&lt;= 12.3 Gy" in first and "12.90" in first and "-0.60" in first
-    assert "Clinical limits that the plan keeps and Monte Carlo breaks" in page
+    assert "BROKEN BY MONTE CARLO" in page and "kept by the plan, broken by Monte Carlo" in page
+    assert page.index("BROKEN BY MONTE CARLO") < page.index("Signature</div>")
 
 
-@pytest.mark.parametrize(
-    "latent, alarm", [(0.004, ""), (0.02, "exceeds the target of 1.00 %"), (float("nan"), "unknown")]
-)
-def test_latent_sigma_beyond_the_target_raises_an_alarm(latent, alarm, no_figures):
-    given = case()
-    found = compare_case(given | {"report": replace(given["report"], latent_uncertainty=latent)})
-    alarms = re.findall(r'<div class="alarm">(.*?)</div>', render(found), re.DOTALL)
-    assert (alarm in alarms[0]) if alarm else alarms == []
+def provisional(given: dict, stopped_by: str):
+    return compare_case(given | {"report": replace(given["report"], stopped_by=stopped_by)})
+
+
+def test_provisional_is_said_beside_the_verdict_in_the_title_and_at_every_foot(tmp_path, no_figures):
+    report = plan_report(provisional(case(), "interrupted"))
+    page = html.render(report)
+    assert re.search(r"<title>PROVISIONAL \w+", page)
+    banner, foot = page[page.index('<div class="banner') :][:300], page[page.rindex("<footer>") :]
+    assert "PROVISIONAL: interrupted" in banner and "PROVISIONAL: interrupted" in foot
+    write_pdf(report, tmp_path / "report.pdf")
+    document = pypdfium2.PdfDocument(tmp_path / "report.pdf")
+    assert document.get_metadata_dict()["Title"].startswith("PROVISIONAL")
+    for number in range(len(document)):
+        assert "PROVISIONAL: interrupted" in document[number].get_textpage().get_text_bounded()
+    assert "PROVISIONAL" not in html.render(plan_report(compare_case(case())))
+
+
+def test_the_file_of_a_provisional_report_says_so_and_replaces_the_other(tmp_path, no_figures):
+    for stopped_by, name in (("time", "report-PROVISIONAL.pdf"), ("uncertainty", "report.pdf")):
+        write_files(provisional(case(), stopped_by), tmp_path)
+        assert sorted(os.listdir(tmp_path)) == sorted(["report.html", name, "result.json"])
+
+
+def test_the_first_page_of_the_pdf_answers_and_is_signed(printed):
+    document = pypdfium2.PdfDocument(printed)
+    first = re.sub(r"\s+", " ", document[0].get_textpage().get_text_bounded())
+    for part in ("DISAGREES", "Are the clinical limits kept?", "Can I rely on the statistics?",
+                 "beam model", "PTV_L1 D95%", "SpinalCord D0.03cc", "Planned dose is",
+                 "not stated", "Signature"):  # fmt: skip
+        assert part in first, part
+    assert "Found" not in first  # the tables are behind
+
+
+def test_every_cell_has_the_name_of_its_column_for_a_phone(page):
+    assert 'name="viewport"' in page and "@media screen and (max-width" in page
+    cells = re.findall(r"<td([^>]*)>", page[page.index('<table class="grid') :])
+    labelled = [cell for cell in cells if "data-label=" in cell]
+    assert len(labelled) > 100
+
+
+def test_what_is_in_order_takes_one_line(no_figures):
+    text = checked(render(compare_case(case(noise=0.001)))).text
+    assert "In order: " in text and "lost particles 0" in text and "No sign of an error in: " in text
+    table = text[text.index("Found Warns Fails") : text.index("In order: ")]
+    assert "lost particles" not in table and "diagnosis: output" not in table
+
+
+def test_the_worst_structure_is_first_and_never_shortened_away(no_figures):
+    given = case(noise=0.001)
+    rois = (
+        BODY,
+        PTV,
+        CORD,
+        *(replace(PTV, number=10 + k, name=f"Other{k}", type="ORGAN") for k in range(20)),
+    )
+    aside = roi(40, "Aside", "ORGAN", (-2.0, -1.4), (-1.0, 1.0))
+    mean = given["dose"].mean.copy()
+    mean[:, 6:18, 1:5] *= 0.5
+    structures = replace(given["structures"], rois=(*rois, aside))
+    found = compare_case(given | {"dose": replace(given["dose"], mean=mean), "structures": structures})
+    lines = gamma_table(found).groups
+    assert lines[1].lines[0][0].text == "Aside"
+    assert metric_table(found, targets=False).groups[0].head.text == "Aside"
 
 
 def test_markup_in_names_is_text():
