@@ -71,6 +71,16 @@ def test_slurm_gives_up_in_the_end(start):
     assert job.returncode == 75 and "given up" in said and len(start.calls()) == 1
 
 
+def test_slurm_on_one_node(start):
+    """One rank of all cores; the signal of the time limit reaches the run itself, which ends with 75."""
+    job = start("slurm_node.sh", "export", "result", "--seed", "3", CODE="75", **SLURM)
+    wait_for(start.folder / "running")
+    job.send_signal(signal.SIGUSR1)
+    job.communicate(timeout=20)
+    assert job.returncode == 75
+    assert start.calls() == ["plan export --out result --threads 8 --seed 3"]
+
+
 @pytest.mark.parametrize("code", ["0", "1", "2"])
 def test_slurm_does_not_requeue_what_ended(start, code):
     job = start("slurm.sh", "export", "result", CODE=code, **SLURM)

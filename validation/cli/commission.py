@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from mc.machine.beam_model import is_shipped
 from mc.machine.folder import named_machine
+from mc.machine.machine import Machine
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from validation.cli.screen import Screen, clock
 from validation.commission.criteria import DEFAULT, load_criteria
+from validation.commission.finished import FOLDER, FinishedFields
+from validation.commission.prepare import Prepared, prepare
 from validation.commission.recording import commissioned_beams, record, to_toml
 from validation.commission.run import Commissioning, Effort
 from validation.scans import read_folder
+from validation.scans.scan import field_text
 from validation.workflow import output
 from validation.workflow.machines import commission_machine
 from validation.workflow.reports import TUNED, write_files
@@ -42,17 +47,43 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         arguments.tune_electrons,
         arguments.tune_uncertainty,
     )
+    prepared = prepare(machine, measured, criteria)
+    _show_prepared(prepared, machine, screen)
+    agreed = arguments.yes or not prepared.assumptions or screen.confirm("compute on these assumptions?")
+    if not ranks.broadcast(agreed):
+        return NO_VERDICT
+    finished, tuned = FinishedFields(out / FOLDER), arguments.tune or ()
     with screen.progress() as bar:
-        tuned = arguments.tune or ()
-        found = commission_machine(machine, measured, criteria, effort, tuned, ranks, bar.listener)
+        listener = replace(bar.listener, message=screen.note)
+        try:
+            found = commission_machine(machine, measured, criteria, effort, tuned, ranks, listener, finished)
+        except KeyboardInterrupt:
+            screen.note(
+                f"interrupted: {finished.count()} of {len(prepared.fields)} fields are finished and kept in "
+                f"{finished.folder}; the same command goes on from there"
+            )
+            return NO_VERDICT
         if ranks.rank > 0:
             return PASSED  # rank 0 has the last word
         bar.stage("writing the report")
         report = write_files(found, out)
+    finished.remove()
     show(found, screen)
     _enter(found, out, arguments.no_record, screen)
     screen.line(f"{clock(time.monotonic() - started)}; report: {report}")
     return {"pass": PASSED, "fail": FAILED}.get(found.status, NO_VERDICT)
+
+
+def _show_prepared(prepared: Prepared, machine: Machine, screen: Screen) -> None:
+    """Print what will be computed, and what has to be assumed for it."""
+    rows = [
+        (f.quality.label, field_text(f.jaws), f"{f.ssd_cm:g}", len(f.scans), len(f.output_factors))
+        for f in prepared.fields
+    ]
+    columns = ("beam", "field", "SSD [cm]", "scans", "output factors")
+    screen.table(f"{machine.name}: fields to be computed", columns, rows, right=(2, 3, 4))
+    for text in prepared.assumptions:
+        screen.warn(f"assumed: {text}")
 
 
 def _enter(found: Commissioning, out: Path, print_only: bool, screen: Screen) -> None:
@@ -75,7 +106,7 @@ def _enter(found: Commissioning, out: Path, print_only: bool, screen: Screen) ->
 
 
 def show(found: Commissioning, screen: Screen) -> None:
-    """Print warnings, the table of scans and the verdict, in the words of the report."""
+    """Print the table of scans and the verdict, in the words of the report."""
     from validation.report.commission import (
         HEADLINES,
         WORDS,
@@ -86,8 +117,6 @@ def show(found: Commissioning, screen: Screen) -> None:
         value_lines,
     )
 
-    for warning in found.warnings:
-        screen.warn(warning)
     columns = (
         "",
         "field",

@@ -44,6 +44,12 @@ class Screen:
         """A warning."""
         self._err.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
 
+    def confirm(self, question: str) -> bool:
+        """Ask whether to go on; yes where nobody is there to answer."""
+        if self._out.quiet or not (sys.stdin and sys.stdin.isatty() and self._out.is_terminal):
+            return True
+        return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+
     def table(
         self,
         title: str,

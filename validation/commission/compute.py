@@ -174,7 +174,7 @@ def compute_field(
     side = voxel_cm or voxel_side(field.jaws)
     scans = list(field.scans)
     if field.output_factors:
-        scans.append(_axis_scan(field))
+        scans.append(axis_scan(field))
     phantom = tank_for(scans, field.jaws, field.ssd_cm, sad_cm, side)
     positions = [fine_positions(scan) for scan in scans]
     weights = [
@@ -225,7 +225,7 @@ def _symmetric(field: Field, beam: PlacedBeam) -> tuple[bool, bool]:
     return x and abs(x1 + x2) < 1e-6, y and abs(y1 + y2) < 1e-6
 
 
-def _axis_scan(field: Field) -> Scan:
+def axis_scan(field: Field) -> Scan:
     """A depth dose on the axis as deep as output factors of a field need it; its values mean nothing."""
     factor = max(field.output_factors, key=lambda factor: factor.depth_cm)
     depths = np.arange(0.0, factor.depth_cm + FIT_HALF_WIDTH + 0.1, 0.2)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from mc.compute.head import HeadOptions
 from mc.compute.head_cache import remove_cached_head
 from mc.config import Physics
 from mc.machine.machine import Machine
@@ -21,10 +20,11 @@ from mc.run.progress import Listener
 from phantoms.errors import InputError
 from phantoms.listing import Listing
 from phantoms.views import Artists, Axes
-from validation.commission.compute import ComputedField, compute_field
+from validation.commission.compute import ComputedField
 from validation.commission.cost import products, residuals
 from validation.commission.criteria import Criteria
-from validation.commission.fields import Field, sort_by_field
+from validation.commission.fields import Field
+from validation.commission.finished import FinishedFields, compute_fields
 from validation.commission.judge import (
     FAIL,
     NOISY,
@@ -36,7 +36,8 @@ from validation.commission.judge import (
     judge_fields,
 )
 from validation.commission.parameters import parameters_of, rounded
-from validation.commission.source import for_fields, place_beam, sourced, with_tuned
+from validation.commission.prepare import prepare
+from validation.commission.source import for_fields, with_tuned
 from validation.commission.tune import Tuning, tune
 from validation.metrics.numbers import plain
 from validation.scans import ScanSet
@@ -220,37 +221,6 @@ def _field(judged: JudgedField) -> dict[str, Any]:
     }
 
 
-def compute_fields(
-    machine: Machine,
-    fields: Sequence[Field],
-    physics: Physics,
-    effort: Effort,
-    listener: Listener,
-    prefix: str = "",
-) -> list[ComputedField]:
-    """Compute every field; what the machine cannot make is refused before any is computed."""
-    ready, head_options = [], HeadOptions(seed=effort.seed, threads=effort.threads)
-    for field in fields:
-        if not field.quality.phase_spaces and field.quality.head is not None:
-            listener.stage(f"{prefix}head of {field.quality.label}")
-        ready.append(sourced(machine, field, head_options, Listener(progress=listener.progress)))
-    placed = [place_beam(machine, field) for field in ready]
-    computed = []
-    for number, (field, beam) in enumerate(zip(ready, placed, strict=True), 1):
-        listener.stage(f"{prefix}{field.label} ({number} of {len(fields)})")
-        computed.append(
-            compute_field(
-                field,
-                beam,
-                machine.sad_cm,
-                effort.run_options(physics),
-                voxel_cm=effort.voxel_cm,
-                listener=listener,
-            )
-        )
-    return computed
-
-
 def tune_source(
     machine: Machine,
     fields: Sequence[Field],
@@ -319,6 +289,7 @@ def commission(
     tuned: Sequence[str] = (),
     physics: Physics | None = None,
     listener: Listener | None = None,
+    finished: FinishedFields | None = None,
 ) -> Commissioning:
     """Compute what was measured, and judge it.
 
@@ -332,6 +303,8 @@ def commission(
         Parameters of head and collimators (`validation.commission.parameters`) to tune before.
     physics : Physics, optional
     listener : Listener, optional
+    finished : FinishedFields, optional
+        Keeps fields that are computed until all are.
 
     Raises
     ------
@@ -339,28 +312,34 @@ def commission(
         If scans, machine and criteria do not go together.
     """
     physics, listener = physics or Physics(), listener or Listener()
-    fields, warnings = sort_by_field(machine, measured)
+    prepared = prepare(machine, measured, criteria)
+    fields = prepared.fields
     tuning, original = None, machine
     if tuned:
         tuning, machine, fields = tune_source(machine, fields, tuned, criteria, physics, effort, listener)
         effort = replace(effort, seed=effort.seed + 1)  # what was found is judged by other random numbers
-    computed = _compute_judged(machine, fields, physics, effort, listener)
+    computed = _compute_judged(machine, fields, physics, effort, listener, finished)
     judged, factors = judge_fields(computed, criteria)
     own, without = products([residuals(computed, criteria)])
     cost = float(own[0, 0]), jackknife(without[:, 0, 0])
-    warnings = (*measured.warnings, *warnings, *_caveats(judged))
-    return Commissioning(machine, criteria, judged, factors, warnings, provenance(), tuning, cost, original)
+    assumed = prepared.assumptions
+    return Commissioning(machine, criteria, judged, factors, assumed, provenance(), tuning, cost, original)
 
 
 def _compute_judged(
-    machine: Machine, fields: Sequence[Field], physics: Physics, effort: Effort, listener: Listener
+    machine: Machine,
+    fields: Sequence[Field],
+    physics: Physics,
+    effort: Effort,
+    listener: Listener,
+    finished: FinishedFields | None,
 ) -> list[ComputedField]:
     """Compute every field, of heads by phase spaces that serve the fields alone and are not kept."""
     shaped = []
     for field in fields:
         of_beam = [each for each in fields if each.quality is field.quality]
         shaped.append(replace(field, quality=for_fields(field.quality, of_beam, SPLITTING)))
-    computed = compute_fields(machine, shaped, physics, effort, listener)
+    computed = compute_fields(machine, shaped, physics, effort, listener, finished=finished)
     made = {
         space.file
         for field, found in zip(fields, computed, strict=True)
@@ -370,26 +349,3 @@ def _compute_judged(
     for header in made:
         remove_cached_head(header)
     return computed
-
-
-WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]
-
-
-def _caveats(fields: tuple[JudgedField, ...]) -> list[str]:
-    """What makes a comparison doubtful without making it wrong."""
-    found = []
-    for field in fields:
-        wide = sorted(
-            {
-                f"{scan.comparison.scan.detector} (radius {10 * radius:g} mm)"
-                for scan in field.scans
-                if scan.comparison.scan.depth_cm is not None
-                and (radius := scan.comparison.scan.detector_radius_cm or 0.0) > WIDE_DETECTOR
-            }
-        )
-        if wide:
-            found.append(
-                f"{field.field.label}: profiles measured with {', '.join(wide)}, whose blurring of the "
-                "penumbra is not in the computed curves"
-            )
-    return found

@@ -21,6 +21,7 @@ from phantoms.errors import InputError
 from phantoms.listing import Listing
 from validation.commission import run
 from validation.commission.criteria import Criteria, load_criteria
+from validation.commission.finished import FinishedFields
 from validation.commission.run import Commissioning, Effort
 from validation.scans import ScanSet, read_measured
 from validation.workflow import output
@@ -209,6 +210,7 @@ def commission_machine(
     tuned: Sequence[str],
     ranks: World,
     listener: Listener = Listener(),
+    finished: FinishedFields | None = None,
 ) -> Commissioning:
     """Compute what was measured and judge it; the kernels are loaded when they are first needed.
 
@@ -226,7 +228,9 @@ def commission_machine(
         listener.stage(name)
 
     loading = replace(listener, stage=stage)
-    return run.commission(machine, measured, criteria, effort, tuned=tuned, listener=loading)
+    return run.commission(
+        machine, measured, criteria, effort, tuned=tuned, listener=loading, finished=finished
+    )
 
 
 def simulate_head(

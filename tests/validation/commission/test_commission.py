@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from validation.cli import main
 from validation.commission.compute import CurveBatches, compute_field
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field
+from validation.commission.finished import FinishedFields
 from validation.commission.judge import jackknife, judge_fields
 from validation.commission.source import place_beam
 from validation.scans import read_folder
@@ -161,3 +163,102 @@ def test_command_refusals(linac, tmp_path, capsys):
     tuned = ["commission", str(linac), str(write_scans(tmp_path / "five")), "--out", str(tmp_path / "out")]
     assert main([*tuned, "--tune", "energy"]) == 2
     assert "describes no head" in capsys.readouterr().err
+
+
+def two_fields(folder):
+    """Scans of two fields, the second of profiles alone."""
+    scans = write_scans(folder)
+    x = np.arange(-7, 7.01, 0.5)
+    across = [(p, 0, 5, 100 / (1 + np.exp((abs(p) - 4.75) / 0.1))) for p in x]
+    (scans / "ten.csv").write_text(HEADER + csv_lines("across", across, (10, 10)))
+    return scans
+
+
+GENEROUS = (
+    'title = "t"\nstatus = "s"\nsource = "s"\ndose_percent = 90.0\ndistance_mm = 10.0\n'
+    "passing_percent = 1.0\noutput_factor_percent = 40.0\nmax_sigma_percent = 100.0\n"
+)
+
+
+def test_what_must_be_assumed_is_asked_before(linac, tmp_path, capsys, monkeypatch):
+    """Someone who says no gets no computation; where nobody can answer, or after --yes, it goes on."""
+    asked, answers = [], iter([False])
+
+    def confirm(self, question):
+        asked.append(question)
+        return next(answers)
+
+    def refused(*_, **__):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("validation.cli.screen.Screen.confirm", confirm)
+    monkeypatch.setattr("validation.commission.finished.compute_field", refused)
+    command = ["commission", str(linac), str(two_fields(tmp_path / "scans")), "--out", str(tmp_path / "out")]
+    assert main(command) == 2 and len(asked) == 1
+    screen = capsys.readouterr()
+    assert "10 x 10 cm" in screen.out and "5 x 5 cm" in screen.out
+    assert "10 x 10 cm, SSD 90 cm: no depth dose of its own; judged from" in screen.err
+    assert "size of the detector of its profiles not stated" in screen.err
+    monkeypatch.undo()
+    (tmp_path / "scans" / "scans.csv").unlink()
+    assert main([*command, "--yes"]) == 2
+    assert "no depth dose of this energy shows where the build-up ends" in capsys.readouterr().err
+
+
+def test_finished_fields_survive_ctrl_c(linac, tmp_path, capsys, monkeypatch):
+    """The second field is interrupted; the same command computes it alone, and the result is the same."""
+    (tmp_path / "own.toml").write_text(GENEROUS)
+    scans, fields = two_fields(tmp_path / "scans"), []
+
+    def command(out, *more):
+        return ["commission", str(linac), str(scans), "--out", str(tmp_path / out), "--criteria",
+                str(tmp_path / "own.toml"), "--uncertainty", "50%", "--voxel", "5mm", "--threads", "1",
+                "--no-record", *more]  # fmt: skip
+
+    def interrupted(field, *arguments, **options):
+        fields.append(field.label)
+        if interrupt and len(fields) == 2:
+            raise KeyboardInterrupt
+        return compute_field(field, *arguments, **options)
+
+    monkeypatch.setattr("validation.commission.finished.compute_field", interrupted)
+    interrupt = True
+    assert main(command("out")) == 2 and len(fields) == 2
+    assert "1 of 2 fields are finished and kept" in capsys.readouterr().err
+    assert len(list((tmp_path / "out" / "fields").iterdir())) == 1
+    interrupt = False
+    assert main(command("out")) == 0 and len(fields) == 3 and fields[1] == fields[2]
+    screen = capsys.readouterr()
+    assert "5 x 5 cm, SSD 90 cm: computed before the interruption" in screen.err
+    assert "transport sigma" in screen.err and "latent sigma" in screen.err
+    assert not (tmp_path / "out" / "fields").exists()
+    assert "[energies.commissioned]" in screen.out and "for the machine file" in screen.out
+    assert main(command("whole")) == 0 and len(fields) == 5
+    one, other = (json.loads((tmp_path / out / "commissioning.json").read_text()) for out in ("out", "whole"))
+    assert one["output_factors"] == other["output_factors"] and one["cost"] == other["cost"]
+    for resumed, at_once in zip(one["fields"], other["fields"], strict=True):
+        assert resumed["scans"] == at_once["scans"]
+
+
+def test_finished_fields_are_of_one_question_only(linac, tmp_path):
+    """Another seed, uncertainty or voxel is another field; a damaged file is none."""
+    machine = read_machine(linac)
+    fields, _ = sort_by_field(machine, read_folder(write_scans(tmp_path / "scans")))
+    beam, kept = place_beam(machine, fields[0]), FinishedFields(tmp_path / "fields")
+    options = RunOptions(stop=StopRule(uncertainty=0.5))
+    others = [
+        (replace(options, seed=2), 0.5),
+        (RunOptions(stop=StopRule(uncertainty=0.4)), 0.5),
+        (options, 0.4),
+        (options, None),
+    ]
+    paths = {kept.path(machine, fields[0], beam, *each) for each in [(options, 0.5), *others]}
+    assert len(paths) == 5
+    assert kept.path(machine, fields[0], beam, replace(options, threads=1), 0.5) in paths
+    path = paths.pop()
+    path.parent.mkdir()
+    assert kept.load(path, fields[0]) is None
+    path.write_bytes(b"PK")
+    assert kept.load(path, fields[0]) is None
+    kept.remove()
+    assert not (tmp_path / "fields").exists()

@@ -60,6 +60,8 @@ examples:
   mcverify commission linac.toml scans/ --uncertainty 0.3% --out commissioning/
   mcverify commission linac.toml scans/ --criteria own.toml --max-time 10min
 
+After Ctrl-C the finished fields are kept in the result folder, and the same command goes on from there.
+
 exit code: 0 passed, 1 failed, 2 no verdict (bad input, interrupted, too noisy)"""
 
 HEAD = """\
@@ -172,6 +174,9 @@ def _commission(parser: argparse.ArgumentParser) -> None:
         type=units.percentage,
         default=0.012,
         help="transport sigma of the curves of the search, higher than of its last round (default: 1.2%%)",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask before computing on what has to be assumed"
     )
     parser.add_argument(
         "--no-record",
