@@ -53,9 +53,18 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     assert [test["status"] for test in again["verdict"]["tests"]] == [
         test["status"] for test in first["verdict"]["tests"]
     ]
+    assert again["history"] == []  # the same verdict
     assert "PATIENT-1" not in Path("again/report.html").read_text()
     assert main(["report", "out", "--profile", "stereotactic", "--name"]) in (0, 1)
-    assert json.loads(Path("out/result.json").read_text())["verdict"]["profile"]["name"] == "stereotactic"
+    other = json.loads(Path("out/result.json").read_text())
+    assert other["verdict"]["profile"]["name"] == "stereotactic"
+    old = {"created": first["created"], "status": first["verdict"]["status"], "profile": "spine"}
+    assert [past | old for past in other["history"]] == other["history"] and len(other["history"]) == 1
+    assert "Verdicts of this dose before" in Path("out/report.html").read_text()
+    main(["report", "out", "--profile", "tg218"])
+    third = json.loads(Path("out/result.json").read_text())
+    assert [past["profile"] for past in third["history"]] == ["spine", "stereotactic"]
+    main(["report", "out", "--profile", "stereotactic", "--name"])
     assert "Test, Patient (ID PATIENT-1)" in Path("out/report.html").read_text()
     assert "PATIENT-1" not in Path("out/result.json").read_text()
     capsys.readouterr()
