@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.leading import scale
-from validation.plan_check.summary import Answer
+from validation.plan_check.summary import VERDICT, Answer
 from validation.report import facts, tables
 from validation.report.content import (
     Block,
@@ -182,7 +182,7 @@ def _history(comparison: Comparison) -> Iterator[Block]:
     if comparison.history:
         yield Heading("Verdicts of this dose before")
         lines = (
-            (past.created, tables.VERDICT.get(past.status, past.status), f"{past.profile} ({past.title})")
+            (past.created, VERDICT.get(past.status, past.status), f"{past.profile} ({past.title})")
             for past in comparison.history
         )
         yield table(("Made", "Verdict", "Limits"), lines, numbers_from=3)

@@ -107,6 +107,7 @@ def _export(folder: Path, found: Inspection) -> None:
         ("RTSTRUCT", case.structures_file.name),
         ("RTPLAN", case.plan_file.name),
         *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses),
+        *(() if case.doses else (("RTDOSE", "none: `mcverify plan` would compute the dose alone"),)),
         ("case file", case.case_file.name if case.case_file else "none"),
         *(("not used", f"{path.name} ({why})") for path, why in case.unused),
     ]

@@ -31,6 +31,8 @@ from validation.rtdose.write import OfPlan
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
 
+NEW_EXPORT = "export the dose of the plan and run `mcverify plan` again"
+NOTHING_PLANNED = "holds no RTDOSE, so there is nothing to compare with", NEW_EXPORT
 NO_RESULT = "cannot be read as a result", "remove it to have it made again by the limits of --profile"
 
 
@@ -69,9 +71,11 @@ class Result:
         Raises
         ------
         InputError
-            If that dose was not computed.
+            If that dose was not computed, or there is no planned dose to compare it with.
         """
         chosen_dose(computed.dose, dose_to)
+        if case.planned_dose is None:
+            raise InputError(case.files.plan_file.parent, *NOTHING_PLANNED)
         dose_files = [dose.path for dose in case.files.doses]
         record = Record.of(
             plan=case.plan,
@@ -339,9 +343,12 @@ def patient_of(folder: Path) -> str:
 def _stated(path: Path) -> dict[str, Any] | None:
     """The content of result.json; None where there is none."""
     try:
-        return json.loads(path.read_bytes()) if path.exists() else None
+        stated = json.loads(path.read_bytes()) if path.exists() else None
     except (OSError, ValueError):
         raise InputError(path, *NO_RESULT) from None
+    if isinstance(stated, dict) and stated.get("schema") == output.DOSE_SCHEMA:
+        raise InputError(path, "is of an export without RTDOSE: no planned dose to compare with", NEW_EXPORT)
+    return stated
 
 
 def _refuse_no_folder(folder: Path) -> None:
