@@ -352,5 +352,8 @@ def _stated(path: Path) -> dict[str, Any] | None:
 
 
 def _refuse_no_folder(folder: Path) -> None:
+    remedy = "name the result folder of `mcverify plan`"
     if not folder.is_dir():
-        raise InputError(folder, "is not a folder", "name the result folder of `mcverify plan`")
+        raise InputError(folder, "is not a folder", remedy)
+    if not any((folder / name).exists() for name in (output.DOSE, output.INPUTS, output.RESULT)):
+        raise InputError(folder, "holds no result of `mcverify plan`", remedy)
