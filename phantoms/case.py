@@ -39,7 +39,7 @@ class Case:
     ct_files : tuple of Path
     structures_file, plan_file : Path
     doses : tuple of DoseFile
-        One of the whole plan, or one or more of beams.
+        One of the whole plan, or one or more of beams; none where the export holds no RTDOSE.
     case_file : Path or None
         The user's case.toml, in the folder of the export or in one below it.
     unused : tuple of (Path, str)
@@ -166,7 +166,7 @@ def _doses_of(
     unused: list[tuple[Path, str]],
 ) -> tuple[DoseFile, ...]:
     if not doses:
-        raise InputError(folder, "holds no RTDOSE", "export the dose of the plan")
+        return ()
     plan_uid = require_text(plan, "SOPInstanceUID", plan_file)
     matching, others = [], {}
     for path, header in doses.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from phantoms.dicom import Dataset, items, optional, read_dataset
 
@@ -46,6 +47,14 @@ class Identity:
         if not self.words:
             return text
         return _pattern(self.words).sub(lambda found: found[1] or PLACEHOLDER, text)
+
+    def hidden_in(self, value: Any) -> Any:
+        """Lists and dictionaries with `hidden` applied to every text in them."""
+        if isinstance(value, str):
+            return self.hidden(value)
+        if isinstance(value, dict):
+            return {key: self.hidden_in(item) for key, item in value.items()}
+        return [self.hidden_in(item) for item in value] if isinstance(value, list | tuple) else value
 
     def is_revealed_by(self, text: str) -> bool:
         """Whether a text has a number, or two parts of a name, of the patient: more than a coincidence."""

@@ -16,7 +16,7 @@ from phantoms.kinds import PHANTOM
 from phantoms.materials import Material, load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import Box, Layer, slabs
-from phantoms.schema import Table, read_table
+from phantoms.schema import Table, meant, read_table
 
 SHIPPED = Path(__file__).parent / "data" / "phantoms"
 AXES = ("x", "y", "z")
@@ -78,7 +78,9 @@ def find_phantom(name: str | Path) -> PhantomFile:
     path = shipped.get(str(name), Path(name))
     if not path.is_file():
         raise InputError(
-            f"phantom {str(name)!r}", "is neither shipped nor a file", f"shipped: {', '.join(shipped)}"
+            f"phantom {str(name)!r}",
+            "is neither shipped nor a file",
+            f"{meant(str(name), shipped)}shipped: {', '.join(shipped)}",
         )
     return read_phantom_file(path)
 

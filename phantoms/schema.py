@@ -80,8 +80,11 @@ class Table:
         self.path, self.where = path, where
         self._entries = entries
         self._asked: list[str] = []
+        self._expected: set[str] | None = None
 
     def __contains__(self, key: str) -> bool:
+        if self._expected is not None and key not in self._expected:
+            raise KeyError(f"{key} is asked for and not among the keys that `expect` states")
         self._asked.append(key)
         return key in self._entries
 
@@ -117,7 +120,7 @@ class Table:
             For the first of these that applies.
         """
         needed = required.split()
-        known = {*needed, *optional.split()}
+        self._expected = known = {*needed, *optional.split()}
         other = kind_of(key for key in self._entries if key not in known)
         if kind and other not in (None, kind) and not known & set(self._entries) - {"title", "name"}:
             raise InputError(self.path, f"is a {other}, not a {kind}")

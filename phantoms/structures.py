@@ -40,6 +40,7 @@ from phantoms.planes import (
     without_copies,
 )
 from phantoms.polygons import Slab
+from phantoms.schema import meant
 from phantoms.solids import Run
 
 AREA_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -165,7 +166,10 @@ class StructureSet:
         """Return the structure of this exact name."""
         found = [roi for roi in self.rois if roi.name == name]
         if not found:
-            raise InputError(self.source, f"has no structure {name}", f"it has {', '.join(self.names())}")
+            hint = meant(name, self.names())
+            raise InputError(
+                self.source, f"has no structure {name}", f"{hint}it has {', '.join(self.names())}"
+            )
         if len(found) > 1:
             raise InputError(self.source, f"has {len(found)} structures named {name}", "rename them")
         return found[0]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from platformdirs import user_config_dir
 
 from mc.machine.machine import SHIPPED, Machine, read_machine
 from phantoms.errors import InputError
-from phantoms.schema import read_table
+from phantoms.schema import meant, read_table
 
 _NAME = re.compile(r"""^\s*name\s*=\s*(["'])(.*?)\1""", re.MULTILINE)
 
@@ -82,7 +80,7 @@ def find_machine(name: str) -> Machine:
         if file.name == name:
             return read_machine(file.path)
     known = sorted({file.name for file in files if file.name is not None})
-    remedy = f"{suggestion(name, known)}known: {', '.join(known)}"
+    remedy = f"{meant(name, known)}known: {', '.join(known)}"
     if "?" not in remedy:
         remedy += f"; name one with --machine, or make it: `mcverify machine new {name} --from GEN-M120`"
     raise InputError(f"machine {name!r}", "no machine file of this name", remedy)
@@ -102,19 +100,14 @@ def named_machine(machine: str | os.PathLike) -> Machine:
         If there is no such machine, or its file cannot be read.
     """
     path = Path(machine)
+    if path.is_dir():
+        raise InputError(path, "is a folder, not a machine file")
     if path.is_file() or path.suffix == ".toml" or len(path.parts) > 1:
         if not path.exists():
             beside = [each.name for each in path.parent.glob("*.toml")]
-            raise InputError(path, "no such machine file", suggestion(path.name, beside).rstrip("; "))
+            raise InputError(path, "no such machine file", meant(path.name, beside).rstrip())
         return read_machine(path)
     return find_machine(str(machine))
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """ "did you mean 'X'?; " where a known word is close to this one, else nothing."""
-    by_case = {each.casefold(): each for each in known}
-    near = get_close_matches(word.casefold(), by_case, 1, 0.6)
-    return f"did you mean {by_case[near[0]]!r}?; " if near else ""
 
 
 def _machine_file(path: Path, shipped: bool = False) -> MachineFile:

@@ -256,7 +256,7 @@ def _field_text(field: tuple[float, float, float, float]) -> str:
 
 
 def _beam_quality(table: Table, path: Path, sad_cm: float) -> BeamQuality:
-    optional = "phase_spaces calibration head monitor_backscatter"
+    optional = "phase_spaces calibration head monitor_backscatter commissioned"
     table.expect("nominal_mv fluence_mode reference", optional)
     quality = BeamQuality(
         nominal_mv=table.number("nominal_mv", above=0.0),

@@ -97,7 +97,6 @@ def test_beam_doses_are_distinguished(tmp_path):
     [
         ("RTPLAN.dcm", "no RTPLAN"),
         ("RTSTRUCT.dcm", "no RTSTRUCT"),
-        ("RTDOSE.dcm", "no RTDOSE"),
         ("CT.*", "no CT images"),
     ],
 )

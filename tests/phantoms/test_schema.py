@@ -41,6 +41,8 @@ def test_expected_keys(tmp_path):
     refused(r"name, title: are missing \(densty, qqq: unknown here\)", lambda: table.expect("name title"))
     refused(r"qqq: is unknown \(known: densty, title\)", lambda: table.expect("densty", "title"))
     table.expect("densty", "qqq title")
+    with pytest.raises(KeyError, match="density is asked for"):
+        table.number("density")
     both = parse_table(tmp_path / "x.toml", "Denisty = 1.0\ntitel = 1\n")
     question = r"Denisty, titel: are unknown \(did you mean 'density' and 'title'"
     refused(question, lambda: both.expect("title density name"))

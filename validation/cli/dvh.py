@@ -49,7 +49,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     for name, why in found.left_out.items():
         screen.warn(f"structure {name} left out: {why}")
     record = found.to_dict()
-    _show(screen, found, record)
+    show(screen, found, record)
     if arguments.out is not None:
         _write(arguments.out, record, screen)
     return BROKEN_CODE if found.broken else KEPT_CODE
@@ -66,7 +66,8 @@ def _take_from_plan(arguments: Namespace) -> None:
         arguments.prescription = max((p.dose for p in plan.prescriptions if p.dose > 0), default=None)
 
 
-def _show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
+def show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
+    """Print metrics and dose limits."""
     doses, profile, fractions = record["doses"], found.question.profile, found.question.fractions
     names = [f"{value['name']} [{value['unit']}]" for value in record["structures"][0]["metrics"][0]]
     title = "Dose-volume histograms: " + " and ".join(f"{d['file']} ({d['is']})" for d in doses)

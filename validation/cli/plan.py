@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import Namespace
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from validation.plan_check.case import PlanCase
 from validation.workflow import output
 from validation.workflow.computing import compute_case
 from validation.workflow.configuration import read_configuration
+from validation.workflow.dose_alone import NOTE
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
@@ -70,7 +72,10 @@ def check_plan(
         bar.stage("reading the export")
         case = PlanCase.read(files, plan, arguments.calibration)
         if ranks.rank == 0:
-            output.check_space(out, int(case.planned_dose.dose.size) * (2 if options.dose_to_water else 1))
+            voxels = math.prod(case.dose_grid.shape)
+            output.check_space(out, voxels * (2 if options.dose_to_water else 1))
+            if case.planned_dose is None:
+                screen.note(NOTE)
         computed = compute_case(
             case,
             machine=arguments.machine,
@@ -84,6 +89,14 @@ def check_plan(
         from validation.workflow.results import write_plan_result
 
         bar.stage("writing the dose")
+        if case.planned_dose is None:
+            from validation.cli.dose_alone import finish
+
+            bar.close()
+            code = finish(out, case, computed, profile, compared_dose(arguments), screen)
+            if not computed.report.interrupted:
+                options.checkpoint.remove()
+            return code
         result, warnings = write_plan_result(out, case, computed, compared_dose(arguments))
         for warning in warnings:
             screen.warn(warning)

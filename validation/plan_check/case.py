@@ -9,9 +9,11 @@ import numpy as np
 
 from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
+from phantoms.assemble import patient_extent
 from phantoms.case import Case, find_case
 from phantoms.ct import CT, read_ct
 from phantoms.errors import InputError
+from phantoms.grid import Grid
 from phantoms.hu import load_calibration
 from phantoms.identity import Identity, read_identity
 from phantoms.listing import Listing
@@ -22,6 +24,7 @@ from phantoms.views import Artists, Axes, centres_mm, cut, draw_plane, extent_mm
 from validation.rtdose import PlannedDose, course_dose, read_rtdose, sum_beam_doses
 
 CT_WINDOW_HU = (-200.0, 450.0)  # black and white
+VOXEL_CM = 0.25  # of a dose that has none of the planning system to be like
 ISODOSES = (0.2, 0.5, 0.8, 0.95)  # of the maximum
 
 
@@ -40,8 +43,8 @@ class PlanCase:
     plan : Plan
     ct : CT
     structures : StructureSet
-    planned_dose : PlannedDose
-        The planning system's dose of the whole course.
+    planned_dose : PlannedDose or None
+        The planning system's dose of the whole course; None where it was not exported.
     """
 
     files: Case
@@ -50,7 +53,16 @@ class PlanCase:
     plan: Plan
     ct: CT
     structures: StructureSet
-    planned_dose: PlannedDose
+    planned_dose: PlannedDose | None
+
+    @property
+    def dose_grid(self) -> Grid:
+        """Grid of the planned dose, or without one a grid over the body."""
+        if self.planned_dose is not None:
+            return self.planned_dose.grid
+        lower, upper = patient_extent(self.ct.grid, [self.structures.external(self.case_file.external)])
+        shape = tuple(int(n) for n in np.ceil((upper - lower) / VOXEL_CM))
+        return Grid(shape, (VOXEL_CM,) * 3, tuple(lower + 0.5 * VOXEL_CM))
 
     @classmethod
     def load(cls, folder: str | PathLike, calibration: str | None = None) -> PlanCase:
@@ -74,15 +86,13 @@ class PlanCase:
         structures = read_structures(files.structures_file)
         title = (files.plan_file, files.structures_file, *(d.path for d in files.doses), files.ct_files[0])
         identity = read_identity(title)
-        doses = [read_rtdose(file.path) for file in files.doses]
-        whole = len(doses) == 1 and doses[0].summation != "BEAM"
-        dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
-        dose = course_dose(dose, plan.fractions)
-        _refuse_incomparable(dose, structures, case_file)
+        dose = _planned_dose(files, plan) if files.doses else None
+        if dose is not None:
+            _refuse_incomparable(dose, structures, case_file)
         return cls(files, identity, case_file, plan, read_ct(files.ct_files), structures, dose)
 
     def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
-        """Draw the planned dose as isodoses over the CT.
+        """Draw the planned dose, where there is one, as isodoses over the CT.
 
         Parameters
         ----------
@@ -104,8 +114,6 @@ class PlanCase:
         chosen = view_of(view)
         isocentre = self.plan.beams[0].isocentre[::-1]
         at_cm = isocentre[chosen.axis] if at_mm is None else 0.1 * at_mm
-        grid, dose = self.planned_dose.grid, self.planned_dose.dose
-        plane = cut(dose, grid, chosen.axis, at_cm)
         image = draw_plane(
             axes,
             cut(self.ct.hu, self.ct.grid, chosen.axis, at_cm),
@@ -117,22 +125,28 @@ class PlanCase:
             vmin=CT_WINDOW_HU[0],
             vmax=CT_WINDOW_HU[1],
         )
-        left, right, *_ = extent_mm(grid, chosen)
+        left, right, *_ = extent_mm(self.dose_grid, chosen)
         axes.set(xlim=(left, right))
+        if self.planned_dose is None:
+            return (image,)
+        grid, dose = self.planned_dose.grid, self.planned_dose.dose
+        plane = cut(dose, grid, chosen.axis, at_cm)
         levels = [share * dose.max() for share in ISODOSES if share * dose.max() < np.nanmax(plane)]
         if not levels or min(plane.shape) < 2:
             return (image,)
         return image, axes.contour(*centres_mm(grid, chosen), plane, levels=levels, cmap="autumn_r")
 
     def _repr_html_(self) -> str:
-        plan, dose = self.plan, self.planned_dose
+        plan, dose, planned = self.plan, self.planned_dose, "none was exported"
+        if dose is not None:
+            planned = f"{' x '.join(map(str, dose.dose.shape))} voxels, to {dose.dose.max():.2f} Gy"
         facts = [
             ("planning system", plan.tps or "not stated"),
             ("machine", plan.machine),
             ("beams", f"{len(plan.beams)}, {sum(beam.mu for beam in plan.beams):.1f} MU a fraction"),
             ("fractions", plan.fractions),
             ("prescription", "; ".join(f"{p.dose:g} Gy" for p in plan.prescriptions) or "not stated"),
-            ("planned dose", f"{' x '.join(map(str, dose.dose.shape))} voxels, to {dose.dose.max():.2f} Gy"),
+            ("planned dose", planned),
             ("CT", f"{len(self.files.ct_files)} slices"),
             ("structures", ", ".join(self.structures.names())),
             *(("warning", text) for text in self.files.warnings),
@@ -156,7 +170,7 @@ def load_case(folder: str | PathLike, *, calibration: str | None = None) -> Plan
     Returns
     -------
     PlanCase
-        Plan, CT, structures and the planned dose of the course.
+        Plan, CT, structures and the planned dose of the course, if it was exported.
 
     Raises
     ------
@@ -164,6 +178,14 @@ def load_case(folder: str | PathLike, *, calibration: str | None = None) -> Plan
         If a part is missing, ambiguous, damaged, or does not belong to the others.
     """
     return PlanCase.load(folder, calibration)
+
+
+def _planned_dose(files: Case, plan: Plan) -> PlannedDose:
+    """The dose of the course, from that of the plan or from those of its beams."""
+    doses = [read_rtdose(file.path) for file in files.doses]
+    whole = len(doses) == 1 and doses[0].summation != "BEAM"
+    dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
+    return course_dose(dose, plan.fractions)
 
 
 def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:

@@ -30,6 +30,7 @@ from validation.metrics.gamma import Criterion, GammaMap, gamma, parse_criterion
 from validation.metrics.noise import Noise, calibration_sigma
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
+from validation.plan_check.history import PastVerdict
 from validation.plan_check.judgement import Test
 from validation.plan_check.other_dose import OtherDose, other_doses
 from validation.plan_check.points import ReferencePoint, joined
@@ -97,6 +98,8 @@ class Comparison:
     other_doses : tuple of OtherDose
         Metrics in dose to water where dose to medium is compared, and the other way round; empty if one of
         them was not scored.
+    history : tuple of PastVerdict
+        Those that this dose was given before.
     """
 
     created: str
@@ -128,6 +131,7 @@ class Comparison:
     judged: Dose = field(repr=False)
     stated: Stated
     other_doses: tuple[OtherDose, ...] = ()
+    history: tuple[PastVerdict, ...] = ()
 
     def gamma(
         self, criterion: str | Criterion = "2%/1mm", *, local: bool = False, threshold_percent: float = 10.0
@@ -281,6 +285,7 @@ class Comparison:
                 "monte_carlo_dose": self.quantity,
                 "monte_carlo_voxel_mm_xyz": self.mc_voxel_mm,
                 "verdict": self.verdict.to_dict(),
+                "history": self.history,
                 "statistics": self.statistics.to_dict(),
                 "dvh_curves": self.curves,
                 "other_dose_metrics": self.other_doses,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.leading import scale
-from validation.plan_check.summary import Answer
+from validation.plan_check.summary import VERDICT, Answer
 from validation.report import facts, tables
 from validation.report.content import (
     Block,
@@ -20,6 +20,7 @@ from validation.report.content import (
     Report,
     Section,
     Text,
+    table,
 )
 from validation.report.figures import Figures
 
@@ -157,6 +158,7 @@ def _points(comparison: Comparison) -> Iterator[Block]:
 
 def _quality(comparison: Comparison) -> Iterator[Block]:
     yield Facts(tuple(facts.run(comparison)))
+    yield from _history(comparison)
     if comparison.calibration:
         yield Heading("Absolute dose calibration")
         yield facts.calibrations(comparison)
@@ -173,6 +175,17 @@ def _patient(comparison: Comparison) -> Iterator[Block]:
     yield Heading("Overrides")
     found = facts.overrides(comparison)
     yield found if found.groups else Text("None.")
+
+
+def _history(comparison: Comparison) -> Iterator[Block]:
+    """Verdicts of the same dose before this one."""
+    if comparison.history:
+        yield Heading("Verdicts of this dose before")
+        lines = (
+            (past.created, VERDICT.get(past.status, past.status), f"{past.profile} ({past.title})")
+            for past in comparison.history
+        )
+        yield table(("Made", "Verdict", "Limits"), lines, numbers_from=3)
 
 
 def _warnings(comparison: Comparison) -> Block:

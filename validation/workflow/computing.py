@@ -77,7 +77,7 @@ def compute_case(
         case.plan,
         case.ct,
         case.structures,
-        case.planned_dose.grid,
+        case.dose_grid,
         machine=found,
         case_file=case.case_file,
         voxel=voxel_cm,

@@ -18,6 +18,7 @@ from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet
 from phantoms.views import Artists, Axes, plot_volume
 from validation.metrics.gamma import Criterion, GammaMap, gamma
+from validation.metrics.noise import Noise, calibration_sigma
 from validation.rtdose import read_rtdose
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
@@ -36,8 +37,8 @@ class GivenDose:
     of : str
         What it is the dose of, as far as the file states it.
     frame_of_reference_uid : str
-    sigma : (nz, ny, nx) float64 or None
-        Transport sigma [Gy], where the file states one.
+    noise : Noise or None
+        Transport, latent and calibration sigma together, where the file states them.
     """
 
     path: Path
@@ -45,7 +46,13 @@ class GivenDose:
     dose: np.ndarray = field(repr=False)
     of: str
     frame_of_reference_uid: str = ""
-    sigma: np.ndarray | None = field(default=None, repr=False)
+    noise: Noise | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_run(cls, dose: Dose, path: Path) -> GivenDose:
+        """A Monte Carlo dose, which lies or will lie in the file of this path."""
+        noise = Noise.of(dose, calibration_sigma(dose.provenance.get("calibrations", {})))
+        return cls(path, dose.grid, dose.mean, dose.provenance.get("quantity", "mcverify dose"), noise=noise)
 
     @property
     def dose_gy(self) -> np.ndarray:
@@ -101,8 +108,7 @@ def read_dose(path: str | PathLike, dose_to: str = "medium", planar: bool = Fals
             if dose.to_water is None:
                 raise InputError(path, "holds no dose to water", "`mcverify plan --dose-to both` makes one")
             dose = dose.to_water
-        of = dose.provenance.get("quantity", "mcverify dose")
-        return GivenDose(path, dose.grid, dose.mean, of, sigma=dose.sigma)
+        return GivenDose.of_run(dose, path)
     rtdose = read_rtdose(path, planar)
     of = f"{rtdose.summation} dose"
     return GivenDose(path, rtdose.grid, rtdose.dose, of, rtdose.frame_of_reference_uid)

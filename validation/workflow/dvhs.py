@@ -279,7 +279,7 @@ def _evaluate(structures: StructureSet, doses: Sequence[GivenDose]) -> tuple[lis
         if not all(part.volume > 0 for part in cells):
             left_out[name] = "lies outside the dose grid"
             continue
-        dvhs = tuple(Dvh(part, dose.dose, dose.sigma) for part, dose in zip(cells, doses, strict=True))
+        dvhs = tuple(Dvh(part, dose.dose, dose.noise) for part, dose in zip(cells, doses, strict=True))
         evaluated.append(Evaluated(Structure(name, roi.type, *cells), dvhs))
     return evaluated, left_out
 
@@ -297,7 +297,7 @@ def _limits(
         if margins is not None:
             grown = item.structure.expanded(margins)
             parts = (grown.cells, grown.mc_cells)[: len(doses)]
-            dvhs = [Dvh(part, d.dose, d.sigma) for part, d in zip(parts, doses, strict=True)]
+            dvhs = [Dvh(part, d.dose, d.noise) for part, d in zip(parts, doses, strict=True)]
         values = [dvh.metric(metric, question.prescription_gy) for dvh in dvhs]
         return values[0], values[-1], dvhs[0].volume
 

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mc.machine.folder import find_machine
-from mc.machine.machine import Machine, read_machine
+from mc.machine.machine import Machine
 from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
-from phantoms.materials import Material, load_elements, load_materials
-from phantoms.schema import read_table
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
 from validation.workflow.inspect_machine import show_machine
+from validation.workflow.inspect_measured import PICTURES, holds_scans, show_film, show_scans
+from validation.workflow.inspect_toml import show_toml
 from validation.workflow.inspection import Inspection, grid_facts
 
 if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
-OF_MATERIALS = {"density", "composition"}  # keys by which a table of materials is known
+KNOWN = "known are DICOM, IAEA phase space, dose.h5, scans of a water tank or of film, and TOML files"
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
@@ -34,8 +34,8 @@ def inspect(path: str | PathLike) -> Inspection:
     Parameters
     ----------
     path : path
-        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, a TOML file, or the name of a
-        machine.
+        A DICOM export or file, an IAEA phase space, a dose.h5, a result folder, scans of a water tank or of
+        film, a TOML file of any kind, or the name of a machine.
 
     Returns
     -------
@@ -56,6 +56,8 @@ def inspect(path: str | PathLike) -> Inspection:
     if path.is_dir():
         if output.is_result_folder(path):
             _result(path, found)
+        elif not any(map(looks_like_dicom, path.rglob("*"))) and holds_scans(path):
+            show_scans(path, found)
         else:
             _export(path, found)
     elif looks_like_dicom(path):
@@ -65,11 +67,13 @@ def inspect(path: str | PathLike) -> Inspection:
     elif is_hdf5(path):
         _dose(path, found)
     elif path.suffix == ".toml":
-        _toml(path, found)
+        show_toml(path, found)
+    elif path.suffix.lower() in PICTURES:
+        show_film(path, found)
+    elif holds_scans(path):
+        show_scans(path, found)
     else:
-        raise InputError(
-            path, "is of no known kind", "known are DICOM, IAEA phase space, dose.h5 and TOML files"
-        )
+        raise InputError(path, "is of no known kind", KNOWN)
     return found
 
 
@@ -107,6 +111,7 @@ def _export(folder: Path, found: Inspection) -> None:
         ("RTSTRUCT", case.structures_file.name),
         ("RTPLAN", case.plan_file.name),
         *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses),
+        *(() if case.doses else (("RTDOSE", "none: `mcverify plan` would compute the dose alone"),)),
         ("case file", case.case_file.name if case.case_file else "none"),
         *(("not used", f"{path.name} ({why})") for path, why in case.unused),
     ]
@@ -173,49 +178,6 @@ def show_phase_space(path: Path, found: Inspection) -> PhaseSpace:
     for warning in space.warnings:
         found.warn(warning)
     return space
-
-
-def _toml(path: Path, found: Inspection) -> None:
-    """A machine, case, CT calibration, profile or table of materials, distinguished by their keys."""
-    content = read_table(path)
-    keys = set(content)
-    if keys & {"energies", "sad_cm"}:
-        show_machine(read_machine(path), found)
-    elif "hu_to_density" in keys:
-        from phantoms.hu import load_calibration
-
-        curve = load_calibration(path)
-        points = [(f"{hu:g}", f"{density:g}") for hu, density in zip(curve.hu, curve.density, strict=True)]
-        found.table(f"{path}: CT calibration {curve.name}", ("HU", "g/cm3"), points, right=(0, 1))
-        found.line(f"materials: {', '.join(material.name for material in curve.materials)}")
-    elif keys & {"max_voxel_mm", "gamma", "constraint"}:
-        from validation.limits.profiles import load_profile
-
-        profile = load_profile(path)
-        rows = [(str(g.criterion), g.tolerance or "", g.action or "") for g in profile.gamma]
-        found.table(f"{path}: profile, {profile.title}", ("gamma", "warns below %", "fails below %"), rows)
-        found.line(f"{len(profile.differences)} dose differences, {len(profile.constraints)} dose limits")
-    elif any(OF_MATERIALS & set(content.table(key)) for key in keys if content.is_table(key)):
-        rows = [(material.name, _material(material)) for material in load_materials(path).values()]
-        found.facts(f"{path}: materials", rows)
-    else:
-        from phantoms.overrides import load_case_file
-
-        case = load_case_file(path)
-        facts = [
-            ("CT calibration", case.calibration or "not stated"),
-            ("body outline", case.external or "not stated"),
-            *((f"own material {m.name}", _material(m)) for m in case.own_materials),
-            *((f"override {o.roi}", f"{o.material.name}, {o.density:g} g/cm3") for o in case.overrides),
-        ]
-        found.facts(f"{path}: case file", facts)
-
-
-def _material(material: Material) -> str:
-    """Density, I-value and composition in a line."""
-    symbols = {element.number: symbol for symbol, element in load_elements().items()}
-    parts = ", ".join(f"{symbols[z]} {100 * fraction:.4g} %" for z, fraction in material.composition)
-    return f"{material.density:g} g/cm3, I {material.mean_excitation:.4g} eV: {parts}"
 
 
 def _named(name: str) -> Machine:

@@ -26,6 +26,7 @@ WHATIFS = WHATIF, WHATIF_PRINTED, WHATIF_RESULT, WHATIF_PICTURE = (
 NAMES = (DOSE, RTDOSE, INPUTS, REPORT, PRINTED, PROVISIONAL_PRINTED, RESULT, *WHATIFS)
 SCHEMA = "mcverify result"  # of result.json
 PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
+DOSE_SCHEMA = "mcverify dose result"  # and of that of a plan whose dose was not exported
 LOG = "mcverify-error.log"  # traceback of a bug
 BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
 REPORT_BYTES = 20_000_000  # of report and figures, generously
@@ -123,7 +124,7 @@ def is_result_folder(folder: Path) -> bool:
     try:
         if (folder / RESULT).exists():
             stated = json.loads((folder / RESULT).read_bytes())
-            return isinstance(stated, dict) and stated.get("schema") in (SCHEMA, PHANTOM_SCHEMA)
+            return isinstance(stated, dict) and stated.get("schema") in (SCHEMA, PHANTOM_SCHEMA, DOSE_SCHEMA)
         # of a run that was broken off, or whose report failed: our names only, with the dose or checkpoint
         entries = set(_entries(folder))
         held = entries & {DOSE, CHECKPOINT}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from validation.limits.profiles import DEFAULT, Profile, load_profile, shipped_p
 from validation.plan_check import comparison
 from validation.plan_check.case import PlanCase
 from validation.plan_check.comparison import Comparison
+from validation.plan_check.history import history
 from validation.plan_check.points import read_points
 from validation.plan_check.record import Record
 from validation.plan_check.stated import read_stated
@@ -28,6 +30,10 @@ from validation.rtdose import PlannedDose, write_rtdose
 from validation.rtdose.write import OfPlan
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
+
+NEW_EXPORT = "export the dose of the plan and run `mcverify plan` again"
+NOTHING_PLANNED = "holds no RTDOSE, so there is nothing to compare with", NEW_EXPORT
+NO_RESULT = "cannot be read as a result", "remove it to have it made again by the limits of --profile"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +48,14 @@ class Result:
         Of the whole course.
     folder : Path or None
         That it was read from.
+    replaced : dict or None
+        The content of result.json there, whose verdict a new comparison replaces.
     """
 
     record: Record
     dose: Dose
     folder: Path | None = None
+    replaced: dict[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, case: PlanCase, computed: ComputedDose, dose_to: str = "medium") -> Result:
@@ -62,9 +71,11 @@ class Result:
         Raises
         ------
         InputError
-            If that dose was not computed.
+            If that dose was not computed, or there is no planned dose to compare it with.
         """
         chosen_dose(computed.dose, dose_to)
+        if case.planned_dose is None:
+            raise InputError(case.files.plan_file.parent, *NOTHING_PLANNED)
         dose_files = [dose.path for dose in case.files.doses]
         record = Record.of(
             plan=case.plan,
@@ -92,7 +103,7 @@ class Result:
         folder = Path(folder)
         _refuse_no_folder(folder)
         record = Record.load(folder / output.INPUTS, folder / output.DOSE)
-        return cls(record, Dose.load(folder / output.DOSE), folder)
+        return cls(record, Dose.load(folder / output.DOSE), folder, _stated(folder / output.RESULT))
 
     @property
     def compared(self) -> Dose:
@@ -134,7 +145,13 @@ class Result:
         """
         limits = self.limits(profile)
         load_gamma()
-        return comparison.compare(self.record, self.dose, limits, name=name, on_stage=on_stage)
+        found = comparison.compare(self.record, self.dose, limits, name=name, on_stage=on_stage)
+        if self.replaced is None:
+            return found
+        try:
+            return replace(found, history=history(self.replaced, found.verdict))
+        except (KeyError, TypeError):
+            raise InputError(self.folder / output.RESULT, *NO_RESULT) from None
 
     def _repr_html_(self) -> str:
         plan, dose = self.record.plan, self.compared
@@ -301,9 +318,9 @@ def profile_of(asked: str | PathLike | None, folder: Path | None) -> Profile:
         return load_profile(DEFAULT)
     path = folder / output.RESULT
     try:
-        name = json.loads(path.read_bytes())["verdict"]["profile"]["name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(path, "cannot be read as a result", "name the limits with --profile") from None
+        name = _stated(path)["verdict"]["profile"]["name"]
+    except (KeyError, TypeError):
+        raise InputError(path, *NO_RESULT) from None
     if name not in shipped_profiles():
         raise InputError(path, f"was judged by profile {name}, which is your own", "name its file: --profile")
     return load_profile(name)
@@ -323,6 +340,20 @@ def patient_of(folder: Path) -> str:
     return identity.label
 
 
+def _stated(path: Path) -> dict[str, Any] | None:
+    """The content of result.json; None where there is none."""
+    try:
+        stated = json.loads(path.read_bytes()) if path.exists() else None
+    except (OSError, ValueError):
+        raise InputError(path, *NO_RESULT) from None
+    if isinstance(stated, dict) and stated.get("schema") == output.DOSE_SCHEMA:
+        raise InputError(path, "is of an export without RTDOSE: no planned dose to compare with", NEW_EXPORT)
+    return stated
+
+
 def _refuse_no_folder(folder: Path) -> None:
+    remedy = "name the result folder of `mcverify plan`"
     if not folder.is_dir():
-        raise InputError(folder, "is not a folder", "name the result folder of `mcverify plan`")
+        raise InputError(folder, "is not a folder", remedy)
+    if not any((folder / name).exists() for name in (output.DOSE, output.INPUTS, output.RESULT)):
+        raise InputError(folder, "holds no result of `mcverify plan`", remedy)

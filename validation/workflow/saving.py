@@ -13,6 +13,7 @@ from validation.plan_check.case import PlanCase
 from validation.plan_check.comparison import Comparison
 from validation.whatif import WhatIf
 from validation.workflow import output
+from validation.workflow.dose_alone import write_dose_alone
 from validation.workflow.phantom_plan import PhantomPlan
 from validation.workflow.reports import write_files
 from validation.workflow.results import write_plan_result
@@ -55,6 +56,9 @@ def write_result(
         if isinstance(case, PhantomPlan):
             case.write(out, run, dose_to)
             return ()
+        if case.planned_dose is None:
+            warnings, _ = write_dose_alone(out, case, run, dose_to=dose_to)
+            return tuple(warnings)
         _, warnings = write_plan_result(out, case, run, dose_to)
         if check is not None:
             write_files(check, out)

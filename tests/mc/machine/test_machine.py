@@ -128,7 +128,7 @@ def test_a_name_or_a_file(folder, monkeypatch):
     assert named_machine("other.toml").name == "MINE"
     with pytest.raises(InputError, match=r"no such machine file \(did you mean 'other.toml'\?\)"):
         named_machine("othr.toml")
-    with pytest.raises(InputError, match=r"no machine file of this name \(did you mean 'GEN-M120'\?; known"):
+    with pytest.raises(InputError, match=r"no machine file of this name \(did you mean 'GEN-M120'\? known"):
         named_machine("gen-m12O")
     with pytest.raises(InputError, match=r"machine new QQ --from"):
         named_machine("QQ")

@@ -169,7 +169,6 @@ CASES = {
     "no monitor units": (lambda b: b.edit(b.plan, without_mu), "beam 1.*monitor units"),
     "another isocentre distance": (lambda b: b.edit_beam(SourceAxisDistance=800), "80"),
     "RTDOSE cut short": (lambda b: b.cut(b.dose), "RTDOSE.dcm"),
-    "no RTDOSE": (lambda b: b.dose.unlink(), "holds no RTDOSE"),
     "dose of another plan": (lambda b: b.edit(b.dose, another_plan), "RTDOSE.dcm.*plan 1.2.3"),
     "relative dose": (
         lambda b: b.edit(b.dose, lambda d: setattr(d, "DoseUnits", "RELATIVE")),

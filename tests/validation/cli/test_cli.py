@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,7 +19,7 @@ import pytest
 from mc.backends import cpu
 from mc.dose import Dose
 from phantoms.identity import pseudonym
-from tests.dicom_factory import GRID
+from tests.dicom_factory import GRID, body_box, write_structures
 from tests.mc.small_linac import RESULT, plan, write_machine
 from validation.cli import main
 from validation.rtdose import read_rtdose, write_rtdose
@@ -53,9 +54,18 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     assert [test["status"] for test in again["verdict"]["tests"]] == [
         test["status"] for test in first["verdict"]["tests"]
     ]
+    assert again["history"] == []  # the same verdict
     assert "PATIENT-1" not in Path("again/report.html").read_text()
     assert main(["report", "out", "--profile", "stereotactic", "--name"]) in (0, 1)
-    assert json.loads(Path("out/result.json").read_text())["verdict"]["profile"]["name"] == "stereotactic"
+    other = json.loads(Path("out/result.json").read_text())
+    assert other["verdict"]["profile"]["name"] == "stereotactic"
+    old = {"created": first["created"], "status": first["verdict"]["status"], "profile": "spine"}
+    assert [past | old for past in other["history"]] == other["history"] and len(other["history"]) == 1
+    assert "Verdicts of this dose before" in Path("out/report.html").read_text()
+    main(["report", "out", "--profile", "tg218"])
+    third = json.loads(Path("out/result.json").read_text())
+    assert [past["profile"] for past in third["history"]] == ["spine", "stereotactic"]
+    main(["report", "out", "--profile", "stereotactic", "--name"])
     assert "Test, Patient (ID PATIENT-1)" in Path("out/report.html").read_text()
     assert "PATIENT-1" not in Path("out/result.json").read_text()
     capsys.readouterr()
@@ -64,6 +74,31 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     assert "mcverify: out/inputs.h5: no such file" in capsys.readouterr().err
     assert main(["report", "nowhere"]) == 2
     assert "mcverify: nowhere: is not a folder" in capsys.readouterr().err
+
+
+def test_without_a_planned_dose_the_dose_alone_is_computed(bench, capsys):
+    cord = replace(body_box(GRID, 0.8, name="SpinalCord"), type="ORGAN")
+    write_structures(Path("case"), [body_box(GRID), cord])
+    Path("case/RTDOSE.dcm").unlink()
+    assert main(plan()) == 2
+    said = capsys.readouterr()
+    assert "the export holds no RTDOSE: the Monte Carlo dose alone is computed" in said.err.splitlines()[1]
+    assert "verdict: NO VERDICT. The export holds no RTDOSE" in said.out and "SpinalCord" in said.out
+    assert {path.name for path in Path("out").iterdir()} == {"dose.h5", "RTDOSE.dcm", "result.json"}
+    dose, rtdose = Dose.load("out/dose.h5"), read_rtdose("out/RTDOSE.dcm")
+    assert dose.grid.spacing == (0.25,) * 3 and rtdose.dose.max() == pytest.approx(dose.mean.max())
+    assert (dose.grid.lower >= GRID.lower).all() and rtdose.plan_uid
+    stated = json.loads(Path("out/result.json").read_text())
+    assert stated["schema"] == "mcverify dose result" and stated["verdict"]["status"] == "no verdict"
+    (cord,) = [s for s in stated["dvh"]["structures"] if s["name"] == "SpinalCord"]
+    mean = next(m for (m,) in [cord["metrics"][0][:1]] if m["name"] == "Dmean")
+    assert 0 < mean["value"] < dose.mean.max() and mean["sigma"] > 0
+    assert any(limit["structure"] == "SpinalCord" for limit in stated["dvh"]["limits"])
+    assert "PATIENT-1" not in Path("out/result.json").read_text()
+    assert main(["report", "out"]) == 2
+    assert "out/result.json: is of an export without RTDOSE" in capsys.readouterr().err
+    assert main(["inspect", "case"]) == main(["inspect", "out"]) == 0
+    assert "compute the dose alone" in capsys.readouterr().out
 
 
 def identifying(data) -> None:

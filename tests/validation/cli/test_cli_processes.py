@@ -111,7 +111,7 @@ def test_killed_rank_ends_the_run(bench):
 
 @pytest.mark.slow
 def test_bad_input_on_two_ranks_is_reported_once(bench):
-    Path("case/RTDOSE.dcm").unlink()
+    Path("case/RTPLAN.dcm").unlink()
     done = run(*plan(), launcher=mpiexec(2))
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.count("holds no RTDOSE") == 1
+    assert done.stderr.count("holds no RTPLAN") == 1

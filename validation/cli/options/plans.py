@@ -24,6 +24,8 @@ The result folder receives
   inputs.h5     what `mcverify report` makes the report of again; names no patient"""
 
 PLAN_EPILOG = """\
+Without an RTDOSE in the export the Monte Carlo dose alone is computed: DVH and dose limits, no verdict.
+
 The run stops at whichever of --uncertainty, --histories and --max-time comes first. Ctrl-C stops it too and
 keeps what is done. Uncertainties are one sigma, the rms over all voxels above half the maximum dose.
 

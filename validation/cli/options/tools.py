@@ -9,8 +9,9 @@ from validation.cli import units
 
 INSPECT = """\
 Say what a file or folder is, in a table: a DICOM export or CT series, an RTSTRUCT with volumes, an RTPLAN
-with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine by its name or file, or a result folder of
-mcverify."""
+with beams, an RTDOSE, an IAEA phase space, a dose.h5, a machine by its name or file, a result folder of
+mcverify, scans of a water tank or of film, or a TOML file: machine, case, profile, CT calibration, phantom,
+criteria, films, film calibration, configuration."""
 
 VALIDATE = """\
 Hold the engine against published data and independent codes: cross sections, stopping powers, electron
