@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -12,11 +13,43 @@ from pathlib import Path
 
 import pytest
 
+from tests.compile_once import compile_once
 from tests.mc.small_linac import small_case, write_machine
 
 os.environ["MCVERIFY_CONFIG"] = os.devnull  # tests, and what they start, know no choices of the user's
 ROOT = Path(__file__).parents[1]
 NO_INDEX = "Could not find a version that satisfies", "No matching distribution found"  # pip without network
+
+
+def pytest_configure() -> None:
+    compile_once()
+
+
+# Modules that compile the same kernels outside the cache: one worker takes them all, and compiles once.
+TOGETHER = {
+    "test_collimation.py": "collimators",
+    "test_collimator_electrons.py": "collimators",
+    "test_cases.py": "collimators",
+    "test_cases_run.py": "collimators",
+    "test_gamma.py": "gamma",
+    "test_api.py": "gamma",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(item.path.name, item.nodeid.partition("::")[0])))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collect_what_is_new() -> None:
+    """Exempt what exists from later garbage collections, of which each report makes several.
+
+    Compiled kernels leave millions of objects, which cost a second each time they are looked through.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

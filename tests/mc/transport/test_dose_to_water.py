@@ -130,7 +130,7 @@ def test_stopped_electrons(name, energy, save):
     phantom, cut = block(name), PLAN.electron_cut
     tables = build_tables(MATERIALS, Physics(electron_cut=31.0, photon_cut=31.0))
     particles = pencil(ELECTRON, energy, (0, 0, 0), (0, 0, 1), 50)
-    result = run_particles(phantom, tables, Cuts(cut, 31.0, 8, save), particles, water=True)
+    result = run_particles(phantom, tables, Cuts(cut, 31.0, 8, range_rejection=save), particles, water=True)
     energies = np.linspace(cut, energy, 20_001)
     above = np.trapezoid(ratio_at(tables, name, energies), energies)
     expected = (above + cut * ratio_at(tables, name, cut)) / energy

@@ -276,7 +276,7 @@ def test_electrons_in_one_big_voxel_stay(save):
     phantom = water_tank((40.0, 40.0, 40.0), (40.0, 40.0, 40.0))
     tables = tables_of(phantom, Physics(photon_cut=31.0))
     particles = pencil(ELECTRON, 9.0, (0, 0, 20.0), (0, 1, 0), 500)
-    result = run_particles(phantom, tables, Cuts(0.189, 31.0, 8, save), particles)
+    result = run_particles(phantom, tables, Cuts(0.189, 31.0, 8, range_rejection=save), particles)
     assert result.voxels.sum() == pytest.approx(500 * 9.0, rel=1e-9)
 
 
