@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 from scipy.ndimage import binary_opening
@@ -53,8 +52,6 @@ def diagnose(
     structures: StructureSet,
     outline: ROI,
     limits: Sequence[DiagnosisLimit],
-    calibration_sigma: float = 0.0,
-    calibration: Mapping[str, Mapping] = MappingProxyType({}),
 ) -> Diagnosis:
     """Fit output, position, depth dose, couch, beams and densities together, and judge each.
 
@@ -68,17 +65,13 @@ def diagnose(
     planned_dose : PlannedDose
         Of the whole course.
     dose : Dose
-        The Monte Carlo dose, on the same grid.
+        The Monte Carlo dose, on the same grid; its provenance holds the records of its calibrations.
     phantom : Phantom
         That Monte Carlo saw.
     structures : StructureSet
     outline : ROI
         The patient's outline among them.
     limits : sequence of DiagnosisLimit
-    calibration_sigma : float
-        Relative sigma of Monte Carlo's calibration, which is part of that of the output.
-    calibration : mapping of str to mapping
-        By beam quality: the record of its calibration, which states what an MU is.
     """
     stays = directions(plan)
     grid = planned_dose.grid
@@ -110,7 +103,7 @@ def diagnose(
     depth, profile = findings.depth(joint, by_test), findings.profile(joint, by_test)
     energy = any(f.status in ("warn", "fail") for f in (depth, profile))
     judged = (
-        findings.output(joint, plan, by_test, calibration_sigma, energy, calibration),
+        findings.output(joint, plan, by_test, energy, dose.provenance.get("calibrations", {})),
         findings.of_beams(beams, by_test),
         findings.shift(displacement, covariance, joint.with_depth, by_test),
         depth,

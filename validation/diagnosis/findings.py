@@ -46,17 +46,11 @@ def _finding(
 
 
 def output(
-    joint: JointFit,
-    plan: Plan,
-    limits: Mapping,
-    calibration: float,
-    energy: bool,
-    records: Mapping[str, Mapping],
+    joint: JointFit, plan: Plan, limits: Mapping, energy: bool, records: Mapping[str, Mapping]
 ) -> Finding:
     """Whether all doses are off by one factor; `records` of the calibrations state what an MU is."""
     scale = float(joint.scale * (1.0 + joint.fit.values[SCALE]))
-    common = math.hypot(joint.common, calibration)
-    sigma = float(joint.scale) * math.hypot(float(joint.fit.sigma[SCALE]), common)
+    sigma = float(joint.scale) * math.hypot(float(joint.fit.sigma[SCALE]), joint.common)
     return _finding(
         "output",
         "plan over Monte Carlo, common factor less 1",

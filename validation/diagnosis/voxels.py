@@ -18,6 +18,7 @@ from phantoms.polygons import mask_by_centre, volume_fraction
 from phantoms.structures import ROI
 from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import beam_coordinates, ray_integrals
+from validation.metrics.noise import Noise
 
 COARSE = 0.25  # voxels are averaged to about this size [cm]
 MIN_DOSE = 0.1  # of the plan's maximum
@@ -92,8 +93,16 @@ def coarse_doses(plan: np.ndarray, dose: Dose, body: np.ndarray, covariance: Cov
         np.sqrt(averaged(sigma[box] ** 2, by) / count),
         averaged(body[box], by) > 1.0 - 1e-6,
         np.array(deviations, np.float32).reshape(-1, *coarse.shape),
-        float(dose.provenance.get("latent_uncertainty") or 0.0) if covariance is None else covariance.common,
+        _common(dose, covariance),
     )
+
+
+def _common(dose: Dose, covariance: Covariance | None) -> float:
+    """Relative sigma that all voxels share: of the calibration, and latent where there is no covariance."""
+    common = Noise.of(dose).common
+    if covariance is not None:
+        return common
+    return math.hypot(common, float(dose.provenance.get("latent_uncertainty") or 0.0))
 
 
 def _about_the_dose(plan: np.ndarray, grid: Grid, by: Sequence[int]) -> tuple[Grid, tuple[slice, ...]]:

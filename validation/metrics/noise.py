@@ -45,9 +45,9 @@ class Noise:
     common: float = 0.0
 
     @classmethod
-    def of(cls, dose: Dose, common: float = 0.0) -> Self:
-        """The noise of a dose, and the relative sigma of its calibration."""
-        held = dose.covariance
+    def of(cls, dose: Dose) -> Self:
+        """The noise of a dose, that of the calibration its provenance states included."""
+        held, common = dose.covariance, calibration_sigma(dose.provenance.get("calibrations", {}))
         if held is not None:
             return cls(dose.sigma, None, held, dose.grid, math.hypot(common, held.common))
         latent = np.nan_to_num(dose.latent)

@@ -27,7 +27,7 @@ from phantoms.views import Artists, Axes, plot_volume, view_of
 from validation.diagnosis import Diagnosis, Finding, diagnose
 from validation.limits.profiles import DEFAULT, GammaLimit, Organ, Profile, load_profile
 from validation.metrics.gamma import Criterion, GammaMap, gamma, parse_criterion
-from validation.metrics.noise import Noise, calibration_sigma
+from validation.metrics.noise import Noise
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.history import PastVerdict
@@ -368,8 +368,7 @@ def compare(
 
     on_stage("gamma, DVH and limits")
     few = too_few(report)
-    common = calibration_sigma(calibration)
-    doses = DosePair(planned_dose, judged, evaluated, body, common)
+    doses = DosePair(planned_dose, judged, evaluated, body)
     verdict = judge(
         doses,
         _with_shown_gamma(profile),
@@ -384,15 +383,15 @@ def compare(
     if few:
         diagnosis = Diagnosis(note=FEW_PAIRS)
     else:
-        known = profile.diagnosis, common, calibration
-        diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, *known)
+        limits = profile.diagnosis
+        diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, limits)
     tests = verdict.tests + _diagnosis_tests(diagnosis)
     verdict = replace(verdict, profile=profile, rows=_grouped(verdict.rows + more), tests=tests)
 
     on_stage("statistics")
     isocentres = list(dict.fromkeys(beam.isocentre for beam in plan.beams))
     places = joined([*(ReferencePoint("isocentre", place) for place in isocentres), *record.points])
-    noise = Noise.of(on_plan, common)
+    noise = Noise.of(on_plan)
     spots = tuple(point_dose(place, planned_dose, on_plan, body, noise) for place in places)
     if len(isocentres) > 1:
         notes.append(f"the plan has {len(isocentres)} isocentres; planes are drawn through the first")

@@ -243,20 +243,17 @@ class DosePair:
         Those with volume, on both grids; BODY need not be among them.
     body : (nz, ny, nx) bool
         Voxels of the planned dose that gamma is evaluated in.
-    common : float
-        Relative sigma of the calibration of `dose`, which all its voxels share.
     """
 
     planned_dose: PlannedDose
     dose: Dose
     structures: Sequence[Structure]
     body: np.ndarray
-    common: float = 0.0
 
     @cached_property
     def noise(self) -> Noise:
         """Of the Monte Carlo dose: transport, latent, and of its calibration."""
-        return Noise.of(self.dose, self.common)
+        return Noise.of(self.dose)
 
     @cached_property
     def dvhs(self) -> dict[str, tuple[Dvh, Dvh]]:

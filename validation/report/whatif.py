@@ -115,7 +115,10 @@ def _model(found: WhatIf) -> Iterator[Block]:
     if not found.checks:
         yield Text("No setup was computed again by Monte Carlo (--check does).")
         return
-    yield Text(f"By Monte Carlo with the patient so moved ({PLUS_MINUS} one transport sigma):", small=True)
+    yield Text(
+        f"By Monte Carlo with the patient so moved ({PLUS_MINUS} one sigma, transport and latent together):",
+        small=True,
+    )
     columns, lines = check_lines(found)
     yield table(columns, lines, 3)
 

@@ -15,6 +15,7 @@ from phantoms.structures import StructureSet
 from validation.diagnosis.voxels import effective_attenuation
 from validation.limits.profiles import Organ, Profile
 from validation.metrics.dvh import MetricValue, parse_metric
+from validation.metrics.noise import Noise
 from validation.plan_check.verdict import is_target
 from validation.whatif.motion import AXES, ROTATIONS, TRANSLATIONS, SetupError, direction
 from validation.whatif.result import PERCENTILES, Check, Curve, Limit, Summary, WhatIf
@@ -276,7 +277,7 @@ def _summaries(
 def _known(read: _Read, dose: Dose, prescription: float | None) -> dict[str, MetricValue]:
     """The metrics of a structure that lies where it was planned, with their sigmas."""
     here = dose.crop_to(read.tissue.grid)
-    return read.tissue.dvh(here.mean, here.sigma).metrics(read.metrics, prescription)
+    return read.tissue.dvh(here.mean, Noise.of(here)).metrics(read.metrics, prescription)
 
 
 def _checked(

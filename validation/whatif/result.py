@@ -61,7 +61,7 @@ class Summary:
     ----------
     structure, metric, unit : str
     value, sigma : float or None
-        Without error; one transport sigma.
+        Without error; one sigma, transport and latent together.
     limits : tuple of Limit
     percentiles : tuple of float or None
         At `PERCENTILES` of the random errors.

@@ -24,6 +24,7 @@ from validation.diagnosis.directions import Direction, directions
 from validation.diagnosis.rays import ray_integrals
 from validation.diagnosis.voxels import primaries
 from validation.metrics.dvh import Dvh
+from validation.metrics.noise import Noise
 from validation.whatif.motion import AXES, SetupError
 
 ABOUT = 3  # voxels about a structure, between which doses are interpolated
@@ -54,10 +55,9 @@ class Tissue:
         z, y, x = np.meshgrid(*(self.grid.centres(axis) for axis in range(3)), indexing="ij")
         return np.stack([x, y, z], axis=-1).reshape(-1, 3)
 
-    def dvh(self, dose: np.ndarray, sigma: np.ndarray | None = None) -> Dvh:
-        """The DVH of doses of the voxels, (n,) or of the shape of the grid [Gy]."""
-        shape = self.grid.shape
-        return Dvh(self.cells, dose.reshape(shape), None if sigma is None else sigma.reshape(shape))
+    def dvh(self, dose: np.ndarray, noise: Noise | None = None) -> Dvh:
+        """The DVH of doses of the voxels, (n,) or of the shape of the grid [Gy], with their noise."""
+        return Dvh(self.cells, dose.reshape(self.grid.shape), noise)
 
 
 def tissue(roi: ROI, grid: Grid, name: str) -> Tissue | None:

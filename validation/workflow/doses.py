@@ -18,7 +18,7 @@ from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet
 from phantoms.views import Artists, Axes, plot_volume
 from validation.metrics.gamma import Criterion, GammaMap, gamma
-from validation.metrics.noise import Noise, calibration_sigma
+from validation.metrics.noise import Noise
 from validation.rtdose import read_rtdose
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
@@ -51,7 +51,7 @@ class GivenDose:
     @classmethod
     def of_run(cls, dose: Dose, path: Path) -> GivenDose:
         """A Monte Carlo dose, which lies or will lie in the file of this path."""
-        noise = Noise.of(dose, calibration_sigma(dose.provenance.get("calibrations", {})))
+        noise = Noise.of(dose)
         return cls(path, dose.grid, dose.mean, dose.provenance.get("quantity", "mcverify dose"), noise=noise)
 
     @property

@@ -14,7 +14,7 @@ from mc.source.phase_space_tools import latent_sigma
 from validation.cli import demo, main
 from validation.cli.options import parse
 
-LARGEST = 15e6  # bytes
+LARGEST = 50e6  # bytes
 LATENT = 0.005
 
 

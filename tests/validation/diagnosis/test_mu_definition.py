@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from tests.validation.diagnosis.slab_patient import monte_carlo
 from tests.validation.diagnosis.test_diagnose import by_test, found, planned
 from validation.diagnosis.mu_definition import depth_of_maximum, matches, sentence, tissue_maximum_ratio
 from validation.diagnosis.words import output
@@ -79,7 +81,8 @@ def test_all_beams_must_agree():
 def test_a_diagnosis_names_it():
     """A plan 1.23 times Monte Carlo's, on a machine whose MU is defined at dmax."""
     planned_dose = 1.23 * planned("none")
-    said = by_test(found(planned_dose, calibration={"6 MV": record(100.0, 1.5)}))["output"]
+    mc = replace(monte_carlo(planned("none")), provenance={"calibrations": {"6 MV": record(100.0, 1.5)}})
+    said = by_test(found(planned_dose, mc))["output"]
     assert said.status == "fail" and "probably another definition of the MU" in said.sentence
     assert "1 cGy at SSD 90 cm, depth 10 cm" in said.sentence
     assert "definition" not in by_test(found(planned_dose))["output"].sentence

@@ -23,13 +23,19 @@ def dose(covariance=HELD, **more):
     return Dose(GRID, MEAN, SIGMA, np.zeros(GRID.shape), covariance=covariance, **more)
 
 
+def calibrated(sigma):
+    return {
+        "calibrations": {"6 MV": {"gy_per_history": 2.0, "sigma": 2.0 * 0.6 * sigma, "latent": 0.8 * sigma}}
+    }
+
+
 def variance_of_copies(noise, weights, box=ALL):
     return np.var([np.sum(weights * copy) for copy in noise.copies(MEAN[box], box)])
 
 
 @pytest.mark.parametrize("common", [0.0, 0.02])
 def test_copies_have_the_covariance_exactly(common):
-    noise = Noise.of(dose(), common)
+    noise = Noise.of(dose(provenance=calibrated(common)))
     for _ in range(5):
         weights = RANDOM.standard_normal(GRID.shape)
         of_maps = np.sum(np.sum(MAPS * weights, axis=(1, 2, 3)) ** 2)
@@ -38,7 +44,7 @@ def test_copies_have_the_covariance_exactly(common):
 
 
 def test_the_sigma_of_a_mean_is_that_of_the_copies():
-    noise = Noise.of(dose(), 0.01)
+    noise = Noise.of(dose(provenance=calibrated(0.01)))
     box = (slice(1, 4), slice(2, 8), slice(0, 5))
     weights = RANDOM.random((3, 6, 5))
     found = noise.sigma_of_mean(MEAN[box], weights, box)
