@@ -266,7 +266,6 @@ def _compute(
         "plan_uid": plan.uid,
         "machine": machine.name,
         "machine_sha256": machine.sha256,
-        "references": {quality.label: asdict(quality.reference) for quality in delivery.qualities},
         "physics": asdict(options.physics),
         "stop": asdict(options.stop),
         "quality": report.to_dict(),

@@ -40,7 +40,7 @@ def plan_facts(comparison: Comparison) -> tuple[Fact, ...]:
         ("Beams", _beams(comparison)),
         ("Monitor units", f"{mu:.1f} MU a fraction, {mu * plan.fractions:.1f} MU in {plan.fractions}"),
         ("Machine", f"{plan.machine}, file SHA-256 {str(provenance.get('machine_sha256', NOT_STATED))[:12]}"),
-        ("MU definition", _monitor_unit(provenance.get("references", {}))),
+        ("MU definition", _monitor_unit(comparison.calibration)),
         ("Planning system", plan.tps or stated.dose_system or NOT_STATED),
         ("Its algorithm", stated.algorithm or _comment(stated.comment) or NOT_STATED),
         ("Voxels (x, y, z)", f"plan {grid}, Monte Carlo {voxel} mm"),
@@ -74,9 +74,10 @@ def _beams(comparison: Comparison) -> str:
     return "; ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _monitor_unit(references: Mapping[str, Mapping[str, Any]]) -> str:
+def _monitor_unit(calibration: Mapping[str, Mapping[str, Any]]) -> str:
     """The reference condition that defines an MU, by beam quality."""
-    texts = {label: _condition(reference) for label, reference in references.items()}
+    stated = {label: record["reference"] for label, record in calibration.items() if "reference" in record}
+    texts = {label: _condition(reference) for label, reference in stated.items()}
     if not texts:
         return NOT_STATED
     if len(set(texts.values())) == 1:

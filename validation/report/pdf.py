@@ -444,7 +444,7 @@ def _compact() -> list[tuple]:
 
 
 def _cell(cell: Cell, number: bool, last: bool) -> Flowable:
-    style = NUMBER if number else TOP if cell.status in ("pass", "warn", "fail") else CELL
+    style = NUMBER if number else TOP if cell.status in ("pass", "warn", "noisy", "fail") else CELL
     small = f'<font size="5.2" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
     between = (". " if last and not number else "<br/>") if cell.text and small else ""
     return Paragraph(escape(cell.text) + between + small, style)

@@ -143,19 +143,26 @@ def test_voxels_behind_a_metric(metric, count):
 
 def test_facts_say_what_is_not_stated():
     given = case()
-    references = {
-        "6 MV FFF": {"medium": "water", "ssd_cm": 90.0, "depth_cm": 10.0, "field_cm": [10.0, 10.0],
-                     "dose_per_mu_gy": 0.01, "averaging_cm": 1.5, "cone_cm": None, "electrons_per_mu": None}
-    }  # fmt: skip
+    reference = {
+        "medium": "water",
+        "ssd_cm": 90.0,
+        "depth_cm": 10.0,
+        "field_cm": [10.0, 10.0],
+        "dose_per_mu_gy": 0.01,
+        "averaging_cm": 1.5,
+        "cone_cm": None,
+        "electrons_per_mu": None,
+    }
+    beam = {"reference": reference, "nominal_mv": 6.0, "fluence_mode": "FFF"}
     bare = {fact.label: fact.value for fact in compare_case(given).summary.facts}
     for label in ("Approval", "Its algorithm", "MU definition"):
         assert bare[label] == "not stated"
     assert bare["Planned dose is"] == "to medium or to water: not stated"
     assert bare["Prescription"] == "16.00 Gy to PTV_L1 = 3 x 5.33 Gy"
     assert bare["Overrides"] == "Rod: titanium, 4.54 g/cm3; no couch"
-    provenance = {**given["dose"].provenance, "references": references}
+    calibration = {"6 MV FFF": given["calibration"]["6 MV FFF"] | beam}
     stated = Stated(approval="APPROVED", algorithm="AAA 15.6", quantity="dose to water")
-    given |= {"dose": replace(given["dose"], provenance=provenance), "stated": stated}
+    given |= {"calibration": calibration, "stated": stated}
     facts = {fact.label: fact.value for fact in compare_case(given).summary.facts}
     assert facts["Approval"] == "APPROVED" and facts["Its algorithm"] == "AAA 15.6"
     assert facts["Planned dose is"] == "dose to water"
