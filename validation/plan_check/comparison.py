@@ -245,7 +245,7 @@ class Comparison:
                 "created": self.created,
                 "not_a_medical_device": True,
                 "patient_pseudonym": self.patient,
-                "summary": self.summary.to_dict(),
+                "summary": replace(self, name="").summary.to_dict(),  # a file for programs names no patient
                 "plan": {
                     "label": plan.label,
                     "uid": plan.uid,
