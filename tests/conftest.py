@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads burn what others could use
+
+import gc
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 
 from tests.compile_once import compile_once
 from tests.mc.small_linac import small_case, write_machine
+from tests.pictures import draw_once
 
 os.environ["MCVERIFY_CONFIG"] = os.devnull  # tests, and what they start, know no choices of the user's
 ROOT = Path(__file__).parents[1]
@@ -50,6 +54,15 @@ def _collect_what_is_new() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Reports are drawn by the tests of the report; elsewhere they would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name != "report":
+            draw_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

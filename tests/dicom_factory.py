@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
@@ -24,6 +26,7 @@ from pydicom.uid import (
 from phantoms.grid import Grid
 
 AXIAL = (1, 0, 0, 0, 1, 0)
+CONTOUR_DATA = Tag("ContourData")
 GRID = Grid((12, 16, 20), (0.3, 0.25, 0.2), (-2.0, -3.0, 1.0))
 
 Edit = Callable[[Dataset], None]
@@ -87,6 +90,13 @@ class Field:
     mlc: str = "MLCX"
     stops: Sequence[Stop] = ()  # in place of the one that repeats the first control point
     kind: str = ""  # Beam Type; by default DYNAMIC with stops
+
+
+def _raw_decimals(values: np.ndarray) -> RawDataElement:
+    """Contour data as the bytes of a file: pydicom would take a second for the decimals of a structure."""
+    text = "\\".join(f"{value:.4f}" for value in values).encode()
+    text += b" " * (len(text) % 2)
+    return RawDataElement(CONTOUR_DATA, "DS", len(text), text, 0, False, True)
 
 
 def circle(radius: float, z: float, centre: tuple[float, float] = (0.0, 0.0), n: int = 360) -> np.ndarray:
@@ -214,7 +224,8 @@ def write_structures(
             contour = Dataset()
             contour.ContourGeometricType = structure.geometry
             contour.NumberOfContourPoints = len(points)
-            contour.ContourData = [f"{10 * value:.4f}" for value in np.ravel(points)]
+            contour.set_original_encoding(False, True)
+            contour[CONTOUR_DATA] = _raw_decimals(10.0 * np.ravel(points))
             drawn.ContourSequence.append(contour)
         observed.ObservationNumber = observed.ReferencedROINumber = number
         observed.RTROIInterpretedType, observed.ROIInterpreter = structure.type, ""

@@ -147,11 +147,10 @@ def run_beam(
     seed: int = 1,
     replica: int = 0,
     air_margin: float = 0.0,
-    water: bool = False,
 ) -> Result:
     """Transport particles of a simple beam."""
     geometry = build_voxels(phantom, air_margin)
-    tally = cpu.empty_tally(geometry, tables, cuts, water)
+    tally = cpu.empty_tally(geometry, tables, cuts)
     rows = cpu.empty_rows()
     cpu.run_beam(beam, histories, 0, replica, seed, geometry, tables, cuts, tally, rows)
     return _result(phantom, tally, rows)

@@ -116,6 +116,7 @@ def test_vmat_is_the_mean_of_static_beams(collimation):
     assert_vmat_is_its_statics(20, 160, 4000, 8, collimation, voxel=0.5)
 
 
+@pytest.mark.slow
 def test_178_control_points_against_static_beams(collimation):
     """To 4 % of each voxel of a centimetre; with MCVERIFY_ARC=1, in two minutes, to 0.5 %."""
     statics, histories, parts, sigma = FULL_ARC if "MCVERIFY_ARC" in os.environ else QUICK_ARC

@@ -1,7 +1,6 @@
 """Dose to water from the same run: stopping-power ratios, exactly 1 in water, however work is shared out."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from mc.run import batch
 from mc.run.batch import PlacedBeam
 from mc.run.options import RunOptions, StopRule
 from mc.run.simulate import simulate
-from mc.source.beams import Beam, spectrum
+from mc.source.beams import spectrum
 from mc.source.phase_space import Particles
 from mc.source.phase_space_writer import write_phase_space
 from mc.tables import build_tables
@@ -29,7 +28,7 @@ from phantoms.grid import Grid
 from phantoms.materials import load_materials
 from phantoms.phantom import Phantom
 from phantoms.recipes import Layer, slabs, water_tank
-from tests.mc.engine import ANALOGUE, pencil, run_beam, run_particles
+from tests.mc.engine import ANALOGUE, pencil, run_particles
 from tests.mc.nist_reference import ALUMINIUM, TITANIUM, estar
 from tests.mc.small_linac import plan
 from validation.cli import main
@@ -51,6 +50,14 @@ def tables():
 
 def ratio_at(tables, name, energy):
     return np.interp(energy, energy_nodes(), tables.water_ratio[NAMES.index(name)])
+
+
+def broad_beam(kind, energies):
+    """Particles along z of given energies over 4 x 4 cm."""
+    particles = pencil(kind, 1.0, (0, 0, 0), (0, 0, 1), len(energies))
+    particles[:, 1] = energies
+    particles[:, 2:4] = np.random.default_rng(1).uniform(-2.0, 2.0, (len(energies), 2))
+    return particles
 
 
 def block(name):
@@ -94,11 +101,11 @@ def test_in_water_both_are_the_same_to_the_last_bit(tables, kind, cuts):
     phantom = Phantom(
         Grid(water.shape, (1.0, 1.0, 1.0), (0.5, -1.5, -1.5)), 1.0 + 0.1 * water, water, MATERIALS
     )
-    beam = Beam(kind, *spectrum([0.2, 6.0], [1]), -2.0, 2.0, -2.0, 2.0, 0.0, math.inf)
-    result = run_beam(phantom, tables, cuts, beam, 500, water=True)
+    particles = broad_beam(kind, np.linspace(0.2, 6.0, 500))
+    result = run_particles(phantom, tables, cuts, particles, water=True)
     assert result.voxels.sum() > 30.0
     np.testing.assert_array_equal(result.water, result.voxels)
-    alone = run_beam(phantom, tables, cuts, beam, 500)
+    alone = run_particles(phantom, tables, cuts, particles)
     np.testing.assert_array_equal(alone.tally, result.tally)
 
 
@@ -157,8 +164,9 @@ def test_tissues_in_a_6_mv_beam(tables):
         layers.append(Layer(LIBRARY[name], LIBRARY[name].density, z, z + thickness))
         z += thickness
     phantom = slabs(layers, (20.0, 20.0), (1.0, 20.0, 20.0))
-    beam = Beam(PHOTON, *BEAM_6MV, -2.0, 2.0, -2.0, 2.0, 0.0, 100.0)
-    result = run_beam(phantom, build_tables(phantom.materials, PLAN), CUTS, beam, 3000, water=True)
+    edges, cumulative = BEAM_6MV
+    particles = broad_beam(PHOTON, np.interp(np.linspace(0.0, 1.0, 3000), cumulative, edges))
+    result = run_particles(phantom, build_tables(phantom.materials, PLAN), CUTS, particles, water=True)
     ratio = (result.water / result.voxels).ravel()
     assert (ratio[:3] == 1.0).all() and (ratio[-3:] == 1.0).all()
     assert (np.abs(ratio[3:5] - 1.0) < 0.012).all()

@@ -81,7 +81,7 @@ def test_an_electron_resumes_in_mid_step():
     cuts = Cuts(0.1, 31.0)
 
     def depth_dose(step):
-        tally, counters = cpu.empty_tally(geometry, tables, cuts), np.zeros(N_COUNTERS, np.int64)
+        tally, counters = cpu.empty_tally(geometry, tables, cuts, water=True), np.zeros(N_COUNTERS, np.int64)
         rows = np.zeros((1, STACK_COLUMNS))
         for history in range(50):
             rows[0, :K1_STEP] = ELECTRON, 4.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0

@@ -292,7 +292,7 @@ def test_mean_cosine_decays_with_scattering_strength():
         hard_majorant=np.full((2, energy_nodes().size), 1e-30, np.float32)
     )
     fine = water_tank((6.0, 12.0, 12.0), (0.02, 12.0, 12.0), surface=-3.0)
-    start, cut, n = 3.0, 0.1, 40_000
+    start, cut, n = 3.0, 0.1, 16_000
     particles = pencil(ELECTRON, start, (0, 0, 0), (0, 0, 1), n)
     batches = [
         run_particles(fine, tables, Cuts(cut, 31.0), particles, replica=r).voxels.sum(axis=(1, 2))
@@ -385,7 +385,7 @@ def test_half_the_size_at_twice_the_density_is_the_same(kind):
 # --- Fano's theorem -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("density", [0.3, 0.05])
+@pytest.mark.parametrize("density", [pytest.param(0.3, marks=pytest.mark.slow), 0.05])
 def test_fano(density):
     """Electrons born evenly per gram give an even dose, whatever the density does (Fano 1954).
 

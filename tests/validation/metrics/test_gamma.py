@@ -132,7 +132,7 @@ def brute_force(point, dose, surface, grid, distance, tolerance):
     return np.sqrt(best)
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow)])
 def test_finds_the_global_minimum_of_rough_doses(seed):
     """White noise of three criteria makes each cell strongly nonconvex."""
     rng = np.random.default_rng(seed)
@@ -155,10 +155,16 @@ def test_halving_both_criteria_doubles_gamma():
     assert np.nanmax(loose) > 0.2
 
 
-@pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize(
-    "seed, dose_percent, distance_mm, threshold", [(11, 3, 3, 30), (12, 2, 1, 80), (13, 5, 2, 30)]
-)
+    "seed, dose_percent, distance_mm, threshold, local",
+    [(11, 3, 3, 30, False), (12, 2, 1, 80, True)]
+    + [
+        pytest.param(*numbers, local, marks=pytest.mark.slow)
+        for *numbers, local in [
+            (11, 3, 3, 30, True), (12, 2, 1, 80, False), (13, 5, 2, 30, False), (13, 5, 2, 30, True),
+        ]
+    ],
+)  # fmt: skip
 def test_against_pymedphys(seed, dose_percent, distance_mm, threshold, local):
     """Never above its sampled search; below it by no more than its sampling step allows.
 
