@@ -31,7 +31,7 @@ from validation.metrics.noise import Noise
 from validation.metrics.numbers import plain
 from validation.plan_check.curves import DvhCurves, curves_and_rows
 from validation.plan_check.history import PastVerdict
-from validation.plan_check.judgement import Test
+from validation.plan_check.judgement import NOISY, Test
 from validation.plan_check.other_dose import OtherDose, other_doses
 from validation.plan_check.points import ReferencePoint, joined
 from validation.plan_check.record import NEW_RUN, Record, without_folders
@@ -45,7 +45,7 @@ from validation.rtdose import PlannedDose
 SCHEMA = "mcverify result"
 SCHEMA_VERSION = 1
 ALSO_SHOWN = ("3%/2mm", "2%/2mm", "2%/1mm")  # gamma criteria beside those of the profile
-FEW_PAIRS = "not made: the noise is known from too few pairs of batches"
+NO_DIAGNOSIS = "not made: the noise is too large, or known from too few pairs of batches"
 WHOLE = 0.99  # a structure with less of its volume on the dose grid is said to be cut
 
 
@@ -380,8 +380,8 @@ def compare(
     verdict = replace(verdict, tests=verdict.tests + judge_run(report))
     curves, more = curves_and_rows(doses, shares, profile, organs)
     on_stage("diagnosis")
-    if few:
-        diagnosis = Diagnosis(note=FEW_PAIRS)
+    if any(test.status == NOISY for test in verdict.tests):
+        diagnosis = Diagnosis(note=NO_DIAGNOSIS)
     else:
         limits = profile.diagnosis
         diagnosis = diagnose(plan, planned_dose, on_plan, record.phantom, structures, outline, limits)

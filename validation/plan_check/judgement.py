@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 NOISY = "noisy"  # too noisy: neither passed nor failed
@@ -10,6 +11,7 @@ RANK = {"shown": 0} | {status: rank for rank, status in enumerate(STATUSES)}
 WITHIN = 2.0  # sigmas of a difference that must be smaller than what fails, for a verdict
 SIGNIFICANT = 3.0  # sigmas that a difference must be from none, to warn or fail
 FEW = "known from too few pairs of batches"
+OTHERS = "not judged while the noise is too large"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def difference_status(value: float, sigma: float, tolerance: float, action: floa
     """Status of a difference that is better the nearer to 0, and a remark.
 
     It warns or fails if it is beyond the limit and `SIGNIFICANT` sigmas from 0. Where `WITHIN` sigmas are
-    larger than the difference that fails it is too noisy, unless it is beyond that by `SIGNIFICANT` sigmas.
+    larger than the difference that fails it is too noisy, however large it is: so few histories leave doses
+    that are far from normal.
 
     Parameters
     ----------
@@ -60,12 +63,7 @@ def difference_status(value: float, sigma: float, tolerance: float, action: floa
     """
     size = abs(value)
     if WITHIN * sigma > action:
-        if size - SIGNIFICANT * sigma > action:
-            return "fail", ""
-        return (
-            NOISY,
-            f"1 sigma may be {action / WITHIN:.2g} at most, for limits of {tolerance:g} and {action:g}",
-        )
+        return NOISY, f"for limits of {tolerance:g} and {action:g} a sigma of {action / WITHIN:.2g} at most"
     if size > tolerance and size <= SIGNIFICANT * sigma:
         return "pass", f"beyond {tolerance:g}, but within {SIGNIFICANT:g} sigma of no difference"
     return "pass" if size <= tolerance else "warn" if size <= action else "fail", ""
@@ -90,8 +88,24 @@ def rate_status(rate: float, ceiling: float | None, tolerance: float | None, act
     return "warn" if rate >= action else "fail"
 
 
-def withheld(test: Test) -> Test:
-    """A test of a dose whose sigma is not known well enough: neither passed nor failed."""
-    if test.status == "shown" or (test.tolerance is None and test.action is None):
+def withheld(test: Test, why: str) -> Test:
+    """A test of a dose whose noise permits no verdict: neither passed nor failed, and `why`."""
+    if test.status in ("shown", NOISY) or (test.tolerance is None and test.action is None):
         return test
-    return replace(test, status=NOISY, note=f"{test.note}; {FEW}" if test.note else FEW)
+    return replace(test, status=NOISY, note=f"{test.note}; {why}" if test.note else why)
+
+
+def without_noise_alarms(tests: Sequence[Test], too_few: bool) -> list[Test]:
+    """Tests of a dose; where its noise permits no verdict none of them warns or fails.
+
+    Parameters
+    ----------
+    tests : sequence of Test
+    too_few : bool
+        Whether the sigmas rest on too few pairs of batches; then none passes either.
+    """
+    if too_few:
+        return [withheld(test, FEW) for test in tests]
+    if any(test.status == NOISY for test in tests):
+        return [withheld(test, OTHERS) if test.status in ("warn", "fail") else test for test in tests]
+    return list(tests)

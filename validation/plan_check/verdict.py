@@ -40,7 +40,7 @@ from validation.plan_check.judgement import (
     Test,
     difference_status,
     rate_status,
-    withheld,
+    without_noise_alarms,
 )
 from validation.rtdose import PlannedDose
 
@@ -329,8 +329,7 @@ def judge(
         tests += _judge_difference(limit, doses, pair, profile, prescription)
     constraints = judge_constraints(structures, read, profile, fractions, left_out)
     tests += _constraint_tests(constraints, fractions_note(profile, fractions))
-    if too_few:
-        tests = [withheld(test) for test in tests]
+    tests = without_noise_alarms(tests, too_few)
     tests += _judge_resolution(doses.dose, profile)
     shown = [s for s in structures if s.kind not in ("EXTERNAL", "SUPPORT")]
     rows = tuple(

@@ -3,7 +3,7 @@
 import pytest
 
 from validation.plan_check import judgement
-from validation.plan_check.judgement import difference_status, rate_status, withheld
+from validation.plan_check.judgement import difference_status, rate_status, without_noise_alarms
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from validation.plan_check.judgement import difference_status, rate_status, with
         (3.2, 1.2, "pass"),
         (0.1, 1.6, "noisy"),  # 2 sigma exceed what fails
         (5.0, 1.6, "noisy"),
-        (9.0, 1.6, "fail"),  # whatever the noise
+        (9.0, 1.6, "noisy"),
     ],
 )
 def test_a_difference_is_judged_with_its_sigma(value, sigma, expected):
@@ -42,8 +42,19 @@ def test_a_rate_below_its_limit_counts_only_if_noise_leaves_it_above(rate, ceili
     assert rate_status(rate, ceiling, None, None) == "shown"
 
 
+JUDGED = judgement.Test("PTV Dmean", 5.0, "%", "fail", 0.1, 2.0, 3.0)
+PASSED = judgement.Test("gamma", 99.0, "%", "pass", None, 95.0, 90.0)
+SHOWN = judgement.Test("gamma", 99.0, "%", "shown")
+OPEN = judgement.Test("cord", 0.1, "%", "noisy", 2.0, 2.0, 3.0)
+
+
 def test_too_few_pairs_withhold_what_has_a_limit():
-    judged = judgement.Test("PTV Dmean", 5.0, "%", "fail", 0.1, 2.0, 3.0)
-    assert withheld(judged).status == "noisy" and withheld(judged).value == 5.0
-    shown = judgement.Test("gamma", 99.0, "%", "shown")
-    assert withheld(shown) is shown
+    found = without_noise_alarms([JUDGED, PASSED, SHOWN], True)
+    assert [test.status for test in found] == ["noisy", "noisy", "shown"]
+    assert found[0].value == 5.0 and found[2] is SHOWN
+
+
+def test_where_one_is_too_noisy_none_warns_or_fails():
+    found = without_noise_alarms([JUDGED, PASSED, SHOWN, OPEN], False)
+    assert [test.status for test in found] == ["noisy", "pass", "shown", "noisy"]
+    assert without_noise_alarms([JUDGED, PASSED], False) == [JUDGED, PASSED]
