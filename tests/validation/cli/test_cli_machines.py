@@ -131,7 +131,7 @@ def test_inspect_by_name_and_file(machines, capsys):
             found["calibration"].startswith("none in the file") and found["state of the model"] == "generic"
         )
     assert main(["inspect", "GEN6FFF"]) == 0
-    assert "1.8406e-16 Gy per history, sigma 0.12 %" in capsys.readouterr().out
+    assert "5.4260e+13 electrons per MU" in capsys.readouterr().out
     assert main(["inspect", "GEN-CONES"]) == 0
     assert "depth 1.5 cm, field cone of" in capsys.readouterr().out
     assert main(["inspect", "GEN-M12O"]) == 2

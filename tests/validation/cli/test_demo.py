@@ -41,9 +41,8 @@ def test_its_linac_is_that_of_the_case(machine):
     assert machine.name == shipped.name and machine.path.parent != SHIPPED
     assert own.phase_spaces == () and own.calibration is None
     assert (machine.sad_cm, machine.collimators) == (shipped.sad_cm, shipped.collimators)
-    electrons = own.reference.electrons_per_mu
-    assert own.label == given.label and replace(own.reference, electrons_per_mu=None) == given.reference
-    assert electrons == pytest.approx(0.01 / given.calibration.gy_per_history, rel=0.005)
+    assert own.label == given.label and own.reference == given.reference
+    assert own.reference.electrons_per_mu is not None
     how = ("splitting", "splitting_radius_cm", "electrons", "core")
     assert replace(own.head, **{name: getattr(given.head, name) for name in how}) == given.head
 
