@@ -147,7 +147,7 @@ def test_nothing_that_is_written_reveals_the_patient(bench, capsys, monkeypatch)
 
 
 def test_exit_code_is_the_verdict(bench, capsys, monkeypatch):
-    """The Monte Carlo dose as the plan's own passes; the plan's dose 20 % too high fails, were there no noise."""
+    """Without noise its own dose passes as the plan's and 20 % more fails; with it there is no verdict."""
     assert main(plan()) == 2
     assert "verdict: TOO NOISY" in capsys.readouterr().out
     monkeypatch.setattr(Noise, "of", classmethod(lambda cls, dose: cls(0.0 * dose.sigma)))
