@@ -243,8 +243,12 @@ def test_an_edge_of_the_dose_is_not_overshot():
 
 
 @pytest.mark.parametrize("divisions", [1, 3])
-def test_sigma_is_the_spread_over_repeated_doses(divisions):
-    """400 independent noisy doses spread by the sigma stated for any one of them."""
+def test_sigma_is_the_error_of_repeated_doses(divisions):
+    """400 independent noisy doses are off by the sigma stated for any one of them.
+
+    D2% next to the sharp top of the dose is driven up by more than twice what its copies are: its sigma lies
+    between scatter and error.
+    """
     random = np.random.default_rng(7)
     truth = np.broadcast_to(np.linspace(44, 56, 12), (12, 12, 12))
     sigma = 0.2 + 0.4 * random.random(truth.shape)
@@ -255,9 +259,13 @@ def test_sigma_is_the_spread_over_repeated_doses(divisions):
     tolerances = {"Dmean": 0.1, "D50%": 0.25, "D2%": 0.3, "V50Gy": 0.25}
     found = [Dvh(cells, dose).metrics(list(tolerances)) for dose in noisy]
     stated = [Dvh(cells, dose, sigma).metrics(list(tolerances)) for dose in noisy[:10]]
+    true = Dvh(cells, truth).metrics(list(tolerances))
     for name, tolerance in tolerances.items():
-        spread = np.std([of[name].value for of in found])
-        assert np.mean([of[name].sigma for of in stated]) == pytest.approx(spread, rel=tolerance), name
+        error = np.sqrt(np.mean([(of[name].value - true[name].value) ** 2 for of in found]))
+        scatter = np.std([of[name].value for of in found])
+        sigma = np.mean([of[name].sigma for of in stated])
+        assert (1 - tolerance) * scatter < sigma < (1 + tolerance) * error, name
+        assert name == "D2%" or sigma == pytest.approx(error, rel=tolerance), name
 
 
 def test_sigma_of_the_curve_is_that_of_its_volumes():
