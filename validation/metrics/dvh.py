@@ -173,9 +173,8 @@ class Dvh:
         (`validation.metrics.noise`): transport and latent noise with all correlations where the covariance
         of the dose is known. For an array of sigmas the noise of different voxels is independent; tracks that
         cross several voxels correlate it, and the sigma of a mean is then up to 1.6 times too small.
-        Noise also drives the doses of small volumes up and those of almost the whole volume down: the cord's
-        D0.03cc by 0.4 Gy of 20 at a sigma of 3 %. By how much it drives the copies is part of the sigma, which
-        is then that of the error and not of the value's scatter.
+        Noise also drives doses of small volumes up and those of almost the whole volume down: the cord's
+        D0.03cc by 0.4 Gy of 20 at a sigma of 3 %. The sigma is at least what the copies are driven by.
 
         Parameters
         ----------
@@ -261,9 +260,9 @@ class Dvh:
         return self._noise.sigma_of_mean(self._dose[part], share, self._cells.box)
 
     def _sigma_of(self, read: Sequence, without: np.ndarray | float) -> np.ndarray:
-        """One sigma of what was read from the copies, (copies, ...), and from the dose without their draws."""
+        """One sigma of what was read from the copies, (copies, ...), and `without` their draws."""
         scatter = self._noise.factor * np.std(read, axis=0, ddof=int(self._noise.covariance is None))
-        return np.hypot(scatter, np.mean(read, axis=0) - without)
+        return np.maximum(scatter, np.abs(np.mean(read, axis=0) - without))
 
     @cached_property
     def _larger_cells(self) -> SubVoxels:
