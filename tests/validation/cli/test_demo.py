@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -31,7 +32,11 @@ def test_completes_whatever_the_verdict(tmp_path, monkeypatch):
     assert [main(["demo", "--out", str(tmp_path)]) for _ in range(3)] == [0, 0, 2]
     folder, options, *_ = asked[0]
     assert (folder / "RTPLAN.dcm").is_file() and options.machine == demo.MACHINE
-    assert parse(["demo"]).max_time == 80.0  # five minutes in all, head, compile and report included
+    assert parse(["demo"]).max_time == 120.0  # six minutes in all, head, compile and report included
+    for stopped_by, code in (("time", 0), ("interrupted", 2)):
+        (tmp_path / "result.json").write_text(json.dumps({"quality": {"stopped_by": stopped_by}}))
+        monkeypatch.setattr(demo, "check_plan", lambda *_: 2)
+        assert main(["demo", "--out", str(tmp_path)]) == code
 
 
 def test_its_linac_is_that_of_the_case(machine):

@@ -233,7 +233,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path("mcverify-demo"), help="result folder (%(default)s)"
     )
-    common.stopping(parser, max_time=80.0)
+    common.stopping(parser, max_time=120.0)
     common.computing(parser)
     common.checkpoints(parser)
 
