@@ -16,7 +16,7 @@ from validation.workflow.output import RESULT
 
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
-    """Check the built-in plan; 0 when the run completes, whatever the verdict, or if it is too noisy for one."""
+    """Check the built-in plan; 0 when the run completes, whatever the verdict."""
     options = Namespace(
         **vars(arguments), machine=MACHINE, calibration=None, voxel=None, dose_to="medium", name=False
     )
