@@ -92,12 +92,13 @@ def _few(report: RunReport) -> str:
         takes = f"continue the run for {_minutes(report.wall_seconds * (MIN_PAIRS / pairs - 1.0))}"
     else:
         takes = "continue the run"
-    return f"The noise is known from {pairs} pairs of batches only, and a verdict takes {MIN_PAIRS}: {takes}."
+    plural = "" if pairs == 1 else "s"
+    return f"The noise is known from {pairs} pair{plural} of batches only, and a verdict takes {MIN_PAIRS}: {takes}."
 
 
 def _enough(report: RunReport, tests: Sequence[Test], provisional: str) -> tuple[str, str]:
     """Status and sentence of a run whose noise permits a verdict."""
-    judged = [t for t in tests if t.sigma is not None and t.action and t.unit.startswith("%")]
+    judged = [t for t in tests if t.sigma is not None and t.action and t.name.endswith(", MC - plan")]
     widest = max(judged, key=lambda t: t.sigma / t.action, default=None)
     sentence = "The noise is small enough for every limit"
     if widest is not None:
