@@ -93,7 +93,8 @@ def _few(report: RunReport) -> str:
     else:
         takes = "continue the run"
     plural = "" if pairs == 1 else "s"
-    return f"The noise is known from {pairs} pair{plural} of batches only, and a verdict takes {MIN_PAIRS}: {takes}."
+    known = f"The noise is known from {pairs} pair{plural} of batches only"
+    return f"{known}, and a verdict takes {MIN_PAIRS}: {takes}."
 
 
 def _enough(report: RunReport, tests: Sequence[Test], provisional: str) -> tuple[str, str]:
