@@ -16,10 +16,11 @@ from mc.transport.scoring import LOST, N_COUNTERS, OVERFLOWS, QUANTUM
 
 MAX_PARTICLES = 6  # particles of one interaction
 KIND, ENERGY = 0, 1  # columns
+NO_DIRECTIONS = np.zeros((0, MAX_PARTICLES, 3))
 
 
 @njit(_nrt=True)
-def _loop(energy, tables, cuts, tallies, counters, particles, deposit):
+def _loop(energy, tables, cuts, tallies, counters, particles, directions, deposit):
     rng = stream(3, 0, 0, 0, 0)
     tally, stack = part_of(tallies, 1, 0), new_stack(MAX_PARTICLES)
     ctx = Context(None, tables, cuts, tally, stack, None, counters)
@@ -34,10 +35,16 @@ def _loop(energy, tables, cuts, tallies, counters, particles, deposit):
             emitted = particle_at(stack, row)
             particles[event, row, KIND] = emitted.kind
             particles[event, row, ENERGY] = emitted.energy
+            if event < directions.shape[0]:
+                directions[event, row] = emitted.u, emitted.v, emitted.w
 
 
-def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[np.ndarray, np.ndarray]:
+def interact_alone(
+    n: int, energy: float, tables: Tables, cuts: Cuts, directions: np.ndarray = NO_DIRECTIONS
+) -> tuple[np.ndarray, np.ndarray]:
     """Let `n` photons along z interact once in the first material.
+
+    `directions`, (m, MAX_PARTICLES, 3), are filled in for the first m of them.
 
     Returns
     -------
@@ -49,6 +56,6 @@ def interact_alone(n: int, energy: float, tables: Tables, cuts: Cuts) -> tuple[n
     tally = medium_tally(1)
     counters = np.zeros(N_COUNTERS, np.int64)
     particles, deposit = np.zeros((n, MAX_PARTICLES, 2)), np.zeros(n, np.int64)
-    _loop(energy, tables, cuts, tally, counters, particles, deposit)
+    _loop(energy, tables, cuts, tally, counters, particles, directions, deposit)
     assert counters[LOST] == 0 and counters[OVERFLOWS] == 0
     return particles, deposit * QUANTUM
