@@ -46,4 +46,4 @@ def test_the_page_runs(files, capfd):
     assert capfd.readouterr().out == ""
     for name in (*PICTURES, *PAGES, "CAL.html"):
         assert (files / name).stat().st_size > 1000
-    assert namespace["check"].verdict.status in ("pass", "warn", "fail")
+    assert namespace["check"].verdict.status in ("pass", "warn", "noisy", "fail")

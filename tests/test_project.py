@@ -110,7 +110,7 @@ def test_ci_runs_what_the_readme_promises():
     plain = re.sub(r" --quiet| --out \S+", "", plain)
     ran = [line.strip() for line in plain.splitlines()]
     assert [command for command in commands if command not in ran] == []
-    assert ran[-1] == ".venv/bin/pytest -n auto"  # the closing line of CI is pytest's summary
+    assert ran[-1] == ".venv/bin/pytest -n auto -m slow"  # the closing line of CI is pytest's summary
 
 
 def test_links_of_the_documentation_lead_somewhere():

@@ -14,10 +14,10 @@ from pathlib import Path
 from phantoms.errors import InputError
 from phantoms.kinds import PROFILE
 from phantoms.schema import Table, meant, read_table
+from validation.limits import DEFAULT
 from validation.metrics.dvh import parse_metric, volume_note
 from validation.metrics.gamma import Criterion
 
-DEFAULT = "spine"
 DATA = Path(__file__).parents[1] / "data"
 # Kinds of planning-system errors a profile may limit; validation.diagnosis describes them.
 DIAGNOSES = ("output", "beam", "shift", "depth", "profile", "couch", "density")

@@ -10,7 +10,7 @@ from platformdirs import user_config_dir
 
 from phantoms.kinds import CONFIGURATION
 from phantoms.schema import read_table
-from validation.limits.profiles import DEFAULT
+from validation.limits import DEFAULT
 
 FILE = "config.toml"
 VARIABLE = "MCVERIFY_CONFIG"  # environment variable that names another file
