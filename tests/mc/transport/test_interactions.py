@@ -61,7 +61,7 @@ def test_photons_of_a_stopped_positron_leave_back_to_back():
 
 @njit
 def hard_losses(electron, material, tables, cuts, losses, paths, imbalance):
-    """Energy lost [MeV] and mass thickness up to `losses.size` hard collisions, and momentum out of balance."""
+    """Energy lost [MeV] and mass thickness up to `losses.size` hard collisions, and momentum missing."""
     rng = stream(5, 0, 0, 0, 0)
     for event in range(losses.size):
         paths[event], majorant, rng = sample_to_hard(electron.energy, 0, tables, rng)
