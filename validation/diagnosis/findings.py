@@ -15,7 +15,8 @@ from validation.diagnosis.result import UNITS, BeamEffect, Finding, RegionEffect
 from validation.limits.profiles import DiagnosisLimit
 
 LIKEWISE = 0.25  # of the largest deviation of a region: smaller ones are its aftermath, and not reported
-SENSE = 3.0  # sigmas that must lie within a limit for it to be judged
+SENSE = 3.0  # sigmas that must lie within a limit for it to be judged, and that an effect must be from 0 ...
+SOUGHT = ("beam", "couch", "density")  # ... `SIGNIFICANT` where the largest of many is looked for
 
 
 def _finding(
@@ -35,7 +36,7 @@ def _finding(
         status, sentence = "shown", unknown
     elif limit is None:
         status, sentence = "shown", "the profile sets no limit"
-    elif abs(value) > max(tolerance, SIGNIFICANT * sigma):
+    elif abs(value) > max(tolerance, (SIGNIFICANT if test in SOUGHT else SENSE) * sigma):
         failed = action is not None and abs(value) > action
         status, sentence = ("fail" if failed else "warn"), cause
     elif SENSE * sigma > tolerance:
