@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 NOISY = "noisy"  # too noisy: neither passed nor failed
-STATUSES = ("pass", "warn", NOISY, "fail")  # from best to worst
-RANK = {"shown": 0} | {status: rank for rank, status in enumerate(STATUSES)}
+STATUSES = ("shown", "pass", "warn", NOISY, "fail")  # from best to worst; shown: without a limit
 WITHIN = 2.0  # sigmas of a difference that must be smaller than what fails, for a verdict
 SIGNIFICANT = 3.0  # sigmas that a difference must be from none, to warn or fail
 FEW = "known from too few pairs of batches"
@@ -43,6 +42,11 @@ class Test:
     note: str = ""
     source: str = ""
     transport_sigma: float | None = None
+
+
+def worst(statuses: Iterable[str]) -> str:
+    """The worst of `STATUSES`; 'shown' of none."""
+    return max(statuses, key=STATUSES.index, default="shown")
 
 
 def difference_status(value: float, sigma: float, tolerance: float, action: float) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from validation.limits.constraints import ConstraintRow
 from validation.limits.profiles import DifferenceLimit
 from validation.metrics.dvh import parse_metric
+from validation.plan_check.judgement import worst
 from validation.plan_check.leading import leading_gamma, leading_organ, leading_target, limits_of
 from validation.plan_check.verdict import Row, Structure
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 TARGET_METRICS, ORGAN_METRIC, OTHER_METRIC = ("D95%", "Dmean"), "D0.03cc", "D0.35cc"
 FEW = 8.0  # voxels: a volume of fewer is under-resolved
-RANK = ("shown", "pass", "warn", "noisy", "fail")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _of_metric(comparison: Comparison, structure: Structure, metric: str) -> Key
         limit="; ".join(
             [*map(_limit, limits[:1]), *map(_difference, _differences(comparison, structure, metric))]
         ),
-        status=_worst([*(_status(limit) for limit in limits[:1]), *(test.status for test in tests)]),
+        status=worst([*(_status(limit) for limit in limits[:1]), *(test.status for test in tests)]),
         outcome=limits[0].outcome if limits else "",
         voxels=count,
         under_resolved=count is not None and count < FEW,
@@ -199,13 +199,9 @@ def _of_gamma(comparison: Comparison, structure: Structure | None) -> KeyNumber:
         sigma=None,
         ceiling=ceiling,
         limit=limit,
-        status=_worst(test.status for test in tests),
+        status=worst(test.status for test in tests),
         outcome="",
         voxels=float(count),
         under_resolved=count < FEW,
         note=note,
     )
-
-
-def _worst(statuses: Sequence[str]) -> str:
-    return max(statuses, key=RANK.index, default="shown")

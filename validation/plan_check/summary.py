@@ -5,13 +5,13 @@ All of it is data: the report, the notebook and the command print it, each as it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from validation.limits.constraints import FLIP, FLIP_IN_NOISE, KEPT, KEPT_BY_MC, ConstraintRow
 from validation.metrics.numbers import plain
-from validation.plan_check.judgement import Test
+from validation.plan_check.judgement import Test, worst
 from validation.plan_check.key_numbers import KeyNumber, key_numbers
 from validation.plan_check.leading import CORD, leading_gamma
 from validation.plan_check.plan_facts import Fact, plan_facts
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from validation.plan_check.comparison import Comparison
 
 PASS, WARN, FAIL, NOISY, SHOWN = "pass", "warn", "fail", "noisy", "shown"
-ORDER = (SHOWN, PASS, WARN, NOISY, FAIL)  # the worst last
 VERDICT = {PASS: "PASS", WARN: "PASS WITH WARNINGS", FAIL: "FAIL", NOISY: "TOO NOISY"}
 HEADLINES = {
     PASS: "Plan and Monte Carlo agree within all limits of the profile.",
@@ -148,10 +147,6 @@ def technical_tests(verdict: Verdict) -> list[Test]:
     return [test for test in verdict.tests if test not in others]
 
 
-def _worst(statuses: Iterable[str]) -> str:
-    return max(statuses, key=ORDER.index, default=SHOWN)
-
-
 def _found(test: Test) -> str:
     """Name and value of a test."""
     if test.value is None:
@@ -182,12 +177,9 @@ def _is_broken(row: ConstraintRow) -> bool:
 
 
 def _agreement(comparison: Comparison, tests: Sequence[Test]) -> Answer:
-    status = _worst(test.status for test in tests)
+    status = worst(test.status for test in tests)
     judged = status != NOISY
     bad = [test for test in tests if test.status == status] if status in (WARN, FAIL) else []
-    # a diagnosis names the cause, so it comes before the differences that follow from it
-    causes = [test for test in bad if test.name.startswith(DIAGNOSIS)]
-    others = [test for test in bad if test not in causes]
     if not judged:
         sentence = "Too noisy to say."
         known = [test for test in tests if test.status == NOISY and None not in (test.value, test.sigma)]
@@ -287,33 +279,33 @@ def _limits(comparison: Comparison) -> Answer:
         status, word = PASS, "KEPT"
     if missing:
         sentence += f" No structure is named as {CORD}: its limits were not judged."
-        status = _worst((status, WARN))
+        status = worst((status, WARN))
     return Answer("Clinical limits", "Are the clinical limits kept?", status, word, sentence)
 
 
 def _broken(broken: Sequence[ConstraintRow], count: int) -> tuple[str, str, str]:
     """Status, word and sentence where limits are broken."""
     # flips first, as the verdict has them; then by how far they are broken
-    worst = sorted(broken, key=lambda row: (not row.flip, min(row.plan_margin, row.margin) / row.limit))[0]
+    first = sorted(broken, key=lambda row: (not row.flip, min(row.plan_margin, row.margin) / row.limit))[0]
     by = {
         FLIP: "kept by the plan, broken by Monte Carlo",
         FLIP_IN_NOISE: "kept by the plan, broken by Monte Carlo within its noise",
         KEPT_BY_MC: "broken by the plan, kept by Monte Carlo",
         KEPT: "kept by both",
-    }.get(worst.outcome, "broken by both")
+    }.get(first.outcome, "broken by both")
     sentence = (
-        f"{worst.place} {worst.metric} is {worst.mc:.2f} {worst.unit} by Monte Carlo and {worst.plan:.2f} by "
-        f"the plan, the limit {worst.limit:g} ({by}); {count - len(broken)} of {count} limits are kept."
+        f"{first.place} {first.metric} is {first.mc:.2f} {first.unit} by Monte Carlo and {first.plan:.2f} by "
+        f"the plan, the limit {first.limit:g} ({by}); {count - len(broken)} of {count} limits are kept."
     )
     if all(row.outcome == FLIP_IN_NOISE for row in broken):
         return WARN, "UNDECIDED", sentence
-    return FAIL, "BROKEN BY MONTE CARLO" if worst.outcome == FLIP else "BROKEN", sentence
+    return FAIL, "BROKEN BY MONTE CARLO" if first.outcome == FLIP else "BROKEN", sentence
 
 
 def _statistics(comparison: Comparison, technical: Sequence[Test]) -> Answer:
     stated = comparison.statistics
     bad = [test for test in technical if test.status in (WARN, FAIL)]
-    status = _worst((stated.status, *(test.status for test in bad)))
+    status = worst((stated.status, *(test.status for test in bad)))
     sentence = stated.sentence
     if bad:
         named = "; ".join(f"{_found(test)}{_technical_limit(test)}" for test in bad)

@@ -35,12 +35,11 @@ from validation.metrics.statistics import noise_gamma
 from validation.metrics.volumes import Volume
 from validation.plan_check.judgement import (
     NOISY,
-    RANK,
-    STATUSES,
     Test,
     difference_status,
     rate_status,
     without_noise_alarms,
+    worst,
 )
 from validation.rtdose import PlannedDose
 
@@ -172,7 +171,8 @@ class Verdict:
     @property
     def status(self) -> str:
         """The worst status of any test: 'pass', 'warn', 'noisy' (too noisy for a verdict) or 'fail'."""
-        return STATUSES[max((RANK[test.status] for test in self.tests), default=0)]
+        found = worst(test.status for test in self.tests)
+        return "pass" if found == "shown" else found
 
     @property
     def passed(self) -> bool:

@@ -19,7 +19,7 @@ from validation.limits.constraints import (
     NOT_EVALUATED,
 )
 from validation.plan_check.comparison import Comparison
-from validation.plan_check.judgement import Test
+from validation.plan_check.judgement import STATUSES, Test
 from validation.plan_check.key_numbers import KeyNumber
 from validation.plan_check.leading import scale
 from validation.plan_check.summary import DIAGNOSIS, limit_tests, technical_tests
@@ -35,7 +35,6 @@ STATUS = {
     "noisy": "TOO NOISY",
     "shown": "reported only",
 }
-ORDER = ("fail", "noisy", "warn", "pass", "shown")
 OUTCOMES = {  # of dose limits, as they are printed
     FLIP: "FLIP",
     FLIP_IN_NOISE: "FLIP within noise",
@@ -64,7 +63,7 @@ def test_lines(comparison: Comparison) -> list[TestLine]:
     """All tests: flips first, then failures, warnings, passes, and what is only reported."""
     flipped = {row.label for row in comparison.verdict.constraints if row.flip}
     tests = sorted(
-        comparison.verdict.tests, key=lambda test: (test.name not in flipped, ORDER.index(test.status))
+        comparison.verdict.tests, key=lambda test: (test.name not in flipped, -STATUSES.index(test.status))
     )
     return [_test_line(test) for test in tests]
 

@@ -73,7 +73,7 @@ def fingerprint(result):
     """SHA-256 over all that a run states about the dose."""
     digest = hashlib.sha256()
     for dose in (result.dose, result.dose.to_water):
-        for array in (dose.mean, dose.sigma, dose.latent):
+        for array in (dose.mean, dose.sigma, dose.latent, dose.covariance.deviations):
             digest.update(array)
     same = {
         name: value
