@@ -25,10 +25,9 @@ from mc.dose import Dose
 from phantoms.listing import Listing
 from tests.dicom_factory import GRID, Field, write_plan
 from tests.mc.compute.test_head_cache import MACHINE as HEAD_MACHINE
-from tests.mc.small_linac import VERDICTS, plan, small_case, write_above_machine, write_machine
+from tests.mc.small_linac import judged, plan, small_case, write_above_machine, write_machine
 from tests.validation.commission.linac import write_linac, write_scans
 from tests.validation.film.film_case import film_case
-from validation.cli import main
 from validation.metrics.gamma import gamma as grid_gamma
 from validation.metrics.gamma import parse_criterion
 
@@ -163,7 +162,7 @@ def check(case, run):
 
 def test_the_dose_is_the_commands_bit_for_bit(bench, case, run, monkeypatch, tmp_path):
     monkeypatch.chdir(bench)
-    assert main([*plan()[:-4], "--out", str(tmp_path / "out"), "--histories", "3000"]) in VERDICTS
+    assert judged([*plan()[:-4], "--out", str(tmp_path / "out"), "--histories", "3000"])
     stored = Dose.load(tmp_path / "out" / "dose.h5")
     assert np.array_equal(stored.mean, run.dose_gy) and stored.grid == run.dose.grid
     again = mv.load_result(tmp_path / "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.dicom_factory import GRID, Field, Stop, body_box, rectangle, write_ca
 from tests.dicom_factory import Contours as Structure
 from tests.machines import focused_jaws, focused_leaves, machine_text, phase_space, table
 from tests.point_source import point_source
+from validation.cli import main
 
 PARTICLES = 3000
 VERDICTS = (0, 1, 2)  # exit codes of a run whose verdict does not matter; what it wrote shows that it ended
@@ -107,6 +109,20 @@ def plan(*options: str) -> list[str]:
     """Arguments of `mcverify plan` for the `bench` of conftest; by default one pass, the least work."""
     options = options or ("--histories", "3000")
     return ["plan", "case", "--machine", "machine/linac.toml", "--out", "out", *options]
+
+
+def judged(argv: Sequence[str]) -> bool:
+    """Whether a command comes to a verdict, whichever: a refusal, too, has the exit code of TOO NOISY."""
+    if "--out" in argv:
+        out = Path(argv[argv.index("--out") + 1])
+    else:
+        out = Path(argv[1] if argv[0] == "report" else "mcverify-result")
+
+    def written() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in out.rglob("result.json")}
+
+    before = written()
+    return main(argv) in VERDICTS and bool(set(written().items()) - set(before.items()))
 
 
 def mpiexec(ranks: int) -> list[str]:

@@ -20,7 +20,7 @@ from mc.backends import cpu
 from mc.dose import Dose
 from phantoms.identity import pseudonym
 from tests.dicom_factory import GRID, body_box, write_structures
-from tests.mc.small_linac import RESULT, VERDICTS, plan, write_machine
+from tests.mc.small_linac import RESULT, VERDICTS, judged, plan, write_machine
 from validation.cli import main
 from validation.metrics.noise import Noise
 from validation.rtdose import read_rtdose, write_rtdose
@@ -57,7 +57,7 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     ]
     assert again["history"] == []  # the same verdict
     assert "PATIENT-1" not in Path("again/report.html").read_text()
-    assert main(["report", "out", "--profile", "stereotactic", "--name"]) in VERDICTS
+    assert judged(["report", "out", "--profile", "stereotactic", "--name"])
     other = json.loads(Path("out/result.json").read_text())
     assert other["verdict"]["profile"]["name"] == "stereotactic"
     old = {"created": first["created"], "status": first["verdict"]["status"], "profile": "spine"}
@@ -125,7 +125,7 @@ def test_nothing_that_is_written_reveals_the_patient(bench, capsys, monkeypatch)
         data.save_as(path)
     (exported / "RTPLAN.dcm").rename(exported / "RP.Zyzzogeton.Quillwort.dcm")
     argv = ["plan", str(exported), "--machine", "machine/linac.toml", "--histories", "3000"]
-    assert main(argv) in VERDICTS
+    assert judged(argv)
     (out,) = Path("mcverify-result").iterdir()
     assert {path.name for path in out.iterdir()} == RESULT
     with h5py.File(out / "inputs.h5") as file:
@@ -142,7 +142,7 @@ def test_nothing_that_is_written_reveals_the_patient(bench, capsys, monkeypatch)
     for text in texts:
         assert not [word for word in WORDS if word in text.lower()]
     assert pseudonym("MRN-48151623") in page and pseudonym("MRN-48151623") in pages[0]
-    assert main(["report", str(out), "--name"]) in VERDICTS
+    assert judged(["report", str(out), "--name"])
     assert "Zyzzogeton, Quillwort (ID MRN-48151623)" in (out / "report.html").read_text()
 
 
@@ -152,7 +152,7 @@ def test_exit_code_is_the_verdict(bench, capsys, monkeypatch):
     assert "verdict: TOO NOISY" in capsys.readouterr().out
     monkeypatch.setattr(Noise, "of", classmethod(lambda cls, dose: cls(0.0 * dose.sigma)))
     monkeypatch.setattr("validation.plan_check.statistics.MIN_PAIRS", 0)
-    assert main(plan()) in VERDICTS
+    assert judged(plan())
     mc = read_rtdose("out/RTDOSE.dcm")
     template = read_rtdose("case/RTDOSE.dcm")
     write_rtdose("case/RTDOSE.dcm", mc.dose, mc.grid, template)
@@ -164,7 +164,7 @@ def test_exit_code_is_the_verdict(bench, capsys, monkeypatch):
 
 def test_other_voxels_and_default_folder(bench, capsys):
     argv = ["plan", "case", "--machine", "machine/linac.toml", "--histories", "3000", "--voxel", "4mm"]
-    assert main(argv) in VERDICTS
+    assert judged(argv)
     out = Path("mcverify-result/TEST")  # the plan's label
     np.testing.assert_allclose(Dose.load(out / "dose.h5").grid.spacing, 0.4)
     np.testing.assert_allclose(read_rtdose(out / "RTDOSE.dcm").grid.spacing, 0.4)
@@ -172,11 +172,11 @@ def test_other_voxels_and_default_folder(bench, capsys):
 
 def test_case_file_curve_and_the_options(bench, capsys):
     Path("case/case.toml").write_text('calibration = "schneider-24"\n')
-    assert main(plan()) in VERDICTS
+    assert judged(plan())
     assert "opentps-4 was taken" not in capsys.readouterr().err
     audit = json.loads(Path("out/result.json").read_text())["phantom_audit"]
     assert "schneider-24" in json.dumps(audit)
-    assert main(plan("--histories", "3000", "--calibration", "water-only")) in VERDICTS
+    assert judged(plan("--histories", "3000", "--calibration", "water-only"))
     assert "water-only" in json.dumps(json.loads(Path("out/result.json").read_text())["phantom_audit"])
 
 
@@ -188,7 +188,7 @@ def test_a_material_of_the_users_own_works_end_to_end(bench, capsys):
     Path("case/case.toml").write_text(
         'materials = "ours.toml"\n[overrides]\nPTV = { material = "our_ceramic", density = 6.05 }\n'
     )
-    assert main(plan()) in VERDICTS
+    assert judged(plan())
     audit = json.loads(Path("out/result.json").read_text())["phantom_audit"]
     assert "our_ceramic" in json.dumps(audit["materials"])
     assert main(["inspect", "case/ours.toml"]) == 0 and "300" in capsys.readouterr().out
@@ -197,7 +197,7 @@ def test_a_material_of_the_users_own_works_end_to_end(bench, capsys):
         'hu_to_density = [[-1000, 0.001], [3000, 6]]\nmaterials = [{ name = "air", below = -500 },'
         ' { name = "water", below = 900 }, { name = "our_ceramic" }]\n'
     )
-    assert main(plan("--histories", "3000", "--calibration", "case/scanner.toml")) in VERDICTS
+    assert judged(plan("--histories", "3000", "--calibration", "case/scanner.toml"))
     Path("case/ours.toml").write_text("[our_ceramic]\ndensity = 6.0\ncomposition = { O = 0.3, U = 0.7 }\n")
     capsys.readouterr()
     assert main(plan()) == 2
@@ -249,12 +249,12 @@ def test_an_interrupted_calibration_is_not_kept(bench, capsys, monkeypatch):
 
 
 def test_time_limit(bench, capsys):
-    assert main(plan("--uncertainty", "0.01%", "--max-time", "0.5s")) in VERDICTS
+    assert judged(plan("--uncertainty", "0.01%", "--max-time", "0.5s"))
     assert json.loads(Path("out/result.json").read_text())["quality"]["stopped_by"] == "time"
 
 
 def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monkeypatch):
-    assert main(plan()) in VERDICTS
+    assert judged(plan())
     before = Dose.load("out/dose.h5").mean
 
     def broken(*_, **__):
@@ -268,7 +268,7 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     assert {path.name for path in Path("out").iterdir()} == kept
     monkeypatch.undo()
     monkeypatch.chdir(bench)
-    assert main(plan()) in VERDICTS  # such a folder is a result folder still
+    assert judged(plan())  # such a folder is a result folder still
 
 
 @pytest.mark.parametrize(
