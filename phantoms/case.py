@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from phantoms.dicom import Dataset, items, list_dicom_files, optional_text, read_dataset, require_text
+from phantoms.dicom import (
+    Dataset,
+    items,
+    list_dicom_files,
+    optional_float,
+    optional_text,
+    read_dataset,
+    require_text,
+)
 from phantoms.errors import InputError
 from phantoms.schema import nearest
 
@@ -39,7 +47,8 @@ class Case:
     ct_files : tuple of Path
     structures_file, plan_file : Path
     doses : tuple of DoseFile
-        One of the whole plan, or one or more of beams; none where the export holds no RTDOSE.
+        One of the whole plan or each of its planes, or one or more of beams; none where the export holds
+        no RTDOSE.
     case_file : Path or None
         The user's case.toml, in the folder of the export or in one below it.
     unused : tuple of (Path, str)
@@ -191,7 +200,8 @@ def _doses_of(
         )
     unused.extend(others.items())
     whole = [dose for dose in matching if dose.summation not in ("BEAM", "CONTROL_POINT")]
-    if len(whole) > 1:
+    planes = all((optional_float(doses[dose.path], "NumberOfFrames", dose.path) or 1) == 1 for dose in whole)
+    if len(whole) > 1 and not planes:
         names = ", ".join(f"{dose.path.name} ({dose.summation})" for dose in whole)
         raise InputError(folder, f"holds several doses of the plan: {names}", "leave one")
     if whole:

@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phantoms.errors import InputError
+from phantoms.plausible import Range
 
 if TYPE_CHECKING:
     from mc.machine.collimators import Collimators
     from mc.machine.machine import BeamQuality, Machine
-
-
-@dataclass(frozen=True)
-class Range:
-    """What an entry may be.
-
-    Parameters
-    ----------
-    low, high : float
-    unit : str
-        Of the entry.
-    others : tuple of (float, str)
-        Units that are mistaken for it: their size in `unit`, and their name.
-    """
-
-    low: float
-    high: float
-    unit: str
-    others: tuple[tuple[float, str], ...]
-
-    def fault(self, value: float) -> tuple[str, str] | None:
-        """Problem and remedy of a value, None where it lies within."""
-        if self.low <= value <= self.high:
-            return None
-        limits = f"it lies between {self.low:g} and {self.high:g} {self.unit}"
-        for size, name in self.others:
-            meant = value * size
-            if self.low <= meant <= self.high:
-                limits = f"in {name}? then write {meant:.6g}; {limits}"
-                break
-        return f"{value:g} {self.unit} is implausible", limits
 
 
 def _length(low: float, high: float) -> Range:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from mc.plan.plan import Plan
 from mc.run.parallel import World
 from phantoms.files import replacing
 from phantoms.structures import read_structures
@@ -25,8 +26,7 @@ KEPT_CODE, BROKEN_CODE = 0, 1
 
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Print metrics and limits; write them and the curves."""
-    if arguments.plan is not None:
-        _take_from_plan(arguments)
+    plan = None if arguments.plan is None else _take_from_plan(arguments)
     for metric in arguments.metrics:
         if note := volume_note(metric):
             screen.note(note)
@@ -43,6 +43,8 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         fractions=arguments.fractions,
         prescription_gy=arguments.prescription,
         metrics=arguments.metrics,
+        plan=plan,
+        unrelated=arguments.unrelated,
     )
     for warning in found.warnings:
         screen.warn(warning)
@@ -55,8 +57,8 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     return BROKEN_CODE if found.broken else KEPT_CODE
 
 
-def _take_from_plan(arguments: Namespace) -> None:
-    """Number of fractions and prescription as the RTPLAN states them, where they are not given."""
+def _take_from_plan(arguments: Namespace) -> Plan:
+    """The plan; number of fractions and prescription as the RTPLAN states them, where they are not given."""
     from mc.plan.rtplan import read_plan
 
     plan = read_plan(arguments.plan)
@@ -64,6 +66,7 @@ def _take_from_plan(arguments: Namespace) -> None:
         arguments.fractions = plan.fractions
     if arguments.prescription is None:
         arguments.prescription = max((p.dose for p in plan.prescriptions if p.dose > 0), default=None)
+    return plan
 
 
 def show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
@@ -87,16 +90,14 @@ def show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
         screen.note("name the number of fractions (--fractions N) to see all dose limits")
     elif note := fractions_note(profile, fractions):
         screen.warn(f"dose limits: {note}")
-    if not found.limits:
-        return
-    shown = [row for row in found.limits if row.structure is not None]
     two = len(doses) == 2
-    screen.table(
-        f"Dose limits of {profile.name} in {fractions or 'any number of'} fractions ({profile.status})",
-        ["limit", "taken as", "dose", *(["compared"] if two else []), "margin", "outcome", "source"],
-        [_limit_line(row, two) for row in shown],
-        right=range(2, 5 if two else 4),
-    )
+    if shown := [row for row in found.limits if row.structure is not None]:
+        screen.table(
+            f"Dose limits of {profile.name} in {fractions or 'any number of'} fractions ({profile.status})",
+            ["limit", "taken as", "dose", *(["compared"] if two else []), "margin", "outcome", "source"],
+            [_limit_line(row, two) for row in shown],
+            right=range(2, 5 if two else 4),
+        )
     absent = sorted({row.organ for row in found.limits if row.structure is None})
     if absent:
         screen.note(f"no structure is named as {', '.join(absent)}: their limits were not evaluated")

@@ -29,10 +29,12 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     ):
         raise InputError("gamma", "--dose-to is for a dose.h5 of mcverify, and neither dose is one")
     reference, evaluated = (
-        read_dose(path, arguments.dose_to) for path in (arguments.reference, arguments.evaluated)
+        read_dose(path, arguments.dose_to, planar=True) for path in (arguments.reference, arguments.evaluated)
     )
     structures = None if arguments.structure is None else read_structures(arguments.structure_file)
-    found = gamma_of_doses(reference, evaluated, criterion, structures, arguments.structure)
+    found = gamma_of_doses(
+        reference, evaluated, criterion, structures, arguments.structure, arguments.unrelated
+    )
     for warning in found.warnings:
         screen.warn(warning)
     screen.facts("Gamma", found.facts())

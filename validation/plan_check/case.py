@@ -21,7 +21,14 @@ from phantoms.overrides import CaseFile, load_case_file
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet, read_structures
 from phantoms.views import Artists, Axes, centres_mm, cut, draw_plane, extent_mm, view_of
-from validation.rtdose import PlannedDose, course_dose, read_rtdose, sum_beam_doses
+from validation.rtdose import (
+    PlannedDose,
+    course_dose,
+    join_planes,
+    read_rtdose,
+    refuse_implausible,
+    sum_beam_doses,
+)
 
 CT_WINDOW_HU = (-200.0, 450.0)  # black and white
 VOXEL_CM = 0.25  # of a dose that has none of the planning system to be like
@@ -182,16 +189,16 @@ def load_case(folder: str | PathLike, *, calibration: str | None = None) -> Plan
 
 def _planned_dose(files: Case, plan: Plan) -> PlannedDose:
     """The dose of the course, from that of the plan or from those of its beams."""
-    doses = [read_rtdose(file.path) for file in files.doses]
+    doses = join_planes([read_rtdose(file.path) for file in files.doses])
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
-    return course_dose(dose, plan.fractions)
+    dose = course_dose(dose, plan.fractions)
+    refuse_implausible(dose)
+    return dose
 
 
 def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:
     """Refuse now what could not be compared once the Monte Carlo dose is there."""
-    if not dose.dose.any():
-        raise InputError(dose.path, "is zero everywhere", "export the dose of this plan")
     outline = structures.external(case_file.external)
     if not dose.dose[mask_by_centre(outline, dose.grid)].any():
         raise InputError(

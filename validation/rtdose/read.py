@@ -15,7 +15,6 @@ from phantoms.dicom import (
     optional_float,
     optional_text,
     read_dataset,
-    require,
     require_float,
     require_floats,
     require_int,
@@ -23,10 +22,13 @@ from phantoms.dicom import (
 )
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.plausible import DOSE, PLACE, VOXEL
+from validation.rtdose.pixels import read_stored
+from validation.rtdose.status import read_status
 
 COSINE_TOLERANCE = 1e-4  # of a direction: 0.03 mm over 30 cm
 POSITION_TOLERANCE = 0.01  # of a frame's position [mm]: decimals in DICOM are often rounded to this
-PLANE_MM = 1.0  # thickness of a plane that states none
+PLANE_MM = 1.0  # thickness of a single frame that states none
 SUMMATIONS = ("PLAN", "FRACTION", "BEAM", "MULTI_PLAN", "PLAN_OVERVIEW")
 
 
@@ -49,6 +51,8 @@ class PlannedDose:
         Numbers in the plan that a BEAM (or FRACTION) dose belongs to.
     scaling : float
         One step of the stored integers [Gy].
+    status : tuple of str
+        What it states that a physicist must know (`validation.rtdose.status`).
     """
 
     path: Path
@@ -64,14 +68,19 @@ class PlannedDose:
     fraction_group: int | None
     beam: int | None
     scaling: float
+    status: tuple[str, ...] = ()
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether it has one layer of voxels only."""
+        return min(self.grid.shape) == 1
 
 
-def read_rtdose(path: str | PathLike, planar: bool = False) -> PlannedDose:
+def read_rtdose(path: str | PathLike) -> PlannedDose:
     """Read an RTDOSE file; refuse what is not a physical dose in Gy on a uniform grid.
 
     Any axis-aligned orientation, frame offsets of either form (relative, or DICOM's option b with absolute
-    z positions), in either direction. With `planar`, a single frame that states no thickness is taken for a
-    plane; it gets one of `PLANE_MM`.
+    z positions), in either direction. A single frame is a plane, one voxel thick.
     """
     path = Path(path)
     data = load(path)
@@ -87,7 +96,7 @@ def read_rtdose(path: str | PathLike, planar: bool = False) -> PlannedDose:
     scaling = require_float(data, "DoseGridScaling", path)
     if not scaling > 0:
         raise InputError(path, f"DoseGridScaling is {scaling:g}, not above 0")
-    grid, dose = _to_patient_axes(data, _pixels(data, path) * scaling, path, planar)
+    grid, dose = _to_patient_axes(data, read_stored(data, path) * scaling, path)
     plan_uid, fraction_group, beam = _referenced_plan(data, path)
     structure_sets = items(data, "ReferencedStructureSetSequence", path) or [Dataset()]
     return PlannedDose(
@@ -104,6 +113,7 @@ def read_rtdose(path: str | PathLike, planar: bool = False) -> PlannedDose:
         fraction_group=fraction_group,
         beam=beam,
         scaling=scaling,
+        status=read_status(data, path),
     )
 
 
@@ -116,39 +126,7 @@ def load(path: Path) -> Dataset:
     return data
 
 
-def _pixels(data: Dataset, path: Path) -> np.ndarray:
-    """Stored integers (frames, rows, columns), unscaled; the length must be exactly what is declared."""
-    frames = require_int(data, "NumberOfFrames", path) if "NumberOfFrames" in data else 1
-    shape = (frames, require_int(data, "Rows", path), require_int(data, "Columns", path))
-    bits = require_int(data, "BitsAllocated", path)
-    if min(shape) < 1:
-        raise InputError(path, f"has {shape[0]} frames of {shape[1]} rows and {shape[2]} columns")
-    if bits not in (16, 32) or optional_float(data, "SamplesPerPixel", path) not in (None, 1):
-        raise InputError(path, f"has {bits}-bit pixels, not 16 or 32 with one sample")
-    syntax = data.file_meta.TransferSyntaxUID
-    if not syntax.is_transfer_syntax or syntax.is_compressed:
-        raise InputError(
-            path, f"is compressed, or of unknown transfer syntax {syntax!r}", "export it uncompressed"
-        )
-    pixels = require(data, "PixelData", path)
-    expected = shape[0] * shape[1] * shape[2] * bits // 8
-    if len(pixels) not in (expected, expected + expected % 2):
-        raise InputError(
-            path, f"has {len(pixels)} bytes of pixel data, not {expected}", "the file may be cut short"
-        )
-    order = "<" if syntax.is_little_endian else ">"
-    kind = "i" if optional_float(data, "PixelRepresentation", path) else "u"
-    stored = np.frombuffer(pixels, dtype=f"{order}{kind}{bits // 8}", count=expected * 8 // bits).reshape(
-        shape
-    )
-    if stored.min() < 0:
-        raise InputError(
-            path, f"has negative doses (down to {stored.min()} steps)", "export a dose, not an error map"
-        )
-    return stored.astype(float)
-
-
-def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path, planar: bool) -> tuple[Grid, np.ndarray]:
+def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path) -> tuple[Grid, np.ndarray]:
     """Turn (frame, row, column) into ascending (z, y, x) and say where it lies.
 
     Frame k, row i, column j lies at position + offset_k * normal + i * dy * column_direction +
@@ -168,7 +146,7 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path, planar: bool) 
     if np.abs(normal).sum() != 1:
         raise InputError(path, f"ImageOrientationPatient {orientation.ravel().tolist()} is not a rotation")
     frame_step = _frame_step(
-        data, dose.shape[0], position[np.abs(normal).argmax()], float(normal.sum()), path, planar
+        data, dose.shape[0], position[np.abs(normal).argmax()], float(normal.sum()), path
     )
     steps = (normal * frame_step, column * spacing[0], row * spacing[1])  # of frame, row, column [mm]
     axes = [int(np.abs(step).argmax()) for step in steps]  # 0 x, 1 y, 2 z
@@ -183,17 +161,18 @@ def _to_patient_axes(data: Dataset, dose: np.ndarray, path: Path, planar: bool) 
         origin.append(0.1 * first)
         size.append(0.1 * abs(step))
     dose = np.ascontiguousarray(dose)
+    for side, first in zip(size, origin, strict=True):
+        VOXEL.check(side, path, "the side of a voxel")
+        PLACE.check(first, path, "the position of its grid")
     return Grid(dose.shape, tuple(size), tuple(origin)), dose
 
 
-def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path, planar: bool) -> float:
+def _frame_step(data: Dataset, frames: int, first: float, normal: float, path: Path) -> float:
     """Signed distance between frames along the normal [mm], from GridFrameOffsetVector."""
     if frames == 1:
-        thickness = optional_float(data, "SliceThickness", path)
-        if not thickness and planar:
-            return PLANE_MM
-        if not thickness or thickness < 0:
-            raise InputError(path, "has one frame and no SliceThickness, so no volume")
+        thickness = optional_float(data, "SliceThickness", path) or PLANE_MM
+        if thickness < 0:
+            raise InputError(path, f"Slice Thickness (0018,0050) is {thickness:g} mm", "export it again")
         return thickness
     offsets = require_floats(data, "GridFrameOffsetVector", frames, path)
     # PS3.3 C.8.8.3.2: relative to the first frame (a: begins with 0), or positions (b: begins at the
@@ -227,6 +206,14 @@ def _referenced_plan(data: Dataset, path: Path) -> tuple[str, int | None, int | 
     beam = require_int(beams[0], "ReferencedBeamNumber", path) if len(beams) == 1 else None
     uid = optional_text(plans[0], "ReferencedSOPInstanceUID", path)
     return uid, None if group is None else int(group), beam
+
+
+def refuse_implausible(dose: PlannedDose) -> None:
+    """Refuse a dose that no treatment has: zero everywhere, or beyond `phantoms.plausible.DOSE`."""
+    highest = float(dose.dose.max())
+    if highest == 0.0:
+        raise InputError(dose.path, "is zero everywhere", "export the dose of the plan")
+    DOSE.check(highest, dose.path, "its maximum", "export it in Gy; is Dose Grid Scaling (3004,000E) right?")
 
 
 def course_dose(dose: PlannedDose, fractions: int) -> PlannedDose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from mc.dose import Dose
+from mc.plan.plan import Plan
+from phantoms.belonging import Part, check_belonging
+from phantoms.dicom import looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 from phantoms.grid import Grid
@@ -19,9 +23,11 @@ from phantoms.structures import StructureSet
 from phantoms.views import Artists, Axes, plot_volume
 from validation.metrics.gamma import Criterion, GammaMap, gamma
 from validation.metrics.noise import Noise
-from validation.rtdose import read_rtdose
+from validation.rtdose import PlannedDose, join_planes, read_rtdose, refuse_implausible
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
+
+ONE_CASE = "are they of one case? --unrelated uses them all the same"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,10 @@ class GivenDose:
         [Gy]
     of : str
         What it is the dose of, as far as the file states it.
-    frame_of_reference_uid : str
+    frame_of_reference_uid, patient_id, plan_uid, structure_set_uid : str
+        Empty where the file does not state them.
+    status : tuple of str
+        What the file states of it that a physicist must know.
     noise : Noise or None
         Transport, latent and calibration sigma together, where the file states them.
     """
@@ -46,6 +55,10 @@ class GivenDose:
     dose: np.ndarray = field(repr=False)
     of: str
     frame_of_reference_uid: str = ""
+    patient_id: str = ""
+    plan_uid: str = ""
+    structure_set_uid: str = ""
+    status: tuple[str, ...] = ()
     noise: Noise | None = field(default=None, repr=False)
 
     @classmethod
@@ -87,7 +100,7 @@ def read_dose(path: str | PathLike, dose_to: str = "medium", planar: bool = Fals
     dose_to : {'medium', 'water'}
         Which dose of a dose.h5 that holds both.
     planar : bool
-        Whether an RTDOSE of one frame need not state its thickness.
+        Whether a single plane will do.
 
     Returns
     -------
@@ -97,30 +110,67 @@ def read_dose(path: str | PathLike, dose_to: str = "medium", planar: bool = Fals
     Raises
     ------
     InputError
-        If there is no such dose, or it cannot be read.
+        If there is no such dose, it cannot be read, or no treatment has it.
     """
     path = Path(path)
+    files = [path]
     if path.is_dir():
-        path = _dose_of_folder(path)
-    if is_hdf5(path):
-        dose = Dose.load(path)
+        files = _doses_of_folder(path)
+    if is_hdf5(files[0]):
+        dose = Dose.load(files[0])
         if dose_to == "water":
             if dose.to_water is None:
-                raise InputError(path, "holds no dose to water", "`mcverify plan --dose-to both` makes one")
+                raise InputError(
+                    files[0], "holds no dose to water", "`mcverify plan --dose-to both` makes one"
+                )
             dose = dose.to_water
-        return GivenDose.of_run(dose, path)
-    rtdose = read_rtdose(path, planar)
-    of = f"{rtdose.summation} dose"
-    return GivenDose(path, rtdose.grid, rtdose.dose, of, rtdose.frame_of_reference_uid)
+        return GivenDose.of_run(dose, files[0])
+    rtdose = read_rtdose(files[0]) if len(files) == 1 else _joined(path, files)
+    refuse_implausible(rtdose)
+    if rtdose.is_plane and not planar:
+        raise InputError(
+            rtdose.path,
+            "is a single plane of a dose, which has no volume",
+            "export the dose as a volume, or name the folder of all its planes",
+        )
+    return GivenDose(
+        rtdose.path,
+        rtdose.grid,
+        rtdose.dose,
+        f"{rtdose.summation} dose",
+        rtdose.frame_of_reference_uid,
+        rtdose.patient_id,
+        rtdose.plan_uid,
+        rtdose.structure_set_uid,
+        rtdose.status,
+    )
 
 
-def _dose_of_folder(folder: Path) -> Path:
+def _doses_of_folder(folder: Path) -> list[Path]:
+    """The dose of a result folder, or else all RTDOSE of a folder."""
     names = (output.DOSE, output.RTDOSE)
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
-    if found is None:
-        problem = f"holds neither {names[0]} nor {names[1]}"
-        raise InputError(folder, problem, "name a result folder or an RTDOSE")
+    found = [folder / name for name in names if (folder / name).is_file()][:1]
+    found = found or [path for path in sorted(folder.iterdir()) if _is_rtdose(path)]
+    if not found:
+        raise InputError(
+            folder, f"holds neither {names[0]} nor an RTDOSE", "name a result folder or an RTDOSE"
+        )
     return found
+
+
+def _is_rtdose(path: Path) -> bool:
+    if not (path.is_file() and looks_like_dicom(path)):
+        return False
+    return optional_text(read_dataset(path, header_only=True), "Modality", path) == "RTDOSE"
+
+
+def _joined(folder: Path, files: Sequence[Path]) -> PlannedDose:
+    """The planes of one dose, put together."""
+    doses = join_planes([read_rtdose(path) for path in files])
+    if len(doses) > 1:
+        names = ", ".join(path.name for path in files[:5])
+        raise InputError(folder, f"holds several doses: {names}", "name one of them")
+    return doses[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +234,25 @@ def gamma_of_doses(
     criterion: Criterion,
     structures: StructureSet | None = None,
     structure: str | None = None,
+    unrelated: bool = False,
 ) -> DoseGamma:
     """Gamma of two doses, within a structure if one is named.
+
+    Parameters
+    ----------
+    reference, evaluated : GivenDose
+    criterion : Criterion
+    structures : StructureSet, optional
+    structure : str, optional
+    unrelated : bool
+        Whether to compare doses that state different patients or frames of reference.
 
     Raises
     ------
     InputError
         If the doses or the structure do not fit together, or no voxel lies above the threshold.
     """
+    warnings = caveats((reference, evaluated), structures, unrelated)
     mask = None if structures is None else _mask(structures, structure, reference)
     load_gamma()
     found = gamma(reference.dose, reference.grid, evaluated.dose, evaluated.grid, criterion, mask)
@@ -200,29 +261,52 @@ def gamma_of_doses(
         raise InputError(
             reference.path, f"has no voxel above {criterion.threshold_percent:g} % of its maximum{where}"
         )
-    warnings = _differences(reference, evaluated)
-    if found.uncovered:
-        part = f"{found.uncovered} of {found.count()} voxels"
-        warnings = (*warnings, f"{part} lie outside the evaluated dose")
-    return DoseGamma(reference, evaluated, found, structure, warnings)
-
-
-def _differences(reference: GivenDose, evaluated: GivenDose) -> tuple[str, ...]:
-    """What makes two doses doubtful to compare."""
-    warnings = []
-    frames = {dose.frame_of_reference_uid for dose in (reference, evaluated)} - {""}
-    if len(frames) > 1:
-        warnings.append("the doses have different frames of reference; they are compared as if it were one")
     if "FRACTION dose" in (reference.of, evaluated.of) and reference.of != evaluated.of:
         warnings.append(f"the reference is a {reference.of}, the other a {evaluated.of}; neither is scaled")
-    return tuple(warnings)
+    if found.uncovered:
+        warnings.append(f"{found.uncovered} of {found.count()} voxels lie outside the evaluated dose")
+    return DoseGamma(reference, evaluated, found, structure, tuple(warnings))
+
+
+def caveats(
+    doses: Sequence[GivenDose],
+    structures: StructureSet | None = None,
+    unrelated: bool = False,
+    plan: Plan | None = None,
+) -> list[str]:
+    """What makes doses, structures and plan doubtful to use together.
+
+    Raises
+    ------
+    InputError
+        If they state different patients or frames of reference, and are not said to be `unrelated`.
+    """
+    parts = [
+        Part(dose.path, dose.patient_id, dose.frame_of_reference_uid)
+        for dose in doses
+        if dose.frame_of_reference_uid  # a dose.h5 names no patient
+    ]
+    if structures is not None:
+        parts.append(Part(structures.source, structures.patient_id, structures.frame_of_reference_uid))
+    if plan is not None and parts:
+        frame = plan.frame_of_reference_uid or parts[0].frame_of_reference_uid
+        parts.append(Part("the plan", plan.patient_id, frame))
+    warnings = check_belonging(parts, unrelated, ONE_CASE) if len(parts) > 1 else []
+    for dose in doses:
+        warnings += dose.status
+        drawn = "" if structures is None else structures.sop_uid
+        if dose.structure_set_uid and drawn and dose.structure_set_uid != drawn:
+            warnings.append(
+                f"{dose.path.name} was computed with another structure set than that of "
+                f"{Path(structures.source).name}"
+            )
+        if plan is not None and dose.plan_uid and dose.plan_uid != plan.uid:
+            warnings.append(f"{dose.path.name} is the dose of another plan than the one given")
+    return warnings
 
 
 def _mask(structures: StructureSet, name: str, reference: GivenDose) -> np.ndarray:
     """Voxels of the reference with their centre in a structure."""
-    frame = structures.frame_of_reference_uid
-    if frame and reference.frame_of_reference_uid and frame != reference.frame_of_reference_uid:
-        raise InputError(structures.source, f"has another frame of reference than {reference.path.name}")
     mask = mask_by_centre(structures[name], reference.grid)
     if not mask.any():
         raise InputError(f"{structures.source}, structure {name}", f"holds no voxel of {reference.path.name}")

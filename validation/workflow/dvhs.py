@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mc.plan.plan import Plan
 from phantoms.errors import InputError
 from phantoms.listing import Listing
 from phantoms.solids import cut
@@ -26,7 +27,7 @@ from validation.limits.profiles import Profile, load_profile, synonyms
 from validation.metrics.dvh import Dvh, MetricValue, parse_metric
 from validation.metrics.numbers import plain
 from validation.plan_check.verdict import Structure
-from validation.workflow.doses import GivenDose
+from validation.workflow.doses import GivenDose, caveats
 from validation.workflow.kernels import load_dvh
 
 METRICS = ("Dmean", "Dmin", "Dmax", "D98%", "D95%", "D50%", "D2%", "D0.03cc")
@@ -196,6 +197,8 @@ def dvh_table(
     fractions: int | None = None,
     prescription_gy: float | None = None,
     metrics: Sequence[str] = (),
+    plan: Plan | None = None,
+    unrelated: bool = False,
 ) -> DvhTable:
     """DVHs, metrics and dose limits of all structures in one dose, or in two to be compared (docs/dvh.md).
 
@@ -211,6 +214,10 @@ def dvh_table(
         What ``V100%`` refers to.
     metrics : sequence of str
         More metrics, such as ``D5cc`` or ``V20Gy[cc]``.
+    plan : Plan, optional
+        The plan that the doses are of; what it warns of is a warning here.
+    unrelated : bool
+        Whether to use files that state different patients or frames of reference.
 
     Returns
     -------
@@ -229,7 +236,8 @@ def dvh_table(
     for metric in question.metrics:
         parse_metric(metric)
     given = tuple(_course(dose, question.fractions) for dose in doses)
-    warnings = [*structures.warnings, *_caveats(given, structures)]
+    warnings = [*caveats(given, structures, unrelated, plan), *structures.warnings]
+    warnings += [*(plan.warnings if plan is not None else ()), *_parts(given)]
     load_dvh()
     evaluated, left_out = _evaluate(structures, given)
     for item in evaluated:
@@ -250,13 +258,10 @@ def _course(dose: GivenDose, fractions: int | None) -> GivenDose:
     return replace(dose, dose=dose.dose * fractions, of=f"FRACTION dose times {fractions}")
 
 
-def _caveats(doses: Sequence[GivenDose], structures: StructureSet) -> list[str]:
-    """What makes the result doubtful; another frame of reference is refused."""
+def _parts(doses: Sequence[GivenDose]) -> list[str]:
+    """Which doses are not those of a whole course."""
     warnings = []
     for dose in doses:
-        frame, other = dose.frame_of_reference_uid, structures.frame_of_reference_uid
-        if frame and other and frame != other:
-            raise InputError(structures.source, f"has another frame of reference than {dose.path.name}")
         if dose.of == "FRACTION dose":
             warnings.append(
                 f"{dose.path.name} is the dose of one fraction; --fractions makes it the course's"

@@ -75,7 +75,16 @@ def _gamma(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance", metavar="PERCENT", type=units.share, help="exit with 1 below this passing rate"
     )
+    _unrelated(parser)
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the figures to this JSON file")
+
+
+def _unrelated(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--unrelated",
+        action="store_true",
+        help="use files although they state different patients or frames of reference",
+    )
 
 
 def _dvh(parser: argparse.ArgumentParser) -> None:
@@ -104,4 +113,5 @@ def _dvh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prescription", metavar="DOSE", type=units.dose, help="what V100%% speaks of, such as 24Gy"
     )
+    _unrelated(parser)
     parser.add_argument("--out", metavar="STEM", type=Path, help="write STEM.json and STEM.png")
