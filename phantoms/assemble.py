@@ -14,6 +14,7 @@ from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
+from phantoms.plausible import BODY_HU, MOST_VOXELS, PADDING_CC, USUAL_BODY_HU
 from phantoms.polygons import mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
@@ -110,6 +111,8 @@ def build_phantom(
         *ct.warnings,
         *structures.warnings,
         *_clamp_warnings(audit["clamped"], calibration),
+        *_body_warnings(hu[body & from_hu], outline, ct),
+        *_padding_warnings(ct, box, from_hu, outline),
         *_metal_warnings(hu, from_hu, part),
         *_cut_warnings(outline, ct.grid),
         *_override_warnings(structures, overrides),
@@ -205,6 +208,12 @@ def transport_grid(
     upper = np.maximum(extent[1], dose_grid.upper)
     first = np.floor((lower - dose_grid.lower) / spacing + ALIGNED).astype(int)
     last = np.ceil((upper - dose_grid.lower) / spacing - ALIGNED).astype(int)
+    if (voxels := float(np.prod((last - first).astype(float)))) > MOST_VOXELS:
+        raise InputError(
+            "transport grid",
+            f"would have {voxels:.3g} voxels of {(10 * spacing[::-1]).round(3).tolist()} mm",
+            "take larger voxels: --voxel 2mm",
+        )
     return Grid(tuple(last - first), tuple(spacing), tuple(dose_grid.lower + (first + 0.5) * spacing))
 
 
@@ -299,6 +308,34 @@ def _clamp_warnings(clamped: dict[str, Any], calibration: Calibration) -> list[s
         f"{clamped[side]['limit_hu']:g} HU where calibration {calibration.name} ends: density clamped"
         for side in ("below", "above")
         if clamped[side]["voxels"]
+    ]
+
+
+def _body_warnings(hu: np.ndarray, outline: ROI, ct: CT) -> list[str]:
+    """Refuse a body that is none in HU, and say where it is an unusual one."""
+    if not hu.size:
+        return []  # all of it is overridden
+    middle = float(np.median(hu))
+    remedy = f"export the CT in HU, or state the material of {outline.name} in case.toml"
+    BODY_HU.check(middle, f"structure {outline.name}", "the median of its CT values", remedy)
+    if USUAL_BODY_HU.fault(middle) is None:
+        return []
+    return [f"the median of {outline.name} is {middle:.0f} HU, unusual for a patient: is the CT in HU?"]
+
+
+def _padding_warnings(ct: CT, box: tuple[slice, ...], from_hu: np.ndarray, outline: ROI) -> list[str]:
+    """Say how much of what is computed from HU the scanner did not measure."""
+    if ct.padding is None:
+        return []
+    missing = ct.padding[box] & from_hu
+    volume_cc = int(missing.sum()) * ct.grid.voxel_volume
+    if volume_cc < PADDING_CC:
+        return []
+    low, high = (f"{end:.0f}" for end in (ct.hu[box][missing].min(), ct.hu[box][missing].max()))
+    taken = f"{low} HU" if low == high else f"{low} to {high} HU"
+    return [
+        f"{volume_cc:.0f} cm3 within {outline.name} or supports are padding of the CT, not measured, and "
+        f"taken as {taken}: state structure and material in case.toml"
     ]
 
 

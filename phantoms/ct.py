@@ -22,14 +22,14 @@ from phantoms.dicom import (
     optional_float,
     optional_text,
     read_dataset,
-    read_pixels,
-    require_float,
     require_floats,
     require_int,
     require_text,
 )
 from phantoms.errors import InputError
 from phantoms.grid import Grid
+from phantoms.pixels import pixel_warnings, read_hu
+from phantoms.plausible import PIXELS, PLACE, VOXEL
 
 PATIENT_POSITIONS = ("HFS", "HFP", "FFS", "FFP", "HFDL", "HFDR", "FFDL", "FFDR")
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -58,6 +58,8 @@ class CT:
     sop_uids : frozenset of str
         SOP Instance UIDs of the slices.
     warnings : tuple of str
+    padding : (nz, ny, nx) bool or None
+        Where the scanner stored no measurement; None where it did everywhere.
     """
 
     grid: Grid
@@ -69,6 +71,7 @@ class CT:
     patient_id: str
     sop_uids: frozenset[str]
     warnings: tuple[str, ...] = ()
+    padding: np.ndarray | None = None
 
 
 class _Slice(NamedTuple):
@@ -98,7 +101,8 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
 
     # Array axes (slice, row, column) lie along patient axes `axes`, ascending where `signs` is +1.
     spacing_mm = np.array([gap, *slices[0].spacing])
-    hu = np.stack([_read_hu(item) for item in slices])
+    pixels = [read_hu(item.dataset, item.path, item.shape) for item in slices]
+    hu = np.stack([one.hu for one in pixels])
     order = [axes.index(axis) for axis in (2, 1, 0)]
     first = np.array([slices[0].corner[axis] for axis in axes])
     last = first + signs * spacing_mm * (np.array(hu.shape) - 1)
@@ -107,9 +111,15 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
     flips = tuple(slice(None, None, int(signs[k])) if k else slice(None) for k in range(3))
     hu = np.ascontiguousarray(hu[flips].transpose(order))
     hu.flags.writeable = False
+    padding = None
+    if any(one.padding.any() for one in pixels):
+        padding = np.stack([one.padding for one in pixels])[flips].transpose(order)
 
     head = slices[0].dataset
     position, warnings = _patient_position(head, where)
+    warnings += pixel_warnings(
+        [(item.path, item.dataset) for item in slices], [one.rescale for one in pixels]
+    )
     tilt = optional_float(head, "GantryDetectorTilt", where)
     if tilt:
         warnings.append(
@@ -125,6 +135,7 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
         patient_id=optional_text(head, "PatientID", where),
         sop_uids=frozenset(str(item.dataset.SOPInstanceUID) for item in slices),
         warnings=tuple(warnings),
+        padding=padding,
     )
 
 
@@ -174,10 +185,17 @@ def _read_slice(path: Path) -> _Slice:
     spacing = require_floats(dataset, "PixelSpacing", 2, path)
     if spacing.min() <= 0:
         raise InputError(path, "Pixel Spacing (0028,0030) is not above 0")
+    corner = require_floats(dataset, "ImagePositionPatient", 3, path)
+    for value in spacing:
+        VOXEL.check(value / MM_PER_CM, path, "Pixel Spacing (0028,0030)")
+    for value in corner:
+        PLACE.check(value / MM_PER_CM, path, "Image Position (Patient) (0020,0032)")
+    for keyword in ("Rows", "Columns"):
+        PIXELS.check(require_int(dataset, keyword, path), path, keyword)
     return _Slice(
         path=path,
         dataset=dataset,
-        corner=require_floats(dataset, "ImagePositionPatient", 3, path),
+        corner=corner,
         orientation=require_floats(dataset, "ImageOrientationPatient", 6, path),
         spacing=spacing,
         shape=(require_int(dataset, "Rows", path), require_int(dataset, "Columns", path)),
@@ -253,6 +271,7 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
             "resample to an untilted CT before planning",
         )
     gap = float(np.median(gaps))
+    VOXEL.check(gap / MM_PER_CM, where, "the distance of the CT slices")
     even = position[0] + np.arange(len(slices)) * (position[-1] - position[0]) / (len(slices) - 1)
     wide = np.flatnonzero(gaps > 1.5 * gap)
     if len(wide):
@@ -272,27 +291,6 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
             "resample to even slices before planning",
         )
     return slices, float((position[-1] - position[0]) / (len(slices) - 1))
-
-
-def _read_hu(item: _Slice) -> np.ndarray:
-    """Return one slice in HU, (rows, columns) float32."""
-    dataset, path = item.dataset, item.path
-    slope = require_float(dataset, "RescaleSlope", path)
-    intercept = require_float(dataset, "RescaleIntercept", path)
-    if slope <= 0:
-        raise InputError(path, f"Rescale Slope (0028,1053) is {slope:g}")
-    kind = optional_text(dataset, "RescaleType", path)
-    if kind not in ("", "HU", "HU_MOD", "US"):
-        raise InputError(path, f"pixel values are {kind}, not HU", "export the planning CT")
-    if require_text(dataset, "PhotometricInterpretation", path) != "MONOCHROME2":
-        raise InputError(path, "is not a MONOCHROME2 image")
-    pixels = read_pixels(dataset, path)
-    if pixels.shape != item.shape:
-        raise InputError(path, f"has pixel data of shape {pixels.shape}, not {item.shape}")
-    hu = (pixels * slope + intercept).astype(np.float32)
-    if not np.isfinite(hu).all():
-        raise InputError(path, "has pixel values that are not finite")
-    return hu
 
 
 def _patient_position(dataset: Dataset, where: str) -> tuple[str, list[str]]:

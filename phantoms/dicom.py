@@ -17,10 +17,14 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
 )
 
 from phantoms.errors import InputError
@@ -35,6 +39,7 @@ UNCOMPRESSED = (  # transfer syntaxes
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )
+LOSSY_SYNTAXES, MAYBE_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless), JPEG2000
 TRUNCATED = "the file is cut short", "copy or export it again"
 
 

@@ -58,7 +58,7 @@ class Range:
 
 
 # of the maximum of a dose: a hundredth of a monitor unit; a radiosurgery of a nerve has 180 Gy
-DOSE = Range(1e-4, 1e3, "Gy")
+DOSE = Range(1e-4, 1e4, "Gy")
 PRESCRIPTION = Range(0.0, 1e3, "Gy")  # 0 where none is meant
 # of a planned maximum in prescriptions: a boost whose plan states the whole course, a target in a steep dose
 MAXIMUM = Range(0.5, 5.0, "prescriptions")
@@ -74,7 +74,7 @@ MOST_VOXELS = 1_000_000_000  # of a grid to be computed on
 BODY_HU = Range(
     -900.0, 800.0, "HU"
 )  # of the median in the body: phantoms of cork and of bone plastic included
-USUAL_BODY_HU = Range(-500.0, 300.0, "HU")  # of patients, lungs included
+USUAL_BODY_HU = Range(-500.0, 500.0, "HU")  # of patients, lungs included
 PADDING_CC = 1.0  # of the body that may lack pixels unremarked [cm3]
 SSD_CM = 1.0  # stated and geometric source-surface distance may differ by this: clothes, bolus, outlines [cm]
 BESIDE_BODY_CM = 20.0  # an isocentre may lie this far outside the body [cm]
