@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from phantoms.belonging import Part, check_belonging
 from phantoms.dicom import (
     Dataset,
     items,
@@ -95,6 +96,7 @@ def find_case(folder: str | Path) -> Case:
     ct_files = _ct_of(structures_file, structures[structures_file], images, folder, unused)
     used = [plan_file, structures_file, *(dose.path for dose in dose_files), *ct_files]
     _check_patient_and_frame({path: headers[path] for path in used}, structures_file)
+    warnings += _unstated(used, headers, plan_file, structures_file)
     case_file = _case_file(folder, warnings)
     return Case(
         ct_files=ct_files,
@@ -259,6 +261,23 @@ def _check_patient_and_frame(headers: dict[Path, Dataset], reference: Path) -> N
                 raise InputError(
                     path, f"has {what} {value}, {reference.name} has {wanted}", "export one case only"
                 )
+
+
+def _unstated(
+    used: list[Path], headers: dict[Path, Dataset], plan_file: Path, structures_file: Path
+) -> list[str]:
+    """What the files do not state of the patient, and doses that were computed with other structures."""
+    parts = [Part(path, optional_text(headers[path], "PatientID", path), "the same") for path in used]
+    warnings = check_belonging(parts)
+    wanted = optional_text(headers[structures_file], "SOPInstanceUID", structures_file)
+    for path in used:
+        for item in items(headers[path], "ReferencedStructureSetSequence", path):
+            if path != plan_file and optional_text(item, "ReferencedSOPInstanceUID", path) not in (
+                "",
+                wanted,
+            ):
+                warnings.append(f"{path.name} was computed with another structure set than the plan's")
+    return warnings
 
 
 def _frame(structures: Dataset, path: Path) -> str | None:

@@ -52,8 +52,7 @@ def read_hu(dataset: Dataset, path: Path, shape: tuple[int, int]) -> SlicePixels
     InputError
         If the pixels are no HU, or not of `shape`.
     """
-    slope = require_float(dataset, "RescaleSlope", path)
-    intercept = require_float(dataset, "RescaleIntercept", path)
+    slope, intercept = stated_rescale(dataset, path)
     if slope <= 0:
         raise InputError(path, f"Rescale Slope (0028,1053) is {slope:g}", "export the planning CT")
     kind = optional_text(dataset, "RescaleType", path)
@@ -77,6 +76,11 @@ def read_hu(dataset: Dataset, path: Path, shape: tuple[int, int]) -> SlicePixels
     padding = _padding(dataset, pixels, path)
     hu[padding & ((hu <= TISSUE_HU[0]) | (hu >= TISSUE_HU[1]))] = AIR_HU
     return SlicePixels(hu, padding, (slope, intercept))
+
+
+def stated_rescale(dataset: Dataset, path: Path) -> tuple[float, float]:
+    """Rescale Slope and Intercept."""
+    return require_float(dataset, "RescaleSlope", path), require_float(dataset, "RescaleIntercept", path)
 
 
 def _padding(dataset: Dataset, pixels: np.ndarray, path: Path) -> np.ndarray:

@@ -39,6 +39,7 @@ from phantoms.planes import (
     usual_spacing,
     without_copies,
 )
+from phantoms.plausible import LENGTH, WIDTH
 from phantoms.polygons import Slab
 from phantoms.schema import meant
 from phantoms.solids import Run
@@ -263,8 +264,14 @@ def read_structures(path: str | Path) -> StructureSet:
         series_uid=next(iter(series), ""),
         image_uids=frozenset(images),
         source=str(path),
-        warnings=tuple(warning for roi in rois for warning in roi.warnings),
+        warnings=(*_status(dataset, path), *(warning for roi in rois for warning in roi.warnings)),
     )
+
+
+def _status(dataset: Dataset, path: Path) -> list[str]:
+    """Say that a structure set was rejected (DICOM PS3.3 C.8.8.16)."""
+    rejected = optional_text(dataset, "ApprovalStatus", path) == "REJECTED"
+    return [f"{path.name}: the structure set is REJECTED (300E,0002)"] if rejected else []
 
 
 def make_roi(
@@ -301,6 +308,9 @@ def make_roi(
     spacing = float(np.median(steps)) if len(steps) else usual
     if contours and not problem and not spacing > 0:
         problem = "has a single contour, so its thickness is unknown"
+    if contours and not problem:
+        problem = _implausible(np.concatenate(contours))
+        warnings += [f"structure {name} {problem}: left out"] if problem else []
     wide = find_gaps(z, spacing, list(others))
     if wide:
         places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
@@ -318,6 +328,15 @@ def make_roi(
         physical=physical or {},
         warnings=tuple(warnings),
     )
+
+
+def _implausible(points: np.ndarray) -> str:
+    """Why points (n, 3) [cm] cannot be of a structure in a treatment room; empty if they can."""
+    allowed = (WIDTH, WIDTH, LENGTH)
+    for axis, size, name in zip(allowed, np.ptp(points, axis=0), "xyz", strict=True):
+        if axis.fault(float(size)) is not None:
+            return f"reaches over {size:.4g} cm along {name}, more than {axis.high:g} {axis.unit}"
+    return ""
 
 
 def _by_number(dataset: Dataset, keyword: str, path: Path) -> dict[int, Dataset]:

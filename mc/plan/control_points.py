@@ -25,6 +25,7 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
+from phantoms.plausible import ANGLE, PLACE, POSITION
 
 JAWS = {"X": "x", "ASYMX": "x", "Y": "y", "ASYMY": "y"}
 LEAVES = {"MLCX": "x", "MLCY": "y"}  # the direction in which they move
@@ -145,12 +146,14 @@ def _angles(
     """One of the machine's angles at the control points, unwrapped, (n,) [degrees]."""
     name, direction_keyword, growing = ANGLES[keyword]
     stated = require_float(raw[0], keyword, places[0])
+    ANGLE.check(stated, places[0], describe(keyword))
     angles, direction = [stated], "NONE"
     irradiates = np.diff(weights) > 0
     for k, (point, place) in enumerate(zip(raw, places, strict=True)):
         if k > 0:
             found = optional_float(point, keyword, place)
             before, stated = stated, stated if found is None else found
+            ANGLE.check(stated, place, describe(keyword))
             sign = 0 if direction == "NONE" else 1 if direction == growing else -1
             irradiating = not static and irradiates[k - 1]
             single = irradiates.sum() == 1
@@ -207,6 +210,8 @@ def _isocentres(raw: Sequence[Dataset], places: list[str]) -> list[tuple[float, 
     for point, place in zip(raw, places, strict=True):
         if not isocentres or optional(point, "IsocenterPosition", place) is not None:
             position = require_floats(point, "IsocenterPosition", 3, place) / MM_PER_CM
+            for value in position:
+                PLACE.check(value, place, "Isocenter Position (300A,012C)")
             isocentres.append(tuple(position.tolist()))
         else:
             isocentres.append(isocentres[-1])
@@ -227,6 +232,8 @@ def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict
             if devices and name not in devices[0]:
                 raise InputError(place, f"positions the {name}, which control point 0 does not")
             here[name] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
+            for value in (here[name].min(), here[name].max()):
+                POSITION.check(float(value), place, f"the position of {name} (300A,011C)")
         devices.append(here)
     if not devices[0] and not cone:
         raise InputError(places[0], "has neither jaws nor leaves")

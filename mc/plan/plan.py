@@ -77,6 +77,8 @@ class Beam:
         (IEC 61217), at the first control point [cm]; None if the plan does not say.
     cone : float or None
         Diameter of the stereotactic cone in the isocentre plane [cm]; None without one.
+    ssd : float or None
+        Source-surface distance that the first control point states [cm]; None where it does not.
     """
 
     number: int
@@ -90,6 +92,7 @@ class Beam:
     leaf_boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     table_top: tuple[float, float] | None = None
     cone: float | None = None
+    ssd: float | None = None
 
     @property
     def gantry(self) -> float:

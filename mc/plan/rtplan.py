@@ -33,6 +33,7 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
+from phantoms.plausible import FRACTIONS, MONITOR_UNITS, PRESCRIPTION
 
 __all__ = ["Beam", "ControlPoint", "Plan", "Prescription", "beam_to_patient", "read_plan"]
 
@@ -49,6 +50,7 @@ MODIFIER_SEQUENCES = {
     "CompensatorSequence": "compensators",
     "ReferencedBolusSequence": "bolus",
 }
+NO_TREATMENT = ("VERIFICATION", "MACHINE_QA", "RESEARCH", "SERVICE")  # Plan Intents
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -60,7 +62,7 @@ def read_plan(path: str | Path) -> Plan:
         raise InputError(path, f"is not a photon RTPLAN ({dataset.SOPClassUID.name})")
     if optional_text(dataset, "RTPlanGeometry", path) not in ("", "PATIENT"):
         raise InputError(path, "the plan has no patient geometry (RT Plan Geometry is not PATIENT)")
-    warnings: list[str] = []
+    warnings = _status(dataset, path)
     fractions, mu = _read_fraction_group(dataset, path)
     beams, setups = [], {}
     for item in require(dataset, "BeamSequence", path):
@@ -103,6 +105,17 @@ def read_plan(path: str | Path) -> Plan:
     )
 
 
+def _status(dataset: Dataset, path: Path) -> list[str]:
+    """Warnings of a plan that is not meant for treatment (DICOM PS3.3 C.8.8.16, C.8.8.9)."""
+    found = []
+    if optional_text(dataset, "ApprovalStatus", path) == "REJECTED":
+        found.append(f"{path.name}: the plan is REJECTED (300E,0002)")
+    intent = optional_text(dataset, "PlanIntent", path)
+    if intent in NO_TREATMENT:
+        found.append(f"{path.name}: the plan's intent is {intent} (300A,000A), not treatment")
+    return found
+
+
 def _read_fraction_group(dataset: Dataset, path: Path) -> tuple[int, dict[int, float]]:
     """Return the number of fractions and the monitor units per fraction by beam number."""
     groups = require(dataset, "FractionGroupSequence", path)
@@ -112,8 +125,7 @@ def _read_fraction_group(dataset: Dataset, path: Path) -> tuple[int, dict[int, f
     if optional_float(group, "NumberOfBrachyApplicationSetups", path):
         raise InputError(path, "contains brachytherapy")
     fractions = require_int(group, "NumberOfFractionsPlanned", path)
-    if fractions < 1:
-        raise InputError(path, f"Number of Fractions Planned (300A,0078) is {fractions}")
+    FRACTIONS.check(fractions, path, "Number of Fractions Planned (300A,0078)")
     mu: dict[int, float] = {}
     for item in require(group, "ReferencedBeamSequence", path):
         number = require_int(item, "ReferencedBeamNumber", path)
@@ -129,6 +141,7 @@ def _read_prescriptions(dataset: Dataset, path: Path) -> tuple[Prescription, ...
     for item in items(dataset, "DoseReferenceSequence", path):
         dose = optional_float(item, "TargetPrescriptionDose", path)
         if dose is not None and optional_text(item, "DoseReferenceType", path) == "TARGET":
+            PRESCRIPTION.check(dose, path, "Target Prescription Dose (300A,0026)")
             roi = optional_float(item, "ReferencedROINumber", path)
             description = optional_text(item, "DoseReferenceDescription", path)
             prescriptions.append(Prescription(dose, None if roi is None else int(roi), description))
@@ -161,6 +174,7 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
         raise InputError(where, "has no monitor units (Beam Meterset (300A,0086) is missing)")
     if mu <= 0:
         raise InputError(where, f"has {mu:g} monitor units")
+    MONITOR_UNITS.check(mu, where, "Beam Meterset (300A,0086)")
     unit = optional_text(item, "PrimaryDosimeterUnit", where)
     if unit not in ("", "MU"):
         raise InputError(where, f"is dosed in {unit}, not in MU")
@@ -181,7 +195,14 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
         leaf_boundaries=read_leaf_boundaries(item, where),
         table_top=_table_top(item, where),
         cone=cone,
+        ssd=_source_surface_distance(item, where),
     )
+
+
+def _source_surface_distance(item: Dataset, where: str) -> float | None:
+    """Source to Surface Distance of the first control point [cm]; None where it states none."""
+    distance = optional_float(item.ControlPointSequence[0], "SourceToSurfaceDistance", where)
+    return distance / MM_PER_CM if distance else None
 
 
 def _refuse_modifiers(item: Dataset, where: str) -> None:

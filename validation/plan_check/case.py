@@ -21,6 +21,8 @@ from phantoms.overrides import CaseFile, load_case_file
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet, read_structures
 from phantoms.views import Artists, Axes, centres_mm, cut, draw_plane, extent_mm, view_of
+from validation.plan_check.geometry import check_geometry
+from validation.plan_check.prescription import prescription_of
 from validation.rtdose import (
     PlannedDose,
     course_dose,
@@ -52,6 +54,8 @@ class PlanCase:
     structures : StructureSet
     planned_dose : PlannedDose or None
         The planning system's dose of the whole course; None where it was not exported.
+    doubts : tuple of str
+        What the parts say of themselves, and where they contradict each other.
     """
 
     files: Case
@@ -61,6 +65,12 @@ class PlanCase:
     ct: CT
     structures: StructureSet
     planned_dose: PlannedDose | None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a physicist must know of the export, beside what reading the plan and computing say."""
+        return (*self.files.warnings, *self.doubts)
 
     @property
     def dose_grid(self) -> Grid:
@@ -94,9 +104,11 @@ class PlanCase:
         title = (files.plan_file, files.structures_file, *(d.path for d in files.doses), files.ct_files[0])
         identity = read_identity(title)
         dose = _planned_dose(files, plan) if files.doses else None
+        doubts = check_geometry(plan, structures, structures.external(case_file.external))
         if dose is not None:
             _refuse_incomparable(dose, structures, case_file)
-        return cls(files, identity, case_file, plan, read_ct(files.ct_files), structures, dose)
+            doubts = [*dose.status, *prescription_of(plan, float(dose.dose.max()))[1], *doubts]
+        return cls(files, identity, case_file, plan, read_ct(files.ct_files), structures, dose, tuple(doubts))
 
     def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
         """Draw the planned dose, where there is one, as isodoses over the CT.
@@ -156,7 +168,7 @@ class PlanCase:
             ("planned dose", planned),
             ("CT", f"{len(self.files.ct_files)} slices"),
             ("structures", ", ".join(self.structures.names())),
-            *(("warning", text) for text in self.files.warnings),
+            *(("warning", text) for text in (*self.warnings, *plan.warnings)),
             *(("not used", f"{path.name} ({why})") for path, why in self.files.unused),
         ]
         hidden = self.identity.hidden

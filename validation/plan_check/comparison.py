@@ -34,6 +34,7 @@ from validation.plan_check.history import PastVerdict
 from validation.plan_check.judgement import NOISY, Test
 from validation.plan_check.other_dose import OtherDose, other_doses
 from validation.plan_check.points import ReferencePoint, joined
+from validation.plan_check.prescription import prescription_of
 from validation.plan_check.record import NEW_RUN, Record, without_folders
 from validation.plan_check.spots import PointDose, RegionDifference, point_dose, region_differences
 from validation.plan_check.stated import Stated
@@ -362,7 +363,8 @@ def compare(
         for name, share in shares.items()
         if share < WHOLE
     ]
-    prescription = _prescription(plan, notes)
+    prescription, doubts = prescription_of(plan, float(planned_dose.dose.max()))
+    notes += doubts
     # profiles need not name organs; then the default profile's names identify the cord
     organs = profile.organs or load_profile(DEFAULT).organs
 
@@ -460,17 +462,6 @@ def _voxelise(
         evaluated.append(Structure(name, roi.type, cells, mc_cells))
         shares[name] = min(1.0, cells.volume / cells.whole_cc)
     return tuple(evaluated), shares, tuple(left_out)
-
-
-def _prescription(plan: Plan, notes: list[str]) -> float | None:
-    doses = [prescription.dose for prescription in plan.prescriptions if prescription.dose > 0]
-    if not doses:
-        notes.append("the plan states no prescription dose: percentages are of the plan's maximum dose")
-        return None
-    if len(set(doses)) > 1:
-        listed = ", ".join(f"{dose:g}" for dose in doses)
-        notes.append(f"the plan prescribes {listed} Gy: percentages are of the highest")
-    return max(doses)
 
 
 def _with_shown_gamma(profile: Profile) -> Profile:

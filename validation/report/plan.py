@@ -24,7 +24,8 @@ from validation.report.content import (
 )
 from validation.report.figures import Figures
 
-LONGEST_WARNING = 110  # characters of the warning on the first page
+# on the first page: warnings, and characters of one
+MOST_WARNINGS, LONGEST_WARNING = 6, 160
 PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
 AGREEMENT = (
     "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count "
@@ -77,12 +78,14 @@ def _first_page(comparison: Comparison, pictures: Pictures | None) -> Iterator[B
         yield pictures
     yield Facts(tuple(Pair(fact.label, fact.value) for fact in summary.facts))
     if count := len(comparison.warnings):
-        first = comparison.warnings[0]
-        shown = first if len(first) <= LONGEST_WARNING else f"{first[:LONGEST_WARNING]} ..."
-        yield Text(
-            f"{count} warning{'s' * (count > 1)} on reading and computing; the first: {shown}",
-            link="warnings",
-        )
+        more = f"; the first {MOST_WARNINGS}" if count > MOST_WARNINGS else ""
+        text = f"{count} warning{'s' * (count > 1)} on reading and computing{more}:"
+        yield Text(text, link="warnings")
+        yield Points(tuple(map(_shortened, comparison.warnings[:MOST_WARNINGS])))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_WARNING else f"{text[:LONGEST_WARNING]} ..."
 
 
 def _box(answer: Answer) -> Box:

@@ -26,6 +26,7 @@ from validation.limits.constraints import (
 from validation.limits.profiles import Profile, load_profile, synonyms
 from validation.metrics.dvh import Dvh, MetricValue, parse_metric
 from validation.metrics.numbers import plain
+from validation.plan_check.prescription import doubtful_prescription
 from validation.plan_check.verdict import Structure
 from validation.workflow.doses import GivenDose, caveats
 from validation.workflow.kernels import load_dvh
@@ -238,6 +239,9 @@ def dvh_table(
     given = tuple(_course(dose, question.fractions) for dose in doses)
     warnings = [*caveats(given, structures, unrelated, plan), *structures.warnings]
     warnings += [*(plan.warnings if plan is not None else ()), *_parts(given)]
+    highest = float(given[0].dose.max())
+    if prescription_gy and (doubt := doubtful_prescription(prescription_gy, highest)):
+        warnings.append(doubt)
     load_dvh()
     evaluated, left_out = _evaluate(structures, given)
     for item in evaluated:

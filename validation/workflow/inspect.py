@@ -14,6 +14,8 @@ from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
+from phantoms.pixels import pixel_warnings, stated_rescale
+from validation.rtdose.status import read_status
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
 from validation.workflow.inspect_machine import show_machine
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
 KNOWN = "known are DICOM, IAEA phase space, dose.h5, scans of a water tank or of film, and TOML files"
+MOST_DOSES = 10  # that are listed
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
@@ -110,12 +113,20 @@ def _export(folder: Path, found: Inspection) -> None:
         ("CT", f"{len(case.ct_files)} slices"),
         ("RTSTRUCT", case.structures_file.name),
         ("RTPLAN", case.plan_file.name),
-        *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses),
+        *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses[:MOST_DOSES]),
+        *((("RTDOSE", f"and {more} more"),) if (more := len(case.doses) - MOST_DOSES) > 0 else ()),
         *(() if case.doses else (("RTDOSE", "none: `mcverify plan` would compute the dose alone"),)),
         ("case file", case.case_file.name if case.case_file else "none"),
         *(("not used", f"{path.name} ({why})") for path, why in case.unused),
     ]
     found.facts("Case", facts)
+    images = [(path, headers[path]) for path in case.ct_files]
+    for warning in (
+        *case.warnings,
+        *(text for dose in case.doses for text in read_status(headers[dose.path], dose.path)),
+        *pixel_warnings(images, [stated_rescale(header, path) for path, header in images]),
+    ):
+        found.warn(warning)
     show_dicom(case.plan_file, found)
 
 

@@ -73,11 +73,12 @@ def _plan(path: Path, found: Inspection) -> None:
     from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
     from mc.plan.rtplan import read_plan
 
-    plan = read_plan(path)
+    plan, header = read_plan(path), read_dataset(path, header_only=True)
     prescribed = "; ".join(f"{p.dose:g} Gy {p.description}".strip() for p in plan.prescriptions)
     facts = [
         ("planning system", plan.tps or "not stated"),
         ("machine", plan.machine),
+        ("approval", optional_text(header, "ApprovalStatus", path) or "not stated"),
         ("patient position", plan.patient_position),
         ("fractions", plan.fractions),
         ("prescription", prescribed or "not stated"),
@@ -142,9 +143,11 @@ def _structures(path: Path, found: Inspection) -> None:
 
 
 def _dose(path: Path, found: Inspection) -> None:
-    from validation.rtdose import read_rtdose
+    from validation.rtdose import read_rtdose, refuse_implausible
 
     dose = read_rtdose(path)
+    if not dose.is_plane:
+        refuse_implausible(dose)
     facts = [
         ("dose of", dose.summation + (f", beam {dose.beam}" if dose.beam is not None else "")),
         *grid_facts(dose.grid),
@@ -154,3 +157,5 @@ def _dose(path: Path, found: Inspection) -> None:
         ("frame of reference", dose.frame_of_reference_uid),
     ]
     found.facts(f"{path}: RTDOSE", facts)
+    for warning in dose.status:
+        found.warn(warning)

@@ -84,7 +84,7 @@ class Result:
             ct=case.ct,
             phantom=computed.phantom,
             quantity=TO_WATER if dose_to == "water" else TO_MEDIUM,
-            warnings=[*case.files.warnings, *computed.warnings],
+            warnings=[*case.warnings, *computed.warnings],
             points=read_points(case.files.plan_file, dose_files),
             stated=read_stated(case.files.plan_file, dose_files),
             identity=case.identity,
