@@ -57,11 +57,12 @@ class Range:
             raise InputError(where, f"{what}: {fault[0]}", f"{fault[1]}; {remedy}")
 
 
-# of the maximum of a dose: a hundredth of a monitor unit; a radiosurgery of a nerve has 180 Gy
-DOSE = Range(1e-4, 1e4, "Gy")
+# of the maximum of a dose: from a hundredth of a monitor unit; film and phantoms get more than patients
+DOSE = Range(1e-4, 1e5, "Gy")
 PRESCRIPTION = Range(0.0, 1e3, "Gy")  # 0 where none is meant
 # of a planned maximum in prescriptions: a boost whose plan states the whole course, a target in a steep dose
 MAXIMUM = Range(0.5, 5.0, "prescriptions")
+RATIO = Range(1e-3, 1e3, "times the other")  # of the maxima of two doses to be compared
 FRACTIONS = Range(1, 100, "fractions")
 MONITOR_UNITS = Range(1e-3, 5e4, "MU")  # of a beam in a fraction
 POSITION = Range(-50.0, 50.0, "cm")  # of a jaw or leaf at the isocentre

@@ -14,11 +14,10 @@ from phantoms.grid import Grid
 from validation.film.dose import FilmDose
 from validation.film.placement import Registration
 from validation.film.plane import Plane
-from validation.metrics.gamma import Criterion, GammaMap, gamma
+from validation.metrics.gamma import THICK_CM, Criterion, GammaMap, gamma, thick
 from validation.metrics.numbers import plain
 
 PASS, FAIL, NOT_JUDGED, NO_VERDICT = "pass", "fail", "not judged", "no verdict"
-THICK_CM = 100.0  # of the two layers that stand for a plane: gamma never leaves it
 MAX_MISSING = 0.02  # share of the region that gamma looks at without a dose on the film
 HIGH = 0.8  # share of the maximum above which dose is high
 SMOOTH_MM = 2.0  # within which the plane's dose is averaged to find where the profiles cross
@@ -270,12 +269,12 @@ def _gamma(film: FilmDose, there: np.ndarray, criterion: Criterion, reference: s
     pitch = tuple(0.1 * p for p in film.pitch_mm)
     origin = 0.1 * film.y_mm[0], 0.1 * film.x_mm[0]
     between = Grid((1, *film.dose.shape), (THICK_CM, *pitch), (0.0, *origin))
-    layers = Grid((2, *film.dose.shape), (THICK_CM, *pitch), (-0.5 * THICK_CM, *origin))
     one, other = (there, film.dose) if reference == PLANE else (film.dose, there)
     # holes are not judged; beside them the nearest dose that is known stands in for theirs
     _, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
     one, other = (values[tuple(nearest)] for values in (one, other))
-    return gamma(one[None], between, np.repeat(other[None], 2, axis=0), layers, criterion, known[None])
+    layers, other = thick(between, other[None], [0])
+    return gamma(one[None], between, other, layers, criterion, known[None])
 
 
 def _crossing(there: np.ndarray, film: FilmDose, u: np.ndarray, v: np.ndarray) -> tuple[float, float]:

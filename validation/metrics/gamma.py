@@ -9,6 +9,7 @@ without its simplices: see `validation.metrics.gamma_search`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,11 +19,14 @@ import numpy as np
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.listing import Listing
+from phantoms.plausible import GAMMA_DISTANCE, GAMMA_DOSE
 from phantoms.views import Artists, Axes, centres_mm, draw_plane, nearest_plane, view_of
 from validation.metrics.gamma_search import search
 
 MAX_GAMMA = 2.0  # beyond which it is not sought
 COLOURS = "coolwarm"  # of a picture: pale at gamma 1 where it ends at 2
+NO_DOSE, NO_LOCAL_DOSE = 1e-100, 1e-12  # [Gy], and of the normalisation: as good as none
+THICK_CM = 100.0  # of the two layers that stand for a missing axis
 SWEEP_STEP = 5.0  # between the thresholds of a sweep [% of the normalisation]
 
 
@@ -51,9 +55,8 @@ class Criterion:
     normalisation: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dose_percent", "distance_mm"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise InputError(f"gamma criterion {name}", f"must be above 0, is {getattr(self, name)}")
+        for name, allowed in (("dose_percent", GAMMA_DOSE), ("distance_mm", GAMMA_DISTANCE)):
+            allowed.check(getattr(self, name), "gamma criterion", name, "write it like 2%/1mm")
         if not 0 <= self.threshold_percent <= 100:
             raise InputError(
                 "gamma criterion threshold_percent", f"must be 0 to 100, is {self.threshold_percent}"
@@ -290,12 +293,14 @@ def gamma(
     if not 0 < max_gamma < np.inf:
         raise ValueError(f"max_gamma must be finite and above 0, is {max_gamma}")
     normalisation = criterion.normalisation or float(reference.max())
-    if normalisation <= 0:
-        raise InputError("reference dose", "is zero everywhere, so there is no normalisation")
+    if normalisation <= NO_DOSE:
+        raise InputError(
+            "reference dose", "is zero everywhere, so there is no normalisation", "give the dose of a plan"
+        )
     # a dose of zero has no local percentage
     chosen = reference >= 0.01 * criterion.threshold_percent * normalisation
     if criterion.local:
-        chosen &= reference > 0
+        chosen &= reference > NO_LOCAL_DOSE * normalisation
     if mask is not None:
         chosen &= mask.astype(bool, copy=False)
 
@@ -313,7 +318,7 @@ def gamma(
             "the doses do not overlap: no voxel to compare lies within the evaluated dose",
             "are both of the same patient and in the same coordinates?",
         )
-    offsets, offset_distance = _cells_by_distance(size, max_gamma)
+    offsets, offset_distance = _cells_by_distance(size, max_gamma, evaluated.shape)
     values = search(
         reference,
         chosen,
@@ -344,8 +349,22 @@ def _checked(dose: np.ndarray, grid: Grid, name: str) -> np.ndarray:
     return dose
 
 
-def _cells_by_distance(size: tuple[float, ...], reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cells within `reach` of a point anywhere in cell (0, 0, 0), from near to far.
+def thick(grid: Grid, dose: np.ndarray, axes: Iterable[int]) -> tuple[Grid, np.ndarray]:
+    """A dose of one voxel along `axes` in two thick layers alike along each, with what it was in the middle.
+
+    Gamma never leaves them, so it is that of the plane, or of the line.
+    """
+    spacing, origin = list(grid.spacing), list(grid.origin)
+    for axis in axes:
+        dose = np.repeat(dose, 2, axis=axis)
+        spacing[axis], origin[axis] = THICK_CM, origin[axis] - 0.5 * THICK_CM
+    return Grid(dose.shape, tuple(spacing), tuple(origin)), dose
+
+
+def _cells_by_distance(
+    size: tuple[float, ...], reach: float, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells within `reach` of a point anywhere in cell (0, 0, 0), from near to far; no more than a grid has.
 
     Returns
     -------
@@ -353,7 +372,8 @@ def _cells_by_distance(size: tuple[float, ...], reach: float) -> tuple[np.ndarra
     squared_distance : (n,) float64
         From the nearest point of cell (0, 0, 0): a lower bound for any point of it.
     """
-    axes = [np.arange(-n, n + 1) for n in (int(np.ceil(reach / s)) + 1 for s in size)]
+    counts = (int(min(np.ceil(reach / s) + 1, n)) for s, n in zip(size, shape, strict=True))
+    axes = [np.arange(-n, n + 1) for n in counts]
     offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     squared = ((np.maximum(np.abs(offsets) - 1, 0) * np.array(size)) ** 2).sum(axis=1)
     between_centres = ((offsets * np.array(size)) ** 2).sum(axis=1)

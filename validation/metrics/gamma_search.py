@@ -24,6 +24,8 @@ from numba import njit, prange
 TOLERANCE = 1e-5  # gamma found less the true minimum, at most
 FIRST_STEPS, STEPS = 2, 3  # down towards the minimum: in a cell, in a box
 KEPT = 0.1  # curvature held back for what is left of the slope where a descent ends
+# of a dose difference [dose criterion]: a steeper one crosses 0 where this does, to 1e-7 of a cell
+STEEPEST = 1e9
 STACK_DEPTH = 256  # boxes waiting; depth first, so one per halving: double precision ends near 160
 
 
@@ -279,6 +281,8 @@ def _minimum_in_cell(terms, corner, size, best, stack):
         good_enough = max(0.0, math.sqrt(best) - TOLERANCE)
         if found + _min_decrease(terms, size, corner, u, lower, upper) >= good_enough * good_enough:
             continue
+        if top + 2 > STACK_DEPTH:
+            continue  # halved as far as numbers go
         # halve along the axis that adds most to rho; the half that holds the lowest point goes first
         if bzy + bzx >= bzy + byx and bzy + bzx >= bzx + byx:
             axis = 0
@@ -294,6 +298,22 @@ def _minimum_in_cell(terms, corner, size, best, stack):
             stack[child, axis] += part if (child == top + 1) == ahead else -part
         top += 2
     return best
+
+
+@njit
+def _limited(h):
+    """Dose differences no steeper than `STEEPEST`, which no halving of boxes could resolve."""
+    a, b, c, d, e, f, g, i = h
+    return (
+        _clip(a, -STEEPEST, STEEPEST),
+        _clip(b, -STEEPEST, STEEPEST),
+        _clip(c, -STEEPEST, STEEPEST),
+        _clip(d, -STEEPEST, STEEPEST),
+        _clip(e, -STEEPEST, STEEPEST),
+        _clip(f, -STEEPEST, STEEPEST),
+        _clip(g, -STEEPEST, STEEPEST),
+        _clip(i, -STEEPEST, STEEPEST),
+    )
 
 
 @njit
@@ -348,6 +368,8 @@ def _gamma_squared(dose, per_dose, position, size, evaluated, offsets, offset_di
             gap = max(0.0, max(lowest, -highest))
             if distance + gap * gap >= best:
                 continue
+            if highest > STEEPEST or lowest < -STEEPEST:
+                h = _limited(h)
             if proving:
                 best = _minimum_in_cell(_terms(h), corner, size, best, stack)
             else:

@@ -13,12 +13,11 @@ from phantoms.polygons import mask_by_centre
 from phantoms.solids import cut
 from phantoms.structures import ROI, make_roi
 from validation.metrics.dvh import Dvh
-from validation.metrics.gamma import Criterion, GammaMap, parse_criterion
+from validation.metrics.gamma import Criterion, GammaMap, parse_criterion, thick
 from validation.metrics.gamma import gamma as grid_gamma
 from validation.workflow.kernels import load_dvh, load_gamma
 
 EVEN = 1e-3  # by which steps of an axis may differ [mm]: coordinates in DICOM are rounded
-THICK_CM = 100.0  # of the two layers that stand for a missing axis: gamma never leaves them
 ALONE_CM = 0.1  # voxel along an axis of one coordinate
 
 
@@ -115,7 +114,7 @@ def gamma(
     if dimensions != others:
         raise InputError("evaluated dose", f"has {others} dimensions, the reference {dimensions}")
     if dimensions < 3:
-        evaluated_grid, evaluated = _thick(evaluated_grid, evaluated, 3 - dimensions)
+        evaluated_grid, evaluated = thick(evaluated_grid, evaluated, range(3 - dimensions))
     if not 0 < max_gamma < np.inf:
         raise InputError("max_gamma", f"must be finite and above 0, is {max_gamma}")
     if isinstance(within, ROI):
@@ -195,15 +194,3 @@ def _volume(axes_mm: Sequence[np.ndarray], dose: np.ndarray, name: str) -> tuple
     if dose.shape != grid.shape[missing:]:
         raise InputError(name, f"has the shape {dose.shape}, its axes {grid.shape[missing:]}")
     return grid, dose.reshape(grid.shape)
-
-
-def _thick(grid: Grid, dose: np.ndarray, missing: int) -> tuple[Grid, np.ndarray]:
-    """The dose in two thick layers alike along each missing axis, between which the reference lies."""
-    for axis in range(missing):
-        dose = np.repeat(dose, 2, axis=axis)
-    lead = range(missing)
-    return Grid(
-        dose.shape,
-        (*(THICK_CM for _ in lead), *grid.spacing[missing:]),
-        (*(-0.5 * THICK_CM for _ in lead), *grid.origin[missing:]),
-    ), dose

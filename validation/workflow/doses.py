@@ -18,15 +18,17 @@ from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 from phantoms.grid import Grid
 from phantoms.listing import Listing
+from phantoms.plausible import RATIO
 from phantoms.polygons import mask_by_centre
 from phantoms.structures import StructureSet
 from phantoms.views import Artists, Axes, plot_volume
-from validation.metrics.gamma import Criterion, GammaMap, gamma
+from validation.metrics.gamma import Criterion, GammaMap, gamma, thick
 from validation.metrics.noise import Noise
 from validation.rtdose import PlannedDose, join_planes, read_rtdose, refuse_implausible
 from validation.workflow import output
 from validation.workflow.kernels import load_gamma
 
+SAME_PLANE_MM = 0.5
 ONE_CASE = "are they of one case? --unrelated uses them all the same"
 
 
@@ -253,9 +255,11 @@ def gamma_of_doses(
         If the doses or the structure do not fit together, or no voxel lies above the threshold.
     """
     warnings = caveats((reference, evaluated), structures, unrelated)
+    highest = [max(float(dose.dose.max()), 1e-300) for dose in (reference, evaluated)]
+    RATIO.check(highest[1] / highest[0], evaluated.path, "its maximum", "are both in Gy?")
     mask = None if structures is None else _mask(structures, structure, reference)
     load_gamma()
-    found = gamma(reference.dose, reference.grid, evaluated.dose, evaluated.grid, criterion, mask)
+    found = gamma(reference.dose, reference.grid, *_searched(reference, evaluated), criterion, mask)
     if found.count() == 0:
         where = f" within {structure}" if structure else ""
         raise InputError(
@@ -266,6 +270,27 @@ def gamma_of_doses(
     if found.uncovered:
         warnings.append(f"{found.uncovered} of {found.count()} voxels lie outside the evaluated dose")
     return DoseGamma(reference, evaluated, found, structure, tuple(warnings))
+
+
+def _searched(reference: GivenDose, evaluated: GivenDose) -> tuple[np.ndarray, Grid]:
+    """The evaluated dose and its grid; a plane, for a reference in the same plane, without an end."""
+    flat = [axis for axis, count in enumerate(evaluated.grid.shape) if count == 1]
+    for axis in flat:
+        if reference.grid.shape[axis] > 1:
+            raise InputError(
+                evaluated.path,
+                f"is a single plane, {reference.path.name} is not",
+                "name the plane first: a reference in one plane is looked for in a volume",
+            )
+        apart = 10 * abs(evaluated.grid.origin[axis] - reference.grid.origin[axis])
+        if apart > SAME_PLANE_MM:
+            raise InputError(
+                evaluated.path,
+                f"is a plane {apart:.1f} mm from that of {reference.path.name}",
+                "give two doses in one plane",
+            )
+    grid, dose = thick(evaluated.grid, evaluated.dose, flat)
+    return dose, grid
 
 
 def caveats(
