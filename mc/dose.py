@@ -24,6 +24,7 @@ from mc.covariance import Covariance
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.grid import Grid
+from phantoms.hdf5 import group_of, holds, read_array, read_text
 from phantoms.listing import Listing
 from phantoms.views import Artists, Axes, plot_volume
 
@@ -184,15 +185,15 @@ class Dose:
                         "use the one that wrote it",
                     )
                 to_water = None
-                if GROUP in file:
-                    group = file[GROUP]
+                if holds(file, GROUP):
+                    group = group_of(file, GROUP)
                     to_water = cls(*_read(group, file.attrs), covariance=_read_covariance(group))
                 return cls(*_read(file, file.attrs), to_water, _read_covariance(file))
         except FileNotFoundError:
             raise InputError(path, "no such file") from None
         except KeyError as error:
             raise InputError(path, f"an entry is missing: {error.args[0]}", "file damaged?") from None
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError) as error:
             raise InputError(path, f"not a dose file that can be read: {error}", "file damaged?") from None
 
     def _fill(self, file: h5py.File) -> None:
@@ -223,11 +224,11 @@ class Dose:
 
 def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray, dict]:
     """Grid, mean, sigma, latent and provenance of a group; the grid is that of the file's attributes."""
-    mean, sigma, latent = (group[name][...] for name in ("mean", "sigma", "latent"))
+    mean, sigma, latent = (read_array(group, name) for name in ("mean", "sigma", "latent"))
     if mean.ndim != 3:
         raise ValueError(f"mean has {mean.ndim} dimensions")
     grid = Grid(mean.shape, tuple(attributes["spacing_cm"]), tuple(attributes["origin_cm"]))
-    return grid, mean, sigma, latent, json.loads(group["provenance"][()])
+    return grid, mean, sigma, latent, json.loads(read_text(group, "provenance"))
 
 
 def _write_covariance(group: h5py.Group, held: Covariance) -> None:
@@ -250,11 +251,10 @@ def _write_covariance(group: h5py.Group, held: Covariance) -> None:
 
 
 def _read_covariance(group: h5py.Group) -> Covariance | None:
-    if DEVIATIONS not in group:
+    if not holds(group, DEVIATIONS):
         return None  # of an older file
-    dataset = group[DEVIATIONS]
-    stated = dataset.attrs
-    values = dataset[...].astype(np.float32)
+    values = read_array(group, DEVIATIONS).astype(np.float32)
+    stated = group[DEVIATIONS].attrs
     values *= np.float32(stated["scale_gy"])
     if values.ndim != 4 or not np.isfinite(values).all():
         raise ValueError(f"{DEVIATIONS} are not maps of numbers")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset as read_elements
+from pydicom.filereader import read_preamble
 from pydicom.uid import (
     JPEG2000,
     DeflatedExplicitVRLittleEndian,
@@ -40,6 +43,9 @@ UNCOMPRESSED = (  # transfer syntaxes
     ExplicitVRBigEndian,
 )
 LOSSY_SYNTAXES, MAYBE_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless), JPEG2000
+# what a deflated file may take: this, and many times its size
+LEAST_INFLATED, MOST_FOLD = 32 * 2**20, 50
+META_BYTES, PART = 2**17, 2**20  # that hold the file meta information; inflated at once
 TRUNCATED = "the file is cut short", "copy or export it again"
 
 
@@ -92,6 +98,7 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
         # pydicom reports many defects as warnings only; those that matter are checked here and by callers
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _refuse_inflating(path, size)
             dataset = pydicom.dcmread(path, force=True, stop_before_pixels=header_only)
             truncated = not header_only and _is_truncated(dataset, path, size)
     except InputError:
@@ -111,6 +118,25 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
         explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
+
+
+def _refuse_inflating(path: Path, size: int) -> None:
+    """Refuse a deflated file that takes many times its size, before pydicom inflates it."""
+    with open(path, "rb") as file:
+        if str(DeflatedExplicitVRLittleEndian).encode() not in file.read(META_BYTES):
+            return
+        file.seek(0)
+        read_preamble(file, True)
+        meta = read_elements(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return
+        most, found, inflate = LEAST_INFLATED + MOST_FOLD * size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        packed = file.read(PART)
+        while packed and found <= most:
+            found += len(inflate.decompress(packed, PART))
+            packed = inflate.unconsumed_tail or file.read(PART)
+    if found > most:
+        raise InputError(path, f"inflates to more than {most >> 20} MB", "export it without compression")
 
 
 def _is_truncated(dataset: Dataset, path: Path, size: int) -> bool:

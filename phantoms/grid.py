@@ -8,6 +8,7 @@ converted where DICOM is read and written.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +36,11 @@ class Grid:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "spacing", tuple(float(d) for d in self.spacing))
         object.__setattr__(self, "origin", tuple(float(c) for c in self.origin))
-        if min(self.shape) < 1 or not min(self.spacing) > 0:
-            raise ValueError(f"empty grid: shape {self.shape}, spacing {self.spacing} cm")
+        finite = all(map(math.isfinite, (*self.spacing, *self.origin)))
+        if min(self.shape) < 1 or not finite or not min(self.spacing) > 0:
+            raise ValueError(
+                f"empty grid: shape {self.shape}, spacing {self.spacing}, origin {self.origin} cm"
+            )
 
     @property
     def lower(self) -> np.ndarray:

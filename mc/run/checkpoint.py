@@ -28,6 +28,7 @@ import numpy as np
 from mc.run.parallel import World
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.hdf5 import dataset_of, read_text
 
 FORMAT, FORMAT_VERSION = "mcverify checkpoint", 1
 EVERY = 180.0  # between checkpoints [s]
@@ -171,15 +172,16 @@ class Checkpoint:
                     raise InputError(path, "is not a checkpoint of mcverify", remedy)
                 if file.attrs["format_version"] != FORMAT_VERSION:
                     raise InputError(path, "is a checkpoint of another version of mcverify", remedy)
-                key, numbers = file["key"].asstr()[()], file["numbers"].asstr()[()]
+                key, numbers = (read_text(file, name).decode() for name in ("key", "numbers"))
                 if file.attrs["sha256"] != _sha256(key, numbers):
                     raise ValueError("wrong checksum")
                 self._refuse_other(json.loads(key))
                 for name, array in self._arrays.items():
-                    if file[name].shape != array.shape or file[name].dtype != array.dtype:
+                    dataset = dataset_of(file, name)
+                    if dataset.shape != array.shape or dataset.dtype != array.dtype:
                         raise ValueError(f"{name} has another shape")
                     if array.size:
-                        file[name].read_direct(array)
+                        dataset.read_direct(array)
                 return json.loads(numbers)
         except KeyError as error:
             raise InputError(path, f"an entry is missing: {error.args[0]}", remedy) from None

@@ -205,7 +205,7 @@ def _planned_dose(files: Case, plan: Plan) -> PlannedDose:
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
     dose = course_dose(dose, plan.fractions)
-    refuse_implausible(dose)
+    refuse_implausible(dose.path, dose.dose)
     return dose
 
 

@@ -23,6 +23,7 @@ from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.grid import Grid
+from phantoms.hdf5 import read_array
 from phantoms.identity import Identity, pseudonym
 from phantoms.materials import Material
 from phantoms.phantom import Phantom
@@ -192,7 +193,7 @@ class Record:
                 if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
                     problem = f"inputs format {version}, this mcverify reads {FORMAT_VERSION}"
                     raise InputError(path, problem, NEW_RUN)
-                text = json.loads(file["text"][...].tobytes())
+                text = json.loads(read_array(file, "text").tobytes())
                 if text["dose_sha256"] != digest(dose_file):
                     raise InputError(dose_file, f"is not the dose that {path.name} was kept with", NEW_RUN)
                 return cls._read(file, text)
@@ -200,12 +201,15 @@ class Record:
             raise InputError(
                 path, "no such file: the result is of an older mcverify, or not a result of a plan", NEW_RUN
             ) from None
-        except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
+        except (
+            *(KeyError, OSError, ValueError, TypeError, RuntimeError),
+            *(ArithmeticError, AttributeError),
+        ) as error:
             raise InputError(path, f"cannot be read as inputs: {error}", f"damaged? {NEW_RUN}") from None
 
     @classmethod
     def _read(cls, file: h5py.File, text: Mapping[str, Any]) -> Record:
-        numbers = file["numbers"][...]
+        numbers = read_array(file, "numbers")
         ct_grid, hu = _take(file, "ct")
         phantom_grid, density = _take(file, "density")
         _, dose = _take(file, "plan_dose")
@@ -282,7 +286,7 @@ def _put(file: h5py.File, name: str, values: np.ndarray, grid: Grid | None = Non
 
 def _take(file: h5py.File, name: str) -> tuple[Grid, np.ndarray]:
     """An array and its grid."""
-    values, attributes = file[name][...], file[name].attrs
+    values, attributes = read_array(file, name), file[name].attrs
     return Grid(values.shape, tuple(attributes["spacing_cm"]), tuple(attributes["origin_cm"])), values
 
 

@@ -11,8 +11,8 @@ from phantoms.dicom import optional_float, require, require_int
 from phantoms.errors import InputError
 
 
-def read_stored(data: Dataset, path: Path) -> np.ndarray:
-    """Stored integers (frames, rows, columns) as float64, unscaled.
+def read_stored(data: Dataset, path: Path, scaling: float) -> np.ndarray:
+    """Stored integers (frames, rows, columns) times `scaling`, float64.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read_stored(data: Dataset, path: Path) -> np.ndarray:
         raise InputError(
             path, f"has negative doses (down to {stored.min()} steps)", "export a dose, not an error map"
         )
-    return stored.reshape(shape).astype(float)
+    return stored.reshape(shape) * scaling
 
 
 def _words(pixels: bytes, bits: int, little_endian: bool) -> np.ndarray:

@@ -96,7 +96,7 @@ def read_rtdose(path: str | PathLike) -> PlannedDose:
     scaling = require_float(data, "DoseGridScaling", path)
     if not scaling > 0:
         raise InputError(path, f"DoseGridScaling is {scaling:g}, not above 0")
-    grid, dose = _to_patient_axes(data, read_stored(data, path) * scaling, path)
+    grid, dose = _to_patient_axes(data, read_stored(data, path, scaling), path)
     plan_uid, fraction_group, beam = _referenced_plan(data, path)
     structure_sets = items(data, "ReferencedStructureSetSequence", path) or [Dataset()]
     return PlannedDose(
@@ -208,12 +208,12 @@ def _referenced_plan(data: Dataset, path: Path) -> tuple[str, int | None, int | 
     return uid, None if group is None else int(group), beam
 
 
-def refuse_implausible(dose: PlannedDose) -> None:
-    """Refuse a dose that no treatment has: zero everywhere, or beyond `phantoms.plausible.DOSE`."""
-    highest = float(dose.dose.max())
+def refuse_implausible(path: Path, dose: np.ndarray) -> None:
+    """Refuse a dose [Gy] that no treatment has: zero everywhere, or beyond `phantoms.plausible.DOSE`."""
+    highest = float(dose.max())
     if highest == 0.0:
-        raise InputError(dose.path, "is zero everywhere", "export the dose of the plan")
-    DOSE.check(highest, dose.path, "its maximum", "export it in Gy; is Dose Grid Scaling (3004,000E) right?")
+        raise InputError(path, "is zero everywhere", "export the dose of the plan")
+    DOSE.check(highest, path, "its maximum", "export it in Gy; is Dose Grid Scaling (3004,000E) right?")
 
 
 def course_dose(dose: PlannedDose, fractions: int) -> PlannedDose:

@@ -126,9 +126,10 @@ def read_dose(path: str | PathLike, dose_to: str = "medium", planar: bool = Fals
                     files[0], "holds no dose to water", "`mcverify plan --dose-to both` makes one"
                 )
             dose = dose.to_water
+        refuse_implausible(files[0], dose.mean)
         return GivenDose.of_run(dose, files[0])
     rtdose = read_rtdose(files[0]) if len(files) == 1 else _joined(path, files)
-    refuse_implausible(rtdose)
+    refuse_implausible(rtdose.path, rtdose.dose)
     if rtdose.is_plane and not planar:
         raise InputError(
             rtdose.path,

@@ -147,7 +147,7 @@ def _dose(path: Path, found: Inspection) -> None:
 
     dose = read_rtdose(path)
     if not dose.is_plane:
-        refuse_implausible(dose)
+        refuse_implausible(path, dose.dose)
     facts = [
         ("dose of", dose.summation + (f", beam {dose.beam}" if dose.beam is not None else "")),
         *grid_facts(dose.grid),
