@@ -110,7 +110,7 @@ def _header(path: Path, template: PlannedDose | OfPlan | None, description: str,
     data.SOPClassUID, data.SOPInstanceUID = RTDoseStorage, meta.MediaStorageSOPInstanceUID
     data.Modality, data.Manufacturer = "RTDOSE", "mcverify"
     data.ManufacturerModelName, data.SoftwareVersions = "mcverify", f"mcverify {version}".strip()
-    data.SeriesInstanceUID, data.SeriesNumber = generate_uid(prefix=None), None
+    data.SeriesInstanceUID, data.SeriesNumber, data.OperatorsName = generate_uid(prefix=None), None, ""
     data.SeriesDescription, data.InstanceNumber = description[:64], 1
     data.DoseUnits, data.DoseType, data.DoseSummationType = "GY", "PHYSICAL", "PLAN"
     data.DoseComment = "independent Monte Carlo calculation; not a medical device"
