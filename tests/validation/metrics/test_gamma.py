@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from tests.validation.doses import read_nrrd, smooth_dose
-from validation.metrics.gamma import Criterion, gamma, parse_criterion
+from validation.metrics.gamma import Criterion, gamma, parse_criterion, thick
 from validation.rtdose import read_rtdose
 
 GRID = Grid((9, 10, 11), (0.3, 0.25, 0.2), (-1.2, -1.1, -1.0))
@@ -306,3 +306,56 @@ def test_twenty_times_faster_than_pymedphys(shared):
     print(f"{ours.count()} voxels: {ours_s:.2f} s, pymedphys {theirs_s:.2f} s")
     assert np.nanmin(theirs - ours.gamma) > -1e-4
     assert theirs_s > 20 * ours_s
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("decades", [4, 9, 16, 40, 290])
+def test_doses_of_any_steepness_end_within_their_bounds(decades, local):
+    """The kernel keeps to its stack: halving boxes alone would not resolve steps of 1e16 criteria."""
+    rng = np.random.default_rng(decades)
+    grid = Grid((4, 4, 5), GRID.spacing, GRID.origin)
+    reference = 10.0 ** rng.uniform(-6, 0, grid.shape)
+    evaluated = 10.0 ** rng.uniform(-min(decades, 300), decades, grid.shape)
+    found = gamma(reference, grid, evaluated, grid, Criterion(2, 1, local, 0.0)).values()
+    assert np.isfinite(found).all() and found.min() >= 0.0 and found.max() <= 2.0
+
+
+@pytest.mark.parametrize("step", [1e5, 1e10, 1e16, 1e300])
+def test_a_steep_step_is_met_where_it_crosses(step):
+    """From 0 Gy to `step` in one voxel: the reference of 1 Gy is crossed at 1/step of the way."""
+    reference, evaluated = np.ones(GRID.shape), np.zeros(GRID.shape)
+    evaluated[:, :, 5:] = step
+    found = gamma(reference, GRID, evaluated, GRID, Criterion(2, 1)).gamma[4, 5]
+    between = (4 + 1 / step - np.arange(11)) * 2.0  # voxels of 2 mm in units of 1 mm
+    np.testing.assert_allclose(found, np.minimum(np.abs(between), 2.0), atol=2e-5)
+
+
+def test_criteria_beyond_reason_are_refused():
+    for values in ((2, 1e6), (1e-9, 1), (1e5, 1), (2, np.nan)):
+        with pytest.raises(InputError, match=r"implausible \(it lies between .*write it like 2%/1mm"):
+            Criterion(*values)
+    with pytest.raises(InputError, match="zero everywhere"):
+        gamma(np.full(GRID.shape, 1e-200), GRID, np.ones(GRID.shape), GRID, Criterion(2, 1))
+
+
+def test_a_long_reach_takes_no_more_cells_than_there_are():
+    dose = smooth_dose(Grid((3, 3, 3), (0.01, 0.01, 0.01), (0.0, 0.0, 0.0)), 1)
+    grid = Grid(dose.shape, (0.01, 0.01, 0.01), (0.0, 0.0, 0.0))
+    assert gamma(dose, grid, dose, grid, Criterion(2, 50)).values().max() < 1e-4
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_plane_between_thick_layers_is_judged_within_the_plane(axis):
+    """As by gamma of two dimensions: what lies beside the plane plays no part."""
+    shape = [9, 10, 11]
+    shape[axis] = 1
+    grid = Grid(tuple(shape), (0.3, 0.25, 0.2), (-1.2, -1.1, -1.0))
+    dose = smooth_dose(Grid((9, 10, 11), grid.spacing, grid.origin), 4)
+    plane = np.take(dose, [4], axis=axis)
+    layers, evaluated = thick(grid, 1.01 * plane, [axis])
+    found = gamma(plane, grid, evaluated, layers, Criterion(2, 1, threshold_percent=50))
+    # the same plane, many times over, as a volume
+    volume = Grid(tuple(9 if a == axis else n for a, n in enumerate(shape)), grid.spacing, grid.origin)
+    repeated = np.repeat(plane, 9, axis=axis)
+    expected = gamma(repeated, volume, 1.01 * repeated, volume, Criterion(2, 1, threshold_percent=50)).gamma
+    np.testing.assert_allclose(found.gamma, np.take(expected, [4], axis=axis), atol=2e-5)
