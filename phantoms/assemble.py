@@ -14,7 +14,7 @@ from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
-from phantoms.plausible import BODY_HU, MOST_VOXELS, PADDING_CC, USUAL_BODY_HU
+from phantoms.plausible import BODY_HU, MAX_VOXELS, PADDING_CC, USUAL_BODY_HU
 from phantoms.polygons import mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
@@ -208,7 +208,7 @@ def transport_grid(
     upper = np.maximum(extent[1], dose_grid.upper)
     first = np.floor((lower - dose_grid.lower) / spacing + ALIGNED).astype(int)
     last = np.ceil((upper - dose_grid.lower) / spacing - ALIGNED).astype(int)
-    if (voxels := float(np.prod((last - first).astype(float)))) > MOST_VOXELS:
+    if (voxels := float(np.prod((last - first).astype(float)))) > MAX_VOXELS:
         raise InputError(
             "transport grid",
             f"would have {voxels:.3g} voxels of {(10 * spacing[::-1]).round(3).tolist()} mm",

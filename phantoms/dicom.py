@@ -44,7 +44,7 @@ UNCOMPRESSED = (  # transfer syntaxes
 )
 LOSSY_SYNTAXES, MAYBE_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless), JPEG2000
 # what a deflated file may take: this, and many times its size
-LEAST_INFLATED, MOST_FOLD = 32 * 2**20, 50
+MIN_INFLATED, MAX_FOLD = 32 * 2**20, 50
 META_BYTES, PART = 2**17, 2**20  # that hold the file meta information; inflated at once
 TRUNCATED = "the file is cut short", "copy or export it again"
 
@@ -130,7 +130,7 @@ def _refuse_inflating(path: Path, size: int) -> None:
         meta = read_elements(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
         if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
             return
-        most, found, inflate = LEAST_INFLATED + MOST_FOLD * size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        most, found, inflate = MIN_INFLATED + MAX_FOLD * size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
         packed = file.read(PART)
         while packed and found <= most:
             found += len(inflate.decompress(packed, PART))

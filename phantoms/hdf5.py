@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 # An array may take this much memory, and this many times the file: zeros are packed 1000-fold, doses are not.
-LEAST_BYTES, MOST_FOLD = 64 * 2**20, 100
+MIN_BYTES, MAX_FOLD = 64 * 2**20, 100
 NUMBERS = "fiub"  # kinds of dtype
 
 
@@ -24,7 +24,7 @@ def read_array(group: h5py.Group, name: str, kinds: str = NUMBERS) -> np.ndarray
     if dataset.dtype.kind not in kinds:
         raise ValueError(f"{name} holds {dataset.dtype}, not numbers")
     file = Path(group.file.filename)
-    most = LEAST_BYTES + MOST_FOLD * file.stat().st_size
+    most = MIN_BYTES + MAX_FOLD * file.stat().st_size
     for size in (dataset.nbytes, _chunk_bytes(dataset)):
         if size > most:
             raise ValueError(f"{name} claims {size / 1e9:.3g} GB, more than this file can hold")

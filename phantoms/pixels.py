@@ -105,13 +105,14 @@ def pixel_warnings(
     burned = [path for path, data in slices if optional_text(data, "BurnedInAnnotation", path) == "YES"]
     if burned:
         warnings.append(f"{len(burned)} CT slices have text burned into their pixels, first {burned[0].name}")
-    if len(kinds := Counter(rescale).most_common()) > 1:
-        other = kinds[-1][0]
-        name = slices[list(rescale).index(other)][0].name
-        (slope, intercept), (usual, at) = other, kinds[0][0]
+    counts = Counter(rescale)
+    if len(counts) > 1:
+        usual = max(counts, key=counts.__getitem__)
+        (path, _), other = next(pair for pair in zip(slices, rescale, strict=True) if pair[1] != usual)
         warnings.append(
-            f"the CT slices have {len(kinds)} scales of HU: slope {slope:g}, intercept {intercept:g} in "
-            f"{name}, {usual:g}, {at:g} in {kinds[0][1]} of {len(slices)}; each was read by its own"
+            f"the CT slices have {len(counts)} scales of HU: slope {other[0]:g}, intercept {other[1]:g} in "
+            f"{path.name}, {usual[0]:g}, {usual[1]:g} in {counts[usual]} of {len(slices)}; each was read "
+            "by its own"
         )
     return warnings
 

@@ -67,11 +67,11 @@ FRACTIONS = Range(1, 100, "fractions")
 MONITOR_UNITS = Range(1e-3, 5e4, "MU")  # of a beam in a fraction
 POSITION = Range(-50.0, 50.0, "cm")  # of a jaw or leaf at the isocentre
 ANGLE = Range(-720.0, 720.0, "degrees")
-PLACE = Range(-1000.0, 1000.0, "cm")  # of a coordinate: the scanner's room
+PLACE = Range(-1000.0, 1000.0, "cm")  # of a coordinate
 VOXEL = Range(0.005, 5.0, "cm")
 PIXELS = Range(1, 4096, "pixels")  # along a side of a CT slice
 WIDTH, LENGTH = Range(0.0, 100.0, "cm"), Range(0.0, 300.0, "cm")  # of a structure across, along the couch
-MOST_VOXELS = 1_000_000_000  # of a grid to be computed on
+MAX_VOXELS = 1_000_000_000  # of a grid to be computed on
 BODY_HU = Range(
     -900.0, 800.0, "HU"
 )  # of the median in the body: phantoms of cork and of bone plastic included

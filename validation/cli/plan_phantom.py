@@ -29,7 +29,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     _refuse_patient_options(arguments)
     chosen = PhantomPlan.load(arguments.case, arguments.phantom)
     if arguments.dose is not None:
-        read_dose(arguments.dose)  # refused now rather than after the run
+        read_dose(arguments.dose, planar=True)  # refused now rather than after the run
     out = arguments.out or output.default_folder(read_identity([chosen.path]).hidden(chosen.plan.label))
     options = run_options(arguments, ranks, checkpoint_in=out)
     ready = output.result_folder(out, arguments.case) if ranks.rank == 0 else nullcontext()
@@ -93,5 +93,5 @@ def _comparison(arguments: Namespace, out: Path) -> Namespace:
     return Namespace(
         reference=arguments.dose, evaluated=out / output.DOSE, criterion=arguments.criterion or CRITERION,
         local=False, threshold=10.0, structure=None, structure_file=None, dose_to=compared_dose(arguments),
-        tolerance=None, out=None,
+        tolerance=None, unrelated=False, out=None,
     )  # fmt: skip

@@ -29,7 +29,7 @@ MIN_COPIES, CELLS_OF_ALL_COPIES = 8, 80_000_000  # fewer copies of large structu
 BEYOND_SIGMAS = 8.0  # by which a copy of the dose may leave its range
 VOLUMES = ("volume", "cold volume")  # kinds of metrics that are volumes
 SHOWN = ("Dmean", "D98%", "D95%", "D50%", "D2%", "D0.03cc")  # metrics of a DVH in a notebook
-MOST_GY = 1e12  # beyond it numbers lose what lies below
+MAX_GY = 1e12  # beyond it numbers lose what lies below
 CURVE_POINTS = 501  # of a drawn curve
 BINS, BINS_DRAWN = 16384, 4096  # from the lowest to the highest dose; within them doses are interpolated
 
@@ -142,7 +142,7 @@ class Dvh:
         self._dose = np.ascontiguousarray(dose[around], dtype=np.float64)
         if not np.isfinite(self._dose).all():
             raise InputError("DVH", f"{np.count_nonzero(~np.isfinite(self._dose))} doses are not finite")
-        if np.abs(self._dose).max() > MOST_GY:
+        if np.abs(self._dose).max() > MAX_GY:
             raise InputError("DVH", f"a dose of {np.abs(self._dose).max():.3g} Gy", "give doses in Gy")
         self._noise, self._around = noise, around
         self._corner = tuple(part.start - a.start for part, a in zip(cells.box, around, strict=True))

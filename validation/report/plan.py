@@ -25,7 +25,7 @@ from validation.report.content import (
 from validation.report.figures import Figures
 
 # on the first page: warnings, and characters of one
-MOST_WARNINGS, LONGEST_WARNING = 6, 160
+MAX_WARNINGS, LONGEST_WARNING = 6, 160
 PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
 AGREEMENT = (
     "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count "
@@ -78,10 +78,10 @@ def _first_page(comparison: Comparison, pictures: Pictures | None) -> Iterator[B
         yield pictures
     yield Facts(tuple(Pair(fact.label, fact.value) for fact in summary.facts))
     if count := len(comparison.warnings):
-        more = f"; the first {MOST_WARNINGS}" if count > MOST_WARNINGS else ""
+        more = f"; the first {MAX_WARNINGS}" if count > MAX_WARNINGS else ""
         text = f"{count} warning{'s' * (count > 1)} on reading and computing{more}:"
         yield Text(text, link="warnings")
-        yield Points(tuple(map(_shortened, comparison.warnings[:MOST_WARNINGS])))
+        yield Points(tuple(map(_shortened, comparison.warnings[:MAX_WARNINGS])))
 
 
 def _shortened(text: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mc.source.phase_space import PhaseSpace
 
 KNOWN = "known are DICOM, IAEA phase space, dose.h5, scans of a water tank or of film, and TOML files"
-MOST_DOSES = 10  # that are listed
+MAX_DOSES = 10  # that are listed
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
@@ -113,8 +113,8 @@ def _export(folder: Path, found: Inspection) -> None:
         ("CT", f"{len(case.ct_files)} slices"),
         ("RTSTRUCT", case.structures_file.name),
         ("RTPLAN", case.plan_file.name),
-        *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses[:MOST_DOSES]),
-        *((("RTDOSE", f"and {more} more"),) if (more := len(case.doses) - MOST_DOSES) > 0 else ()),
+        *(("RTDOSE", f"{dose.path.name} ({dose.summation})") for dose in case.doses[:MAX_DOSES]),
+        *((("RTDOSE", f"and {more} more"),) if (more := len(case.doses) - MAX_DOSES) > 0 else ()),
         *(() if case.doses else (("RTDOSE", "none: `mcverify plan` would compute the dose alone"),)),
         ("case file", case.case_file.name if case.case_file else "none"),
         *(("not used", f"{path.name} ({why})") for path, why in case.unused),

@@ -158,6 +158,6 @@ def test_no_limits_make_no_table(here, capsys):
     assert code == 0 and "no structure is named as" in text and "Dose limits of" not in text
 
 
-def test_inspect_tells_the_approval_of_a_plan(here, capsys):
+def test_inspect_states_the_approval_of_a_plan(here, capsys):
     write_plan(here, edit=lambda data: setattr(data, "ApprovalStatus", "UNAPPROVED"))
     assert "approval │ UNAPPROVED" in run(capsys, "inspect", "RTPLAN.dcm")[1]

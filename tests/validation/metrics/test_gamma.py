@@ -322,7 +322,7 @@ def test_doses_of_any_steepness_end_within_their_bounds(decades, local):
 
 @pytest.mark.parametrize("step", [1e5, 1e10, 1e16, 1e300])
 def test_a_steep_step_is_met_where_it_crosses(step):
-    """From 0 Gy to `step` in one voxel: the reference of 1 Gy is crossed at 1/step of the way."""
+    """From 0 Gy to `step` in one voxel: the reference of 1 Gy is crossed at 1/step of its width."""
     reference, evaluated = np.ones(GRID.shape), np.zeros(GRID.shape)
     evaluated[:, :, 5:] = step
     found = gamma(reference, GRID, evaluated, GRID, Criterion(2, 1)).gamma[4, 5]
