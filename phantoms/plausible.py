@@ -80,4 +80,4 @@ PADDING_CC = 1.0  # of the body that may lack pixels unremarked [cm3]
 SSD_CM = 1.0  # stated and geometric source-surface distance may differ by this: clothes, bolus, outlines [cm]
 BESIDE_BODY_CM = 20.0  # an isocentre may lie this far outside the body [cm]
 WITHIN_BODY = 0.5  # share of a target that lies in the body at least: some reach out of the breast
-GAMMA_DOSE, GAMMA_DISTANCE = Range(0.01, 100.0, "%"), Range(0.01, 50.0, "mm")
+GAMMA_DOSE, GAMMA_DISTANCE = Range(0.01, 100.0, "%"), Range(0.001, 50.0, "mm")

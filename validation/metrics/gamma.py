@@ -56,7 +56,10 @@ class Criterion:
 
     def __post_init__(self) -> None:
         for name, allowed in (("dose_percent", GAMMA_DOSE), ("distance_mm", GAMMA_DISTANCE)):
-            allowed.check(getattr(self, name), "gamma criterion", name, "write it like 2%/1mm")
+            value = getattr(self, name)
+            if value <= 0:
+                raise InputError(f"gamma criterion {name}", f"must be above 0, is {value}")
+            allowed.check(value, "gamma criterion", name, "write it like 2%/1mm")
         if not 0 <= self.threshold_percent <= 100:
             raise InputError(
                 "gamma criterion threshold_percent", f"must be 0 to 100, is {self.threshold_percent}"
