@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from functools import cache, singledispatch
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import matplotlib
+from reportlab import rl_config
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
@@ -54,8 +56,11 @@ from validation.report.content import (
     Text,
 )
 
+rl_config.useA85 = (
+    0  # pictures as they are: as text they would be a quarter larger, and take most of the time
+)
 PAGES = 5  # as many as a report should have
-SHORTENED = (None, 16, 10, 6)  # groups of a table that may be shortened, tried in turn until it does
+SHORTENED = (16, 10, 6)  # groups of a table that may be shortened, tried in turn until it does
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 MARGIN, FOOT = 11 * mm, 9 * mm
 WIDTH = A4[0] - 2 * MARGIN
@@ -91,15 +96,21 @@ def write_pdf(report: Report, path: str | Path) -> None:
 
 def render(report: Report) -> bytes:
     """The report as PDF: tables that may be shortened only as much as `PAGES` ask for."""
-    for max_groups in SHORTENED:
-        printed, pages = _print(report, max_groups)
+    longest = max((len(block.groups) for block in _tables(report) if block.shorten), default=0)
+    for max_groups in (None, *(groups for groups in SHORTENED if groups < longest)):
+        _, pages = _print(report, max_groups, pictures=False)
         if pages <= PAGES:
             break
-    return printed
+    return _print(report, max_groups)[0]
 
 
-def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
-    """The PDF, and its number of pages."""
+def _tables(report: Report) -> Iterator[Table]:
+    for blocks in (report.opening, *(section.blocks for section in report.sections)):
+        yield from (block for block in blocks if isinstance(block, Table))
+
+
+def _print(report: Report, max_groups: int | None, pictures: bool = True) -> tuple[bytes, int]:
+    """The PDF, and its number of pages; without pictures, their places are left empty."""
     _load_fonts()
     file = io.BytesIO()
     document = BaseDocTemplate(
@@ -119,7 +130,10 @@ def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
 
     def canvas(*arguments, **options) -> _Numbered:
         foot = f"mcverify - {report.subject}"
-        return _Numbered(*arguments, foot=foot, mark=report.mark, counted=counted, **options)
+        page = _Numbered(*arguments, foot=foot, mark=report.mark, counted=counted, **options)
+        if not pictures:
+            page.drawImage = lambda *arguments, **options: None
+        return page
 
     document.build(_story(report, max_groups), canvasmaker=canvas)
     return file.getvalue(), counted[0]
