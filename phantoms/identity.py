@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from phantoms.dicom import Dataset, items, optional, read_dataset
+from phantoms.secret import secret
 
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
 NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
 SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: shorter ones occur in too many words to identify anyone
 NOT_NAMES = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
 PLACEHOLDER = "[patient]"
+NOT_STATED = "not stated"  # in place of a pseudonym
+DIGITS = 12  # of a pseudonym
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ def _pattern(words: frozenset[str]) -> re.Pattern[str]:
 
 
 def pseudonym(number: str) -> str:
-    """The first 8 hexadecimal digits of the SHA-256 of a Patient ID."""
-    return hashlib.sha256(number.encode()).hexdigest()[:8] if number else "not stated"
+    """The first 12 hexadecimal digits of the HMAC-SHA-256 of a Patient ID with the installation's secret."""
+    if not number:
+        return NOT_STATED
+    return hmac.new(secret(), number.encode(), "sha256").hexdigest()[:DIGITS]
 
 
 def read_identity(paths: Iterable[str | Path]) -> Identity:

@@ -380,6 +380,5 @@ def _from_cache(path: Path) -> Calibrated | None:
 def _to_cache(path: Path, computed: Calibrated) -> None:
     """Keep a calibration for the next run; a cache that cannot be written is not an error."""
     with suppress(OSError, InputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
+        with replacing(path, private=False, parents=True) as partial:
             partial.write_text(json.dumps(asdict(computed.calibration)))

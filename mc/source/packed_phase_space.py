@@ -76,8 +76,7 @@ def unpack(path: Path, layout: np.dtype, z: float) -> Path:
         raise InputError(path, f"is no packed phase space: {error}", "install mcverify anew") from None
     if hashlib.sha256(records.tobytes()).hexdigest() != digest:
         raise InputError(path, "does not unpack to what was packed", "install mcverify anew")
-    with replacing(data, "cannot be unpacked") as partial:
-        data.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(data, "cannot be unpacked", private=False, parents=True) as partial:
         partial.write_bytes(records.tobytes())
     return data
 

@@ -52,4 +52,4 @@ def test_nobody_is_hidden_where_nobody_is_named(tmp_path):
 
 def test_pseudonym_is_stable_and_short():
     assert pseudonym("MRN-0815") == pseudonym("MRN-0815") != pseudonym("MRN-0816")
-    assert len(pseudonym("MRN-0815")) == 8 and pseudonym("") == "not stated"
+    assert len(pseudonym("MRN-0815")) == 12 and pseudonym("") == "not stated"

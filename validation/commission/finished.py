@@ -103,8 +103,7 @@ class FinishedFields:
             f"{name}_{number}": getattr(curve, name) for number, curve in enumerate(curves) for name in ARRAYS
         }
         report = json.dumps(plain(computed.report.to_dict()))
-        with replacing(path) as partial:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, private=False, parents=True) as partial:
             save_arrays(partial, voxel_cm=computed.voxel_cm, report=report, **arrays)
 
     def count(self) -> int:

@@ -146,8 +146,7 @@ class Store:
 
     def save(self, values: dict[str, Any]) -> None:
         """Replace the file, and remove what other keys left."""
-        with replacing(self.path) as partial:
-            self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path, private=False, parents=True) as partial:
             np.savez(partial, **values)
         for older in self._folder.glob(f"{self._name}-{'[0-9a-f]' * 16}.npz"):
             if older != self.path:

@@ -14,6 +14,7 @@ from phantoms.case import find_case
 from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
+from validation.plan_check.record import digest
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
 from validation.workflow.inspect_machine import show_machine
@@ -136,6 +137,8 @@ def _result(folder: Path, found: Inspection) -> None:
                 ("report", folder / output.REPORT),
             ]
         found.facts(f"{folder}: result of mcverify", facts)
+        if stated.get("dose_sha256") and stated["dose_sha256"] != digest(folder / output.DOSE):
+            found.warn(f"{output.RESULT} is not of the {output.DOSE} beside it: two runs wrote into {folder}")
     else:
         found.warn(f"{folder} holds a dose, but no verdict")
     _dose(folder / output.DOSE, found)

@@ -16,9 +16,11 @@ from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.identity import pseudonym, read_identity
 from phantoms.phantom import Phantom
 from phantoms.phantom_file import PhantomFile, find_phantom
 from validation.metrics.numbers import plain
+from validation.plan_check.record import digest
 from validation.rtdose import OfPlan
 from validation.workflow import output
 from validation.workflow.results import chosen_dose, write_doses
@@ -60,6 +62,12 @@ class PhantomPlan:
         plan, described = read_plan(path), find_phantom(phantom)
         return cls(path, plan, described, described.about(plan.beams[0].control_points[0].isocentre))
 
+    @property
+    def owner(self) -> output.Owner:
+        """What the result is of; names no patient."""
+        label = read_identity([self.path]).hidden(self.plan.label)
+        return output.Owner(self.plan.uid, pseudonym(self.plan.patient_id), self.described.title, label)
+
     def result(self, computed: ComputedDose, dose_to: str = "medium") -> dict[str, Any]:
         """Doses at isocentres and maximum, and how they came about, ready for strict JSON."""
         plan, dose = self.plan, chosen_dose(computed.dose, dose_to)
@@ -68,6 +76,7 @@ class PhantomPlan:
             {
                 "schema": output.PHANTOM_SCHEMA,
                 "schema_version": 1,
+                "patient_pseudonym": pseudonym(plan.patient_id),
                 "plan": {"label": plan.label, "uid": plan.uid},
                 "machine": computed.machine.name,
                 "phantom": {"file": self.described.path.name, "title": self.described.title},
@@ -89,7 +98,7 @@ class PhantomPlan:
         like = OfPlan(self.path, self.plan.uid, self.plan.structure_set_uid)
         of = f"{self.plan.label}, {self.described.path.stem}"
         write_doses(out, computed.dose, dose_to, like, of)
-        record = self.result(computed, dose_to)
+        record = self.result(computed, dose_to) | {"dose_sha256": digest(out / output.DOSE)}
         with replacing(out / output.RESULT) as path:
             path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         return record
