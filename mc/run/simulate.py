@@ -20,7 +20,6 @@ import numpy as np
 
 from mc.backends import cpu
 from mc.dose import Dose
-from mc.numerics.jit import source_hash
 from mc.run.batch import BatchTransport, PlacedBeam
 from mc.run.batch_statistics import REPEATS, BatchStatistics, batch_order, parts
 from mc.run.checkpoint import Checkpoint
@@ -45,6 +44,7 @@ from mc.transport.scoring import (
     STEPS,
 )
 from phantoms.errors import InputError
+from phantoms.kernel_cache import source_hash
 from phantoms.phantom import Phantom
 
 NO_DOSE = "run", "no dose in the patient", "check isocentre, gantry angle, field and body outline"

@@ -13,13 +13,13 @@ import numpy as np
 
 from mc.compute.beam_dose import Account, BeamTransport
 from mc.config import Physics
-from mc.numerics.jit import source_hash
 from mc.run.interrupt import Interrupt
 from mc.run.options import RunOptions
 from mc.run.progress import Progress
 from mc.source.beams import Beam
 from mc.tables import tables_hash
 from phantoms.files import replacing
+from phantoms.kernel_cache import source_hash
 from phantoms.phantom import Phantom
 from phantoms.schema import Table
 from validation.engine.verdict import Check, Options
