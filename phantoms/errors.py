@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from os import PathLike
+
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+DIRECTIONS = (
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u2028\u2029"  # of writing
+)
 
 
 class InputError(Exception):
@@ -21,3 +27,15 @@ class InputError(Exception):
     def __init__(self, source: str | PathLike, problem: str, remedy: str = "") -> None:
         self.source, self.problem, self.remedy = str(source), problem, remedy
         super().__init__(f"{source}: {problem}" + (f" ({remedy})" if remedy else ""))
+
+
+def printable(text: str) -> str:
+    """A text without the signs that steer a terminal or turn its direction; lines and tabs stay.
+
+    What files state is printed, and a name must not be able to rewrite what was printed before.
+    """
+    return "".join(UNPRINTABLE if _steers(sign) else sign for sign in text)
+
+
+def _steers(sign: str) -> bool:
+    return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in DIRECTIONS)

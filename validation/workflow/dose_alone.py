@@ -57,7 +57,7 @@ def write_dose_alone(
     plan, hidden_in = case.plan, case.identity.hidden_in
     like = OfPlan(case.files.plan_file, plan.uid, plan.structure_set_uid)
     warnings = [*case.files.warnings, *plan.warnings, *computed.warnings]
-    warnings += write_doses(out, computed.dose, dose_to, like, plan.label)
+    warnings += write_doses(out, computed.dose, dose_to, like, case.identity.hidden(plan.label))
     dose = chosen_dose(computed.dose, dose_to)
     found = dvh_table(
         case.structures,

@@ -269,7 +269,8 @@ def write_plan_result(
     InputError
         If a file cannot be written, or that dose was not computed.
     """
-    warnings = write_doses(out, computed.dose, dose_to, case.planned_dose, case.plan.label)
+    label = case.identity.hidden(case.plan.label)
+    warnings = write_doses(out, computed.dose, dose_to, case.planned_dose, label)
     result = Result.of(case, computed, dose_to)
     record = result.record.save(out / output.INPUTS, out / output.DOSE)
     return replace(result, record=record), warnings
@@ -289,7 +290,7 @@ def write_doses(
     like : PlannedDose or OfPlan
         What the RTDOSE belongs to.
     description : str
-        What the dose is of.
+        What the dose is of; names no patient.
 
     Returns
     -------
