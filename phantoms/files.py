@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,10 +68,43 @@ def make_new(path: Path, private: bool = True) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
 
 
+def refuse_no_file(path: str | Path) -> None:
+    """Refuse what is there but no file: reading from a pipe or a device may never end.
+
+    Raises
+    ------
+    InputError
+        If it is a folder, pipe, socket or device. What is not there is left to whoever opens it.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise InputError(path, "is a folder, not a file", "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise InputError(path, "is a pipe or device, not a file", "save its content in a file first")
+
+
+def read_file(path: str | Path, first: int = -1) -> bytes:
+    """The content of a file, or its first bytes.
+
+    Raises
+    ------
+    InputError
+        If it is no file.
+    OSError
+        If it cannot be read.
+    """
+    refuse_no_file(path)
+    with open(path, "rb") as file:
+        return file.read(first)
+
+
 def is_hdf5(path: Path) -> bool:
     """Whether a file is HDF5, by its first bytes; a file that cannot be read is an InputError."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+        return read_file(path, len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
