@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import unicodedata
 from os import PathLike
 
@@ -39,3 +41,19 @@ def printable(text: str) -> str:
 
 def _steers(sign: str) -> bool:
     return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in DIRECTIONS)
+
+
+def refuse_pipe(path: str | PathLike) -> None:
+    """Refuse what is there but neither file nor folder: whoever waits for a pipe may wait for ever.
+
+    Raises
+    ------
+    InputError
+        If it is a pipe, a socket or a device, the empty one (/dev/null) excepted.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # left to whoever opens it
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and os.fspath(path) != os.devnull:
+        raise InputError(path, "is a pipe or device, not a file", "save its content in a file first")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from phantoms.errors import InputError
+from phantoms.errors import InputError, refuse_pipe
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -68,36 +67,17 @@ def make_new(path: Path, private: bool = True) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
 
 
-def refuse_no_file(path: str | Path) -> None:
-    """Refuse what is there but no file: reading from a pipe or a device may never end.
-
-    Raises
-    ------
-    InputError
-        If it is a folder, pipe, socket or device. What is not there is left to whoever opens it.
-    """
-    path = Path(path)
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if stat.S_ISDIR(mode):
-        raise InputError(path, "is a folder, not a file", "name a file in it")
-    if not stat.S_ISREG(mode):
-        raise InputError(path, "is a pipe or device, not a file", "save its content in a file first")
-
-
 def read_file(path: str | Path, first: int = -1) -> bytes:
     """The content of a file, or its first bytes.
 
     Raises
     ------
     InputError
-        If it is no file.
+        If it is a pipe or device.
     OSError
         If it cannot be read.
     """
-    refuse_no_file(path)
+    refuse_pipe(path)
     with open(path, "rb") as file:
         return file.read(first)
 

@@ -30,6 +30,7 @@ SMALL, MAX_RATIO = (
     30_000_000,
     100,
 )  # bytes of pixels; more of them must be stored in a hundredth of their bytes
+MOST_PAGES = 20  # that are looked at
 MOST_NAMED = 6  # pictures of a file
 REDUCED = 1  # bit of NewSubfileType: a thumbnail
 SUBFILE = 254
@@ -38,6 +39,31 @@ SUBFILE = 254
  Y_RESOLUTION, PLANAR, UNIT, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FORMAT) = (
     256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 322, 323, 324, 325, 339
 )  # fmt: skip
+READ = frozenset(
+    (
+        SUBFILE,
+        WIDTH,
+        HEIGHT,
+        BITS,
+        COMPRESSION,
+        PHOTOMETRIC,
+        OFFSETS,
+        ORIENTATION,
+        SAMPLES,
+        ROWS,
+        COUNTS,
+        X_RESOLUTION,
+        Y_RESOLUTION,
+        PLANAR,
+        UNIT,
+        PREDICTOR,
+        TILE_WIDTH,
+        TILE_HEIGHT,
+        TILE_OFFSETS,
+        TILE_COUNTS,
+        FORMAT,
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +100,7 @@ def read_tiff(path: str | PathLike) -> Picture:
     try:
         tags, order = _only_picture(data, path)
         return Picture(path, _pixels(data, tags, order, path), _pitch(tags))
-    except struct.error:
+    except (struct.error, OverflowError):
         raise InputError(
             path, "is cut short: it points beyond its own end", "scan or copy it again"
         ) from None
@@ -92,7 +118,7 @@ def _only_picture(data: bytes, path: Path) -> tuple[Tags, str]:
     big = magic == 43  # BigTIFF: offsets of 8 bytes
     place = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     pages, seen = [], {0}
-    while not pages or place not in seen:
+    while not pages or (place not in seen and len(pages) < MOST_PAGES):
         seen.add(place)
         tags, place = _directory(data, path, order, big, place)
         pages.append(tags)
@@ -119,7 +145,7 @@ def _directory(data: bytes, path: Path, order: str, big: bool, place: int) -> tu
         start = place + k * size
         tag, kind = struct.unpack_from(order + "HH", data, start)
         count = struct.unpack_from(order + ("Q" if big else "I"), data, start + 4)[0]
-        if kind not in TYPES:
+        if tag not in READ or kind not in TYPES:
             continue  # none of the fields that are read
         letters = TYPES[kind]
         length = count * struct.calcsize("=" + letters)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phantoms.errors import InputError
+from phantoms.files import read_file
 
 LARGEST_FILE = 200_000_000  # bytes; no export of scans comes near
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -52,7 +53,7 @@ class Lines:
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise InputError(path, "is too large for a file of scans")
-            content = path.read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise InputError(path, f"cannot be read: {error.strerror}") from None
         text = decode(content)

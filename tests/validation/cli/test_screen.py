@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from phantoms.errors import InputError
+from validation.cli import main
 from validation.cli.faults import LOG, _keep_traceback, one_line_errors
 from validation.cli.screen import Screen
 
@@ -33,3 +36,17 @@ def test_a_traceback_does_not_follow_a_planted_link(tmp_path):
     kept = _keep_traceback(ValueError("a bug"), tmp_path)
     assert kept == tmp_path / LOG and "a bug" in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
     assert victim.read_text() == "precious"
+
+
+def test_pipes_are_refused_before_anyone_waits_for_them(tmp_path, capsys):
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    for argv in (
+        ["inspect", pipe],
+        ["gamma", pipe, pipe],
+        ["plan", pipe],
+        ["film", pipe, "--calibration", pipe],
+    ):
+        more = ["--plane", pipe, "--cut", "coronal=0mm"] if argv[0] == "film" else []
+        assert main([*argv, *more]) == 2
+        assert f"mcverify: {pipe}: is a pipe or device" in capsys.readouterr().err
