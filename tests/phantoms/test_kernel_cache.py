@@ -15,7 +15,7 @@ from numba.core import caching
 from phantoms import kernel_cache, user_folders
 
 ROOT = Path(__file__).parents[2]
-STRANGER = 65534  # uid of nobody
+OTHER_USER = 65534  # uid of nobody
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can plant files of another user")
 
 
@@ -68,7 +68,7 @@ def test_another_users_cache_is_never_read(tmp_path, temporary, monkeypatch):
     for planted in (tmp_path / "kernels" / name, temporary / f"mcverify-{os.geteuid()}" / name):
         planted.mkdir(parents=True)
         for folder in (planted, planted.parent):
-            os.chown(folder, STRANGER, STRANGER)
+            os.chown(folder, OTHER_USER, OTHER_USER)
             folder.chmod(0o777)
     taken = chosen(tmp_path / "kernels", monkeypatch)
     assert taken.parent.parent == temporary and taken.parent.name.startswith("mcverify-")
