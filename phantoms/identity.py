@@ -145,8 +145,8 @@ def read_identity(paths: Iterable[str | Path]) -> Identity:
         for keyword in NAMES:
             for value in _values(dataset, keyword, path):
                 parts = [part for part in re.split(r"[\^=,\s]+", value) if part]
-                pieces = {*parts, *(piece for part in parts for piece in re.split(r"[-'’.]", part))}
-                words |= {piece.lower() for piece in pieces if _identifies(piece)} - NOT_NAMES
+                chunks = {*parts, *(chunk for part in parts for chunk in re.split(r"[-'’.]", part))}
+                words |= {chunk.lower() for chunk in chunks if _identifies(chunk)} - NOT_NAMES
                 if keyword == "PatientName":
                     name = name or ", ".join(parts)
         others = items(dataset, "OtherPatientIDsSequence", path)

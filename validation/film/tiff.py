@@ -30,8 +30,8 @@ SMALL, MAX_RATIO = (
     30_000_000,
     100,
 )  # bytes of pixels; more of them must be stored in a hundredth of their bytes
-MOST_PAGES = 20  # that are looked at
-MOST_NAMED = 6  # pictures of a file
+MAX_PAGES = 20  # that are looked at
+MAX_NAMED = 6  # pictures of a file
 REDUCED = 1  # bit of NewSubfileType: a thumbnail
 SUBFILE = 254
 
@@ -118,14 +118,14 @@ def _only_picture(data: bytes, path: Path) -> tuple[Tags, str]:
     big = magic == 43  # BigTIFF: offsets of 8 bytes
     place = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     pages, seen = [], {0}
-    while not pages or (place not in seen and len(pages) < MOST_PAGES):
+    while not pages or (place not in seen and len(pages) < MAX_PAGES):
         seen.add(place)
         tags, place = _directory(data, path, order, big, place)
         pages.append(tags)
     whole = [tags for tags in pages if not _one(tags, SUBFILE, 0) & REDUCED]
     if len(pages) == 1 or len(whole) == 1:
         return (whole or pages)[0], order
-    sizes = ", ".join(f"{_one(tags, WIDTH)} x {_one(tags, HEIGHT)}" for tags in pages[:MOST_NAMED])
+    sizes = ", ".join(f"{_one(tags, WIDTH)} x {_one(tags, HEIGHT)}" for tags in pages[:MAX_NAMED])
     raise InputError(
         path,
         f"holds {len(pages)} pictures ({sizes} pixels)",

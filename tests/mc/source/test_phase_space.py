@@ -463,7 +463,7 @@ def test_a_constant_weight_that_is_not_stated_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("there", "words"), [(N, "the data agree with .PARTICLES: write 29000"), (N - 1, "copy or write")]
 )
-def test_a_wrong_checksum_is_told_with_the_size_of_the_data(tmp_path, there, words):
+def test_a_wrong_checksum_is_reported_with_the_size_of_the_data(tmp_path, there, words):
     ps = write_phase_space(tmp_path / "a", some_particles(), orig_histories=5000)
     ps.data_path.write_bytes(ps.data_path.read_bytes()[: 29 * there])
     ps.header_path.write_text(ps.header_path.read_text().replace("29000", "29001"))
