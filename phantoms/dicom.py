@@ -23,7 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from phantoms.errors import InputError
+from phantoms.errors import InputError, refuse_pipe
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MM_PER_CM = 10.0
@@ -41,9 +41,10 @@ TRUNCATED = "the file is cut short", "copy or export it again"
 def looks_like_dicom(path: str | Path) -> bool:
     """Whether a file is a DICOM object: by its prefix or, without one, by its first attributes."""
     try:
+        refuse_pipe(path)
         with open(path, "rb") as file:
             head = file.read(4096)
-    except OSError:
+    except (OSError, InputError):
         return False
     has_prefix = head[128:132] == b"DICM"
     return has_prefix or (
@@ -82,6 +83,7 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
     try:
         size = path.stat().st_size
         if not looks_like_dicom(path):
+            refuse_pipe(path)
             path.open("rb").close()
             raise InputError(path, "is not a DICOM file")
         # pydicom reports many defects as warnings only; those that matter are checked here and by callers

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 
 from phantoms.grid import Grid
+from phantoms.kernel_cache import njit
 from phantoms.polygons import area, mask_by_lines
 from phantoms.subvoxels import SubVoxels, divisions
 

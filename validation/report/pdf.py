@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from functools import cache, singledispatch
 from pathlib import Path
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 import matplotlib
 from reportlab import rl_config
@@ -34,6 +35,7 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Table as Grid
 
+from phantoms.errors import printable
 from phantoms.files import replacing
 from validation.report.content import (
     DEVICE,
@@ -71,6 +73,8 @@ FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
 MIN_SCALE = 0.72  # of a figure that does not fit on the page otherwise
 LONGEST_WORD = 26 * mm  # what is longer, such as a digest, may be broken
 PADDING = 1.0 * mm
+# letters of a word, of a paragraph, and of a cell, which must fit on a page
+LONGEST_LETTERS, LONGEST_TEXT, LONGEST_CELL = 120, 1500, 500
 # borders of what has a status: distinguished by width as well as by colour
 MARKS = {
     "pass": (colors.HexColor("#2a7d3a"), 1.2),
@@ -116,9 +120,9 @@ def _print(report: Report, max_groups: int | None, pictures: bool = True) -> tup
     document = BaseDocTemplate(
         file,
         pagesize=A4,
-        title=f"{report.verdict}: {report.subject}",
+        title=printable(f"{report.verdict}: {report.subject[:LONGEST_CELL]}"),
         author="mcverify",
-        subject=report.title,
+        subject=printable(report.title[:LONGEST_CELL]),
         creator="mcverify",
         producer="mcverify",
         pageCompression=1,
@@ -163,7 +167,7 @@ class _Numbered(Canvas):
     def _draw_foot(self, number: int, pages: int) -> None:
         self.setFont(FONT, 6)
         self.setFillColor(LINE)
-        self.drawString(MARGIN, FOOT - 2 * mm, self._foot[:60])
+        self.drawString(MARGIN, FOOT - 2 * mm, printable(self._foot[:60]))
         middle = "not a medical device" if not self._mark else f"{self._mark} - not a medical device"
         self.drawCentredString(A4[0] / 2, FOOT - 2 * mm, middle)
         self.drawRightString(A4[0] - MARGIN, FOOT - 2 * mm, f"page {number} of {pages}")
@@ -176,6 +180,12 @@ def _load_fonts() -> None:
     for name in (FONT, BOLD):
         pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
     pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
+
+
+def escape(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text for a paragraph; what no page could hold, in words or letters, ends in an ellipsis."""
+    text = re.sub(rf"(\S{{{LONGEST_LETTERS}}})\S+", "\\1…", printable(text))
+    return saxutils.escape(text if len(text) <= longest else f"{text[:longest]}…")
 
 
 def _style(size: float, font: str = FONT, **options) -> ParagraphStyle:
@@ -196,7 +206,7 @@ TOP, TOP_NUMBER = _style(5.9, BOLD), _style(5.9, BOLD, alignment=TA_RIGHT)
 def _story(report: Report, max_groups: int | None) -> list[Flowable]:
     """Everything from the title to the signature."""
     first: list[Flowable] = [
-        Paragraph(escape(report.title), TITLE),
+        Paragraph(escape(report.title, LONGEST_CELL), TITLE),
         Paragraph(escape(DEVICE), STRONG),
         Spacer(0, 1.5 * mm),
         _banner(report),
@@ -459,9 +469,11 @@ def _compact() -> list[tuple]:
 
 def _cell(cell: Cell, number: bool, last: bool) -> Flowable:
     style = NUMBER if number else TOP if cell.status in ("pass", "warn", "noisy", "fail") else CELL
-    small = f'<font size="5.2" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
+    small = (
+        f'<font size="5.2" color="#444444">{escape(cell.small, LONGEST_CELL)}</font>' if cell.small else ""
+    )
     between = (". " if last and not number else "<br/>") if cell.text and small else ""
-    return Paragraph(escape(cell.text) + between + small, style)
+    return Paragraph(escape(cell.text, LONGEST_CELL) + between + small, style)
 
 
 def _paragraph(text: str, style: ParagraphStyle = CELL, colour: colors.Color = colors.black) -> Flowable:

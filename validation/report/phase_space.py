@@ -26,5 +26,5 @@ def draw_phase_space(space: PhaseSpace, plane_z: float, path: Path) -> None:
             f"{space.data_path.name}: {len(space):,} particles of {histories:,} histories", parse_math=False
         )
         drawing = finish(figure, "phase space", "")
-    with replacing(path, "cannot write the picture") as partial:
+    with replacing(path, "cannot write the picture", private=False) as partial:
         partial.write_bytes(drawing.png)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mc.plan.plan import Beam
 from phantoms.dicom import optional_text, read_dataset
 from phantoms.errors import InputError
+from phantoms.identity import read_identity
 from validation.workflow.inspection import Inspection, grid_facts
 
 
@@ -57,7 +58,7 @@ def _outline(path: Path, modality: str, header, found: Inspection) -> None:
         ("modality", modality or "not stated"),
         ("object", header.SOPClassUID.name),
         *(
-            (name, optional_text(header, keyword, path))
+            (name, read_identity([path]).hidden(optional_text(header, keyword, path)))
             for name, keyword in (
                 ("description", "SeriesDescription"),
                 ("manufacturer", "Manufacturer"),

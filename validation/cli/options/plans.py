@@ -133,7 +133,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="a machine's name or machine file (default: the machine that the plan names)",
     )
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/PLAN LABEL)"
+        "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/LABEL-PSEUDONYM)"
     )
     common.stopping(parser, max_time=None)
     parser.add_argument(
@@ -164,6 +164,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     common.computing(parser)
     common.checkpoints(parser)
+    _overwriting(parser)
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
@@ -236,6 +237,15 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     common.stopping(parser, max_time=120.0)
     common.computing(parser)
     common.checkpoints(parser)
+    _overwriting(parser)
+
+
+def _overwriting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the result of another plan or patient (default: refuse such a folder)",
+    )
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
