@@ -128,11 +128,13 @@ def check_frames(ct: CT, structures: StructureSet) -> None:
             f"{ct.frame_of_reference_uid}",
             "export the CT the structures were drawn on",
         )
-    if structures.series_uid not in ("", ct.series_uid):
+    if structures.images and ct.series_uid not in structures.images:
         raise InputError(
-            structures.source, f"was drawn on CT series {structures.series_uid}, not {ct.series_uid}"
+            structures.source,
+            f"was drawn on CT series {min(structures.images)}, not {ct.series_uid}",
+            "export the CT the structures were drawn on",
         )
-    missing = structures.image_uids - ct.sop_uids
+    missing = structures.images.get(ct.series_uid, frozenset()) - ct.sop_uids
     if missing:
         raise InputError(
             structures.source,

@@ -77,7 +77,9 @@ def list_dicom_files(folder: str | Path) -> list[Path]:
     files = [path for path in sorted(_walk(folder)) if path.name.upper() != "DICOMDIR"]
     for path in files:
         if path.is_symlink() and not path.exists():
-            raise InputError(path, "is a link to a file that is not there", "export it again, or remove the link")
+            raise InputError(
+                path, "is a link to a file that is not there", "export it again, or remove the link"
+            )
     found = [path for path in files if looks_like_dicom(path)]
     for path in sorted({*files} - {*found}):
         if path.suffix.lower() in NAMED_DICOM and not path.name.startswith("."):
@@ -105,7 +107,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _unreadable(path: str | Path, error: OSError) -> InputError:
-    return InputError(path, f"cannot be read: {error.strerror or error}", "allow reading it, or copy it again")
+    return InputError(
+        path, f"cannot be read: {error.strerror or error}", "allow reading it, or copy it again"
+    )
 
 
 def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
@@ -145,7 +149,9 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
         raise InputError(path, *TRUNCATED)
     dataset.SOPClassUID = _sop_class(dataset, path)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if not isinstance(syntax, str) or not syntax:  # a file without preamble, or an empty value: as it was read
+    if (
+        not isinstance(syntax, str) or not syntax
+    ):  # a file without preamble, or an empty value: as it was read
         implicit, little_endian = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
@@ -301,7 +307,9 @@ def check_count(dataset: Dataset, keyword: str, found: int, where: str | Path) -
     stated = optional(dataset, keyword, where)
     if stated is not None and require_int(dataset, keyword, where) != found:
         raise InputError(
-            where, f"{describe(keyword)} is {stated}, but there are {found}", "export it again: it is not whole"
+            where,
+            f"{describe(keyword)} is {stated}, but there are {found}",
+            "export it again: it is not whole",
         )
 
 

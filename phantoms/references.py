@@ -12,13 +12,13 @@ from phantoms.dicom import Dataset, items, optional_text, require_text
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1")  # CT, Enhanced CT Image Storage
 
 
-def roi_frames(dataset: Dataset, path: Path) -> dict[int, str]:
-    """The frame of reference of each structure, by its place in the file; that of the file where it has none."""
+def roi_frames(dataset: Dataset, path: Path) -> list[str]:
+    """The frame of reference of each structure in the file's order; that of the file where it states none."""
     rois = items(dataset, "StructureSetROISequence", path)
     stated = [optional_text(item, "ReferencedFrameOfReferenceUID", path) for item in rois]
     alone = listed_frames(dataset, path) if "" in stated else set()
     other = alone.pop() if len(alone) == 1 else optional_text(dataset, "FrameOfReferenceUID", path)
-    return {place: uid or other for place, uid in enumerate(stated)}
+    return [uid or other for uid in stated]
 
 
 def listed_frames(dataset: Dataset, path: Path) -> set[str]:
@@ -29,7 +29,7 @@ def listed_frames(dataset: Dataset, path: Path) -> set[str]:
 
 def frames(dataset: Dataset, path: Path) -> set[str]:
     """All frames of reference that are listed, or that structures lie in."""
-    return (listed_frames(dataset, path) | set(roi_frames(dataset, path).values())) - {""}
+    return (listed_frames(dataset, path) | set(roi_frames(dataset, path))) - {""}
 
 
 def ct_images(dataset: Dataset, path: Path) -> dict[str, frozenset[str]]:

@@ -155,12 +155,9 @@ def test_attributes_are_read(tmp_path):
     assert (roi.number, roi.type, roi.colour) == (1, "PTV", (255, 0, 0))
     assert roi.physical == {"REL_MASS_DENSITY": 1.2}
     assert roi.contour_spacing == pytest.approx(0.1)
-    assert (found.frame_of_reference_uid, found.series_uid, found.sop_uid) == (
-        uids.frame,
-        uids.series,
-        uids.structures,
-    )
-    assert found.by_number(1) is roi and len(found.image_uids) == 12
+    assert (found.frame_of_reference_uid, found.sop_uid) == (uids.frame, uids.structures)
+    assert found.by_number(1) is roi
+    assert {series: len(images) for series, images in found.images.items()} == {uids.series: 12}
 
 
 def test_external_is_found_by_type_then_by_name(tmp_path):
