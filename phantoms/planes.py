@@ -9,7 +9,7 @@ import numpy as np
 SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
 # Contours of one slice may differ in z by rounding: by this share of the spacing at most, and no more than
 # that [cm]. Structures are not drawn on planes that near to each other.
-ROUNDING, MOST_ROUNDING_CM = 0.2, 0.05
+ROUNDING, MOST_ROUNDING_CM = 0.25, 0.1
 GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
 
 
@@ -45,7 +45,7 @@ def usual_spacing(structures: Iterable[np.ndarray]) -> float:
 
 def rounding(spacing: float) -> float:
     """By how much contours of one plane may differ in z where planes are `spacing` apart [cm]."""
-    return max(min(ROUNDING * spacing, MOST_ROUNDING_CM), SAME_PLANE_CM)
+    return max(min(ROUNDING * spacing, MOST_ROUNDING_CM), SAME_PLANE_CM) + 1e-6
 
 
 def on_planes(z: np.ndarray, spacing: float) -> np.ndarray:
@@ -58,9 +58,11 @@ def on_planes(z: np.ndarray, spacing: float) -> np.ndarray:
     tolerance = rounding(spacing)
     while True:
         groups = np.split(order, np.flatnonzero(np.diff(z[order]) > tolerance) + 1)
-        if tolerance <= SAME_PLANE_CM or all(np.ptp(z[group]) <= tolerance for group in groups if len(group)):
+        if tolerance < 2 * SAME_PLANE_CM or all(
+            np.ptp(z[group]) <= tolerance for group in groups if len(group)
+        ):
             break
-        tolerance = max(0.5 * tolerance, SAME_PLANE_CM)
+        tolerance *= 0.5
     planes = np.empty(len(z))
     for group in groups:
         planes[group] = np.median(z[group]) if len(group) else 0.0

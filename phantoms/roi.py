@@ -244,10 +244,11 @@ def _spacing_warnings(roi: ROI) -> list[str]:
     slabs = roi.slabs()
     areas = np.array([sum(abs(signed_area(p)) for p in slab.polygons) for slab in slabs])
     volume = areas @ [slab.upper - slab.lower for slab in slabs]
-    expected = areas.sum() * roi.contour_spacing
+    usual = usual_spacing([np.unique(heights(roi.contours))]) or roi.contour_spacing
+    expected = areas.sum() * usual
     if expected <= UNEVEN * volume and volume <= UNEVEN * expected:
         return []
     return [
         f"structure {roi.name}: contours on uneven planes: {volume:.2f} cm3 with borders midway between "
-        f"them, {expected:.2f} cm3 with planes of {10 * roi.contour_spacing:.2f} mm"
+        f"them, {expected:.2f} cm3 with planes of {10 * usual:.2f} mm"
     ]
