@@ -14,10 +14,11 @@ from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
-from phantoms.polygons import mask_by_centre, volume
+from phantoms.polygons import area, mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
+HOLLOW = 0.05  # of the body that its contours may leave out
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
 METAL_HU = 3000.0  # no tissue has more
 ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
@@ -111,6 +112,8 @@ def build_phantom(
         *structures.warnings,
         *_clamp_warnings(audit["clamped"], calibration),
         *_metal_warnings(hu, from_hu, part),
+        *_left_out_warnings(structures),
+        *_hollow_warnings(outline),
         *_cut_warnings(outline, ct.grid),
         *_override_warnings(structures, overrides),
     ]
@@ -339,6 +342,28 @@ def _cut_warnings(outline: ROI, ct_grid: Grid) -> list[str]:
     if beyond > ct_grid.spacing[0]:
         warnings.append(f"{outline.name} is contoured up to {10 * beyond:.1f} mm beyond the slices of the CT")
     return warnings
+
+
+def _left_out_warnings(structures: StructureSet) -> list[str]:
+    """Say which structures cannot be evaluated, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for roi in structures.rois:
+        if roi.problem:
+            reasons.setdefault(roi.problem, []).append(roi.name)
+    return [f"structure {', '.join(names)} {problem}: left out" for problem, names in reasons.items()]
+
+
+def _hollow_warnings(outline: ROI) -> list[str]:
+    """Say how much of the body its inner contours leave out."""
+    slabs = outline.slabs()
+    around = sum(max(area([p]) for p in slab.polygons) * (slab.upper - slab.lower) for slab in slabs)
+    share = 1.0 - volume(outline) / around
+    if share < HOLLOW:
+        return []
+    return [
+        f"{outline.name} is hollow: {100 * share:.0f} % of what its outer contours enclose lies within inner "
+        "ones and is taken as air"
+    ]
 
 
 def _override_warnings(structures: StructureSet, overrides: Sequence[Override]) -> list[str]:

@@ -16,7 +16,8 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
-from phantoms.files import told_apart
+from phantoms.files import distinct_names
+from phantoms.fraction_groups import choose_group, read_fraction_groups
 from phantoms.references import contoured_images, ct_images, frames
 from phantoms.schema import nearest
 
@@ -34,11 +35,14 @@ class DoseFile:
         Dose Summation Type: PLAN, BEAM, FRACTION, ...
     beams : tuple of int
         Referenced Beam Numbers; empty for a dose of the whole plan.
+    groups : tuple of int
+        Referenced Fraction Group Numbers.
     """
 
     path: Path
     summation: str
     beams: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,11 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-def find_case(folder: str | Path) -> Case:
+def find_case(folder: str | Path, fraction_group: int | None = None) -> Case:
     """Sort an export folder.
 
-    The one RTPLAN decides: its structure set, the doses computed for it, the CT series the structures
-    were drawn on. UIDs and frames of reference must agree throughout.
+    The one RTPLAN decides: its structure set, the doses computed for it (for `fraction_group`, where it has
+    several), the CT series the structures were drawn on. UIDs and frames of reference must agree throughout.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def find_case(folder: str | Path) -> Case:
     plan_file = _only_plan(plans, folder)
     structures_file = _structures_of(plan_file, plans[plan_file], structures, folder, warnings)
     unused += [(path, "another structure set") for path in structures if path != structures_file]
-    dose_files = _doses_of(plan_file, plans[plan_file], doses, folder, unused)
+    dose_files = _doses_of(plan_file, plans[plan_file], doses, folder, fraction_group, unused)
     ct_files = _ct_of(structures_file, structures[structures_file], images, folder, unused, warnings)
     used = [plan_file, structures_file, *(dose.path for dose in dose_files), *ct_files]
     _check_patient({path: headers[path] for path in used}, structures_file)
@@ -136,7 +140,7 @@ def _only_plan(plans: dict[Path, Dataset], folder: Path) -> Path:
     if len(plans) > 1:
         names = ", ".join(
             f"{name} ({optional_text(header, 'RTPlanLabel', path)})"
-            for name, (path, header) in zip(told_apart([*plans]), plans.items(), strict=True)
+            for name, (path, header) in zip(distinct_names([*plans]), plans.items(), strict=True)
         )
         raise InputError(folder, f"holds several plans: {names}", "leave the one to check")
     return next(iter(plans))
@@ -153,7 +157,7 @@ def _structures_of(
     }
     if not wanted:
         if len(structures) > 1:
-            names = ", ".join(told_apart([*structures]))
+            names = ", ".join(distinct_names([*structures]))
             raise InputError(
                 plan_file, f"names no structure set, and there are {names}", "leave that of the plan"
             )
@@ -163,14 +167,14 @@ def _structures_of(
         path for path, header in structures.items() if optional_text(header, "SOPInstanceUID", path) in wanted
     ]
     if not found:
-        names = ", ".join(told_apart([*structures]))
+        names = ", ".join(distinct_names([*structures]))
         raise InputError(
             plan_file,
             f"was planned on structure set {min(wanted)}, which {names} is not",
             "export the structure set of the plan",
         )
     if len(found) > 1:
-        names = ", ".join(told_apart(found))
+        names = ", ".join(distinct_names(found))
         raise InputError(folder, f"holds the structure set twice: {names}", "leave one")
     return found[0]
 
@@ -180,8 +184,11 @@ def _doses_of(
     plan: Dataset,
     doses: dict[Path, Dataset],
     folder: Path,
+    fraction_group: int | None,
     unused: list[tuple[Path, str]],
 ) -> tuple[DoseFile, ...]:
+    fraction_groups = read_fraction_groups(plan, plan_file)
+    chosen = choose_group(fraction_groups, fraction_group, plan_file)
     if not doses:
         return ()
     plan_uid = require_text(plan, "SOPInstanceUID", plan_file)
@@ -200,7 +207,17 @@ def _doses_of(
             for group in groups
             for beam in items(group, "ReferencedBeamSequence", path)
         )
-        matching.append(DoseFile(path, require_text(header, "DoseSummationType", path), beams))
+        numbers = tuple(
+            require_int(group, "ReferencedFractionGroupNumber", path)
+            for group in groups
+            if optional_text(group, "ReferencedFractionGroupNumber", path)
+        )
+        dose = DoseFile(path, require_text(header, "DoseSummationType", path), beams, numbers)
+        elsewhere = (numbers and chosen.number not in numbers) or (beams and not set(beams) & set(chosen.mu))
+        if len(fraction_groups) > 1 and elsewhere:
+            others[path] = "dose of another fraction group"
+            continue
+        matching.append(dose)
     if not matching:
         path, what = next(iter(others.items()))
         raise InputError(
@@ -211,7 +228,7 @@ def _doses_of(
     if len(whole) > 1:
         names = ", ".join(
             f"{name} ({dose.summation})"
-            for name, dose in zip(told_apart([dose.path for dose in whole]), whole, strict=True)
+            for name, dose in zip(distinct_names([dose.path for dose in whole]), whole, strict=True)
         )
         raise InputError(folder, f"holds several doses of the plan: {names}", "leave one")
     if whole:

@@ -29,7 +29,7 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
-from phantoms.files import told_apart
+from phantoms.files import distinct_names
 from phantoms.grid import Grid
 
 PATIENT_POSITIONS = ("HFS", "HFP", "FFS", "FFP", "HFDL", "HFDR", "FFDL", "FFDR")
@@ -127,6 +127,11 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
         sop_uids=frozenset(str(item.dataset.SOPInstanceUID) for item in slices) | localizers,
         warnings=tuple(warnings),
     )
+
+
+def frame_of_reference(path: Path) -> str:
+    """Frame of Reference UID that an image states; empty without one."""
+    return optional_text(read_dataset(path, header_only=True), "FrameOfReferenceUID", path)
 
 
 def _collect(
@@ -251,7 +256,7 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
     position, name = corners[:, axis], LPS[axis]
     gaps = np.diff(position)
     for k in np.flatnonzero(gaps < SAME_POSITION_MM):
-        files = " and ".join(told_apart([slices[k].path, slices[k + 1].path]))
+        files = " and ".join(distinct_names([slices[k].path, slices[k + 1].path]))
         raise InputError(
             where, f"two CT slices at {name} = {position[k]:.2f} mm: {files}", "leave the planning CT only"
         )

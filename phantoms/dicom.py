@@ -305,7 +305,7 @@ def require_items(dataset: Dataset, keyword: str, where: str | Path) -> Sequence
 def check_count(dataset: Dataset, keyword: str, found: int, where: str | Path) -> None:
     """Refuse a count that is stated and is not what was found: something was lost."""
     stated = optional(dataset, keyword, where)
-    if stated is not None and require_int(dataset, keyword, where) != found:
+    if stated is not None and stated != found:
         raise InputError(
             where,
             f"{describe(keyword)} is {stated}, but there are {found}",

@@ -50,7 +50,7 @@ def is_hdf5(path: Path) -> bool:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
 
 
-def told_apart(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Names of files for a message: without folders, unless two files have the same name."""
     names = [path.name for path in paths]
     if len(set(names)) == len(names):

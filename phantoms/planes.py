@@ -9,7 +9,7 @@ import numpy as np
 SAME_PLANE_CM = 1e-3  # contours within 0.01 mm lie on one plane
 # Contours of one slice may differ in z by rounding: by this share of the spacing at most, and no more than
 # that [cm]. Structures are not drawn on planes that near to each other.
-ROUNDING, MOST_ROUNDING_CM = 0.25, 0.1
+ROUNDING, MAX_ROUNDING_CM = 0.25, 0.1
 GAP_FACTOR = 1.5  # planes further apart than this times the contour spacing leave a gap
 
 
@@ -26,8 +26,8 @@ def by_plane(contours: Iterable[np.ndarray]) -> list[tuple[float, list[np.ndarra
 
 
 def heights(contours: Iterable[np.ndarray]) -> np.ndarray:
-    """Heights of contours, (n,) [cm]."""
-    return np.array([np.median(contour[:, 2]) for contour in contours])
+    """Heights of contours, the middle of their points', (n,) [cm]."""
+    return np.array([0.5 * (contour[:, 2].min() + contour[:, 2].max()) for contour in contours])
 
 
 def usual_spacing(structures: Iterable[np.ndarray]) -> float:
@@ -45,7 +45,7 @@ def usual_spacing(structures: Iterable[np.ndarray]) -> float:
 
 def rounding(spacing: float) -> float:
     """By how much contours of one plane may differ in z where planes are `spacing` apart [cm]."""
-    return max(min(ROUNDING * spacing, MOST_ROUNDING_CM), SAME_PLANE_CM) + 1e-6
+    return max(min(ROUNDING * spacing, MAX_ROUNDING_CM), SAME_PLANE_CM) + 1e-6
 
 
 def on_planes(z: np.ndarray, spacing: float) -> np.ndarray:

@@ -149,9 +149,9 @@ def _crossings(polygons: list[np.ndarray], lines: np.ndarray) -> tuple[np.ndarra
 
 
 def windings(polygons: list[np.ndarray], lines: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Areas that each polygon goes round once, more than once, and the other way, (n,) each [cm2].
+    """Areas that each polygon goes round once, more than once, and in the other direction, (n,) each [cm2].
 
-    The way that goes round more area is the right one. Estimated by so many scan lines over all polygons:
+    The right direction is that of the larger area. Estimated by so many scan lines over all polygons:
     what is smaller than their distance may be missed.
     """
     y = np.concatenate(polygons)[:, 1]
@@ -163,9 +163,9 @@ def windings(polygons: list[np.ndarray], lines: int = 64) -> tuple[np.ndarray, n
     def total(chosen: np.ndarray) -> np.ndarray:
         return np.bincount(found.owner[chosen], strip[chosen], len(polygons))
 
-    ways = total(found.after > 0), total(found.after < 0)
-    twice = np.where(ways[0] >= ways[1], total(found.after > 1), total(found.after < -1))
-    return np.maximum(*ways) - twice, twice, np.minimum(*ways)
+    left, right = total(found.after > 0), total(found.after < 0)
+    twice = np.where(left >= right, total(found.after > 1), total(found.after < -1))
+    return np.maximum(left, right) - twice, twice, np.minimum(left, right)
 
 
 def mask_by_lines(polygons: list[np.ndarray], grid: Grid) -> np.ndarray:

@@ -24,7 +24,7 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
-from phantoms.planes import MOST_ROUNDING_CM, heights, usual_spacing
+from phantoms.planes import MAX_ROUNDING_CM, heights, usual_spacing
 from phantoms.references import ct_images, roi_frames
 from phantoms.roi import ROI, make_roi
 from phantoms.schema import meant
@@ -198,9 +198,7 @@ def _described(dataset: Dataset, path: Path, warnings: list[str]) -> list[_Descr
 
 def _made(described: Sequence[_Described]) -> tuple[ROI, ...]:
     """Structures of one frame of reference, each seen beside the others' planes."""
-    z = {
-        roi.number: heights(c for c in roi.drawn if np.ptp(c[:, 2]) <= MOST_ROUNDING_CM) for roi in described
-    }
+    z = {roi.number: heights(c for c in roi.drawn if np.ptp(c[:, 2]) <= MAX_ROUNDING_CM) for roi in described}
     usual = usual_spacing([*z.values()])
     return tuple(
         make_roi(

@@ -14,14 +14,16 @@ from mc.plan.plan import SAME, ControlPoint
 from phantoms.dicom import (
     MM_PER_CM,
     Dataset,
+    check_count,
     describe,
     items,
     optional,
     optional_float,
     optional_text,
-    require,
     require_float,
     require_floats,
+    require_int,
+    require_items,
     require_text,
 )
 from phantoms.errors import InputError
@@ -42,6 +44,7 @@ UNSUPPORTED_ANGLES = {
     "TableTopPitchAngle": "couch pitch",
     "TableTopRollAngle": "couch roll",
 }
+AGAIN = "export the plan again"
 NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
 ROUNDING = 0.15  # a turn by less may come of angles rounded to 0.1 degrees
 
@@ -70,14 +73,16 @@ def read_control_points(
     kind = require_text(item, "BeamType", where)
     if kind not in ("STATIC", "DYNAMIC"):
         raise InputError(where, f"Beam Type (300A,00C4) is {kind}, neither STATIC nor DYNAMIC")
-    raw = require(item, "ControlPointSequence", where)
+    raw = require_items(item, "ControlPointSequence", where)
     places = [f"{where}, control point {k}" for k in range(len(raw))]
+    _check_numbers(item, raw, where, places)
     weights = _weights(item, raw, where, places)
     for point, place in zip(raw, places, strict=True):
         _refuse_unsupported(point, place)
     angles = [_angles(raw, keyword, weights, kind == "STATIC", places, warn) for keyword in ANGLES]
     isocentres = _isocentres(raw, places)
     devices = _devices(raw, places, cone)
+    _check_devices(item, devices, places, cone)
     points = tuple(
         ControlPoint(
             weight=float(weights[k]),
@@ -99,6 +104,17 @@ def read_control_points(
 def read_leaf_boundaries(item: Dataset, where: str) -> dict[str, tuple[float, ...]]:
     """Borders of the leaf pairs of a beam's multileaf collimators [cm]."""
     return {name: tuple(borders.tolist()) for name, borders in _leaf_boundaries(item, where).items()}
+
+
+def _check_numbers(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str]) -> None:
+    """Refuse control points that are lost or out of order."""
+    check_count(item, "NumberOfControlPoints", len(raw), where)
+    for k, (point, place) in enumerate(zip(raw, places, strict=True)):
+        stated = optional(point, "ControlPointIndex", place)
+        if stated is not None and require_int(point, "ControlPointIndex", place) != k:
+            raise InputError(
+                place, f"{describe('ControlPointIndex')} is {stated}: points are lost or out of order", AGAIN
+            )
 
 
 def _weights(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str]) -> np.ndarray:
@@ -218,8 +234,12 @@ def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict
     devices: list[dict[str, np.ndarray]] = []
     for point, place in zip(raw, places, strict=True):
         here = dict(devices[-1]) if devices else {}
+        stated = set()
         for device in items(point, "BeamLimitingDevicePositionSequence", place):
             name = require_text(device, "RTBeamLimitingDeviceType", place)
+            if name in stated:
+                raise InputError(place, f"positions the {name} twice", AGAIN)
+            stated.add(name)
             if name not in JAWS and name not in LEAVES:
                 raise InputError(
                     place, f"has a beam limiting device {name}, which this version does not know"
@@ -235,6 +255,25 @@ def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict
     return devices
 
 
+def _check_devices(
+    item: Dataset, devices: list[dict[str, np.ndarray]], places: list[str], cone: bool
+) -> None:
+    """Refuse devices that are declared and not positioned, or that have another number of leaves."""
+    declared = set()
+    for device in items(item, "BeamLimitingDeviceSequence", places[0]):
+        name = require_text(device, "RTBeamLimitingDeviceType", places[0])
+        if name in declared:
+            raise InputError(places[0], f"is of a beam that declares the {name} twice", AGAIN)
+        declared.add(name)
+        if name not in devices[0]:
+            if cone:
+                continue
+            raise InputError(places[0], f"does not position the {name}, which the beam declares", AGAIN)
+        for here, place in zip(devices, places, strict=True):
+            where = f"{place}, {name}"
+            check_count(device, "NumberOfLeafJawPairs", len(here[name]) // 2, where)
+
+
 def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, float, float]:
     limits = {"x": (-np.inf, np.inf), "y": (-np.inf, np.inf)}
     for name, axis in JAWS.items():
@@ -244,7 +283,15 @@ def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, 
         if len(positions) != 2 or not positions[0] < positions[1]:
             opening = (positions * MM_PER_CM).tolist()
             raise InputError(place, f"jaws {name} stand at {opening} mm, not two ascending positions")
-        limits[axis] = (float(positions[0]), float(positions[1]))
+        opening = (float(positions[0]), float(positions[1]))
+        if np.isfinite(limits[axis]).all() and not np.allclose(limits[axis], opening, rtol=0.0, atol=SAME):
+            raise InputError(
+                place,
+                f"has two pairs of jaws in {axis}, {np.array(limits[axis]) * MM_PER_CM} and "
+                f"{np.array(opening) * MM_PER_CM} mm",
+                "export the plan with the jaws that the machine has",
+            )
+        limits[axis] = opening
     return (*limits["x"], *limits["y"])
 
 

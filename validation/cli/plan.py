@@ -58,14 +58,17 @@ def check_plan(
     folder : Path
         The export.
     arguments : Namespace
-        `out`, `machine`, `calibration`, `voxel`, `dose_to` and the options of a run.
+        `out`, `machine`, `calibration`, `fraction_group`, `voxel`, `dose_to` and the options of a run.
     profile : Profile
         Limits to judge by.
     """
     started = time.monotonic()
-    files = find_case(folder)
-    plan = read_plan(files.plan_file)
-    out = arguments.out or output.default_folder(read_identity([files.plan_file]).hidden(plan.label))
+    files = find_case(folder, arguments.fraction_group)
+    plan = read_plan(files.plan_file, arguments.fraction_group)
+    label = read_identity([files.plan_file]).hidden(plan.label)
+    if plan.fraction_group is not None:
+        label += f" group {plan.fraction_group}"
+    out = arguments.out or output.default_folder(label)
     options = run_options(arguments, ranks, checkpoint_in=out)
     ready = output.result_folder(out, folder) if ranks.rank == 0 else nullcontext()
     with screen.progress() as bar, ready:

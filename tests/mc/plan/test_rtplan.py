@@ -160,6 +160,7 @@ def test_setup_beams_are_skipped(tmp_path):
 def test_beams_outside_the_fraction_group_are_left_out_and_said(tmp_path):
     def edit(data):
         del data.FractionGroupSequence[0].ReferencedBeamSequence[0]
+        data.FractionGroupSequence[0].NumberOfBeams = 1
 
     plan = read_plan(write_plan(tmp_path, [Field(), Field(90)], edit=edit))
     assert [b.number for b in plan.beams] == [2] and "not part of the fraction group" in plan.warnings[0]
@@ -246,6 +247,7 @@ def test_moving_beams_are_read(tmp_path):
 
 def test_a_direction_without_jaws_is_open(tmp_path):
     def edit(data):
+        del data.BeamSequence[0].BeamLimitingDeviceSequence[0]
         del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[0]
 
     plan = read_plan(write_plan(tmp_path, [Field(leaves=(-1, 1), boundaries=(-5, 5))], edit=edit))
@@ -291,6 +293,7 @@ def group_edit(data):
 
 def _two_groups(data):
     data.FractionGroupSequence.append(copy.deepcopy(data.FractionGroupSequence[0]))
+    data.FractionGroupSequence[1].FractionGroupNumber = 2
 
 
 def _no_mu(data):
@@ -305,6 +308,7 @@ def _lost_beam(data):
     item = copy.deepcopy(group_edit(data).ReferencedBeamSequence[0])
     item.ReferencedBeamNumber = 9
     group_edit(data).ReferencedBeamSequence.append(item)
+    group_edit(data).NumberOfBeams = 3
 
 
 def _no_beams(data):
