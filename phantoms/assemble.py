@@ -12,13 +12,14 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
+from phantoms.outlines import signed_area
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
 from phantoms.polygons import area, mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
-HOLLOW = 0.05  # of the body that its contours may leave out
+HOLLOW, SHELL = 0.02, 0.25  # of the contours' areas that are left out: more is said, or refused
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
 METAL_HU = 3000.0  # no tissue has more
 ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
@@ -82,7 +83,11 @@ def build_phantom(
         roi = structures[override.roi]
         mask = mask_by_centre(roi, part)
         if not mask.any():
-            raise InputError(f"structure {roi.name}", "is to be overridden but holds no voxel of the CT")
+            raise InputError(
+                f"structure {roi.name}",
+                "is to be overridden but holds no voxel of the CT",
+                "does it belong to this CT?",
+            )
         if override.material not in materials:
             materials.append(override.material)
         density[mask], index[mask] = override.density, materials.index(override.material)
@@ -205,7 +210,7 @@ def transport_grid(
         return ct_grid  # covers the patient already, and spares all resampling
     spacing = np.array(dose_grid.spacing if voxel is None else np.broadcast_to(voxel, 3), dtype=float)
     if not (np.isfinite(spacing).all() and spacing.min() > 0):
-        raise InputError("voxel size", f"{spacing.tolist()} cm is not above 0")
+        raise InputError("voxel size", f"{spacing.tolist()} cm is not above 0", "name a side such as 2.5mm")
     lower = np.minimum(extent[0], dose_grid.lower)
     upper = np.maximum(extent[1], dose_grid.upper)
     first = np.floor((lower - dose_grid.lower) / spacing + ALIGNED).astype(int)
@@ -354,15 +359,25 @@ def _left_out_warnings(structures: StructureSet) -> list[str]:
 
 
 def _hollow_warnings(outline: ROI) -> list[str]:
-    """Say how much of the body its inner contours leave out."""
-    slabs = outline.slabs()
-    around = sum(max(area([p]) for p in slab.polygons) * (slab.upper - slab.lower) for slab in slabs)
-    share = 1.0 - volume(outline) / around
-    if share < HOLLOW:
+    """Say how much of the body its inner contours leave out; refuse one that is but a shell."""
+    lost = whole = 0.0
+    for slab in outline.slabs():
+        height = slab.upper - slab.lower
+        whole += height * sum(abs(signed_area(polygon)) for polygon in slab.polygons)
+        if len(slab.polygons) > 1:
+            around = max(area([polygon]) for polygon in slab.polygons)
+            lost += height * max(0.0, around - area(slab.polygons))
+    if lost < HOLLOW * whole:
         return []
+    if lost > SHELL * whole:
+        raise InputError(
+            f"structure {outline.name}",
+            f"is hollow: its contours leave out {lost:.0f} cm3 of what they go round",
+            "remove its inner contours in the planning system",
+        )
     return [
-        f"{outline.name} is hollow: {100 * share:.0f} % of what its outer contours enclose lies within inner "
-        "ones and is taken as air"
+        f"{outline.name} is hollow: {lost:.0f} cm3 of what its contours go round lie within inner ones and "
+        "are taken as air"
     ]
 
 

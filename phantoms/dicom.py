@@ -39,6 +39,7 @@ UNCOMPRESSED = (  # transfer syntaxes
     ExplicitVRBigEndian,
 )
 NAMED_DICOM = (".dcm", ".dicom", ".ima")  # suffixes
+AGAIN = "export it again"
 TRUNCATED = "the file is cut short", "copy or export it again"
 
 
@@ -144,7 +145,7 @@ def read_dataset(path: str | Path, *, header_only: bool = False) -> Dataset:
             raise _unreadable(path, error) from None
         raise InputError(path, *TRUNCATED) from None  # pydicom: "No tag to read at file position"
     except Exception as error:
-        raise InputError(path, f"cannot be read as DICOM: {error}", "export it again") from None
+        raise InputError(path, f"cannot be read as DICOM: {error}", AGAIN) from None
     if truncated:
         raise InputError(path, *TRUNCATED)
     dataset.SOPClassUID = _sop_class(dataset, path)
@@ -162,9 +163,9 @@ def _sop_class(dataset: Dataset, path: Path) -> UID:
     """The kind of object, which must be one UID."""
     found = optional(dataset, "SOPClassUID", path)
     if found is None:
-        raise InputError(path, "is not a DICOM object: SOP Class UID is missing", "export it again")
+        raise InputError(path, "is not a DICOM object: SOP Class UID is missing", AGAIN)
     if not isinstance(found, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)+", found):
-        raise InputError(path, f"is not a DICOM object: its SOP Class UID is {found!r}", "export it again")
+        raise InputError(path, f"is not a DICOM object: its SOP Class UID is {found!r}", AGAIN)
     return UID(found)
 
 
@@ -209,7 +210,7 @@ def require(dataset: Dataset, keyword: str, where: str | Path) -> Any:
     """Return the value of an attribute; raise InputError if it is missing, empty or malformed."""
     value = optional(dataset, keyword, where)
     if value is None:
-        raise InputError(where, f"{describe(keyword)} is missing")
+        raise InputError(where, f"{describe(keyword)} is missing", AGAIN)
     return value
 
 
@@ -221,7 +222,7 @@ def optional(dataset: Dataset, keyword: str, where: str | Path) -> Any:
             _raw(dataset, keyword)
             value = dataset.get(keyword)
     except Exception as error:
-        raise InputError(where, f"{describe(keyword)} is malformed: {error}") from None
+        raise InputError(where, f"{describe(keyword)} is malformed: {error}", AGAIN) from None
     if value is None or (hasattr(value, "__len__") and len(value) == 0):
         return None
     return value.strip() if isinstance(value, str) else value
@@ -269,7 +270,7 @@ def require_int(dataset: Dataset, keyword: str, where: str | Path) -> int:
     """Return a whole-number attribute."""
     value = require_float(dataset, keyword, where)
     if value != int(value):
-        raise InputError(where, f"{describe(keyword)} is {value}, not a whole number")
+        raise InputError(where, f"{describe(keyword)} is {value}, not a whole number", AGAIN)
     return int(value)
 
 
@@ -290,7 +291,7 @@ def items(dataset: Dataset, keyword: str, where: str | Path) -> Sequence[Dataset
     if value is None:
         return ()
     if not isinstance(value, pydicom.Sequence):
-        raise InputError(where, f"{describe(keyword)} is malformed: not a sequence")
+        raise InputError(where, f"{describe(keyword)} is malformed: not a sequence", AGAIN)
     return value
 
 
@@ -298,7 +299,7 @@ def require_items(dataset: Dataset, keyword: str, where: str | Path) -> Sequence
     """Return the items of a sequence attribute; raise InputError if there are none."""
     found = items(dataset, keyword, where)
     if not found:
-        raise InputError(where, f"{describe(keyword)} is missing", "export it again")
+        raise InputError(where, f"{describe(keyword)} is missing", AGAIN)
     return found
 
 
@@ -325,9 +326,9 @@ def _floats(value: Any, keyword: str, count: int | None, where: str | Path) -> n
     try:
         numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError):
-        raise InputError(where, f"{describe(keyword)} is not a number") from None
+        raise InputError(where, f"{describe(keyword)} is not a number", AGAIN) from None
     if numbers.ndim != 1 or (count is not None and len(numbers) != count):
-        raise InputError(where, f"{describe(keyword)} has {numbers.size} values, not {count}")
+        raise InputError(where, f"{describe(keyword)} has {numbers.size} values, not {count}", AGAIN)
     if not np.isfinite(numbers).all():
-        raise InputError(where, f"{describe(keyword)} is not finite")
+        raise InputError(where, f"{describe(keyword)} is not finite", AGAIN)
     return numbers

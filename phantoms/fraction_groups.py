@@ -87,7 +87,9 @@ def _read_group(item: Dataset, place: int, path: Path) -> FractionGroup:
     if optional_float(item, "NumberOfFractionsPlanned", where) is not None:
         fractions = require_int(item, "NumberOfFractionsPlanned", where)
         if fractions < 1:
-            raise InputError(where, f"Number of Fractions Planned (300A,0078) is {fractions}")
+            raise InputError(
+                where, f"Number of Fractions Planned (300A,0078) is {fractions}", "export it again"
+            )
     brachytherapy = bool(optional_float(item, "NumberOfBrachyApplicationSetups", where))
     references = frozenset(
         require_int(reference, "ReferencedDoseReferenceNumber", where)

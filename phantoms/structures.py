@@ -80,7 +80,9 @@ class StructureSet:
         for roi in self.rois:
             if roi.number == number:
                 return roi
-        raise InputError(self.source, f"has no structure of number {number}")
+        raise InputError(
+            self.source, f"has no structure of number {number}", "export the structure set of the plan"
+        )
 
     def of_type(self, kind: str) -> list[ROI]:
         """Return the structures of an interpreted type that have contours."""
@@ -130,7 +132,9 @@ def read_structures(path: str | Path, frame_of_reference_uid: str = "") -> Struc
     dataset = read_dataset(path)
     modality = optional_text(dataset, "Modality", path)
     if modality != "RTSTRUCT":
-        raise InputError(path, f"is not an RTSTRUCT (modality {modality or 'missing'})")
+        raise InputError(
+            path, f"is not an RTSTRUCT (modality {modality or 'missing'})", "name the structure set"
+        )
     warnings: list[str] = []
     rois = _described(dataset, path, warnings)
     frame = _frame_of_reference(rois, frame_of_reference_uid, path)
@@ -178,7 +182,9 @@ def _described(dataset: Dataset, path: Path, warnings: list[str]) -> list[_Descr
         if number in drawn:
             raise InputError(path, f"has the contours of structure number {number} twice", "export it again")
         if number not in numbers:
-            raise InputError(path, f"has contours of a structure number {number} that it does not list")
+            raise InputError(
+                path, f"has contours of a structure number {number} that it does not list", "export it again"
+            )
         drawn[number] = item
     observed: dict[int, list[Dataset]] = {}
     for item in items(dataset, "RTROIObservationsSequence", path):

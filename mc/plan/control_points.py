@@ -44,7 +44,7 @@ UNSUPPORTED_ANGLES = {
     "TableTopPitchAngle": "couch pitch",
     "TableTopRollAngle": "couch roll",
 }
-AGAIN = "export the plan again"
+AGAIN, OTHERWISE = "export the plan again", "check this plan by other means"  # remedies
 NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
 ROUNDING = 0.15  # a turn by less may come of angles rounded to 0.1 degrees
 
@@ -72,7 +72,7 @@ def read_control_points(
     """
     kind = require_text(item, "BeamType", where)
     if kind not in ("STATIC", "DYNAMIC"):
-        raise InputError(where, f"Beam Type (300A,00C4) is {kind}, neither STATIC nor DYNAMIC")
+        raise InputError(where, f"Beam Type (300A,00C4) is {kind}, neither STATIC nor DYNAMIC", AGAIN)
     raw = require_items(item, "ControlPointSequence", where)
     places = [f"{where}, control point {k}" for k in range(len(raw))]
     _check_numbers(item, raw, where, places)
@@ -121,7 +121,7 @@ def _weights(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str
     """Cumulative share of the monitor units at the control points, from 0 to 1."""
     total = require_float(item, "FinalCumulativeMetersetWeight", where)
     if not total > 0:
-        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}")
+        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}", AGAIN)
     weights = np.array(
         [
             require_float(point, "CumulativeMetersetWeight", place) / total
@@ -135,7 +135,7 @@ def _weights(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str
         or (np.diff(weights) < 0).any()
     ):
         raise InputError(
-            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}"
+            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}", AGAIN
         )
     return weights
 
@@ -144,10 +144,12 @@ def _refuse_unsupported(point: Dataset, place: str) -> None:
     for keyword, what in UNSUPPORTED_ANGLES.items():
         angle = optional_float(point, keyword, place)
         if angle is not None and min(angle % 360, -angle % 360) > NO_ANGLE:
-            raise InputError(place, f"has a {what} of {angle:g} degrees, which this version does not compute")
+            raise InputError(
+                place, f"has a {what} of {angle:g} degrees, which this version does not compute", OTHERWISE
+            )
     for wedge in items(point, "WedgePositionSequence", place):
         if optional_text(wedge, "WedgePosition", place) == "IN":
-            raise InputError(place, "has a wedge in the beam, which this version does not compute")
+            raise InputError(place, "has a wedge in the beam, which this version does not compute", OTHERWISE)
 
 
 def _angles(
@@ -177,7 +179,7 @@ def _angles(
         direction = optional_text(point, direction_keyword, place) or direction
         if direction not in ("CW", "CC", "NONE"):
             raise InputError(
-                place, f"{describe(direction_keyword)} is {direction}, which is not CW, CC or NONE"
+                place, f"{describe(direction_keyword)} is {direction}, which is not CW, CC or NONE", AGAIN
             )
     return np.array(angles)
 
@@ -205,7 +207,9 @@ def _rotation_step(
     if sign == 0:
         if abs(nearest) > ROUNDING:
             raise InputError(
-                place, f"the {name} turned by {nearest:g} degrees to here, but its rotation direction is NONE"
+                place,
+                f"the {name} turned by {nearest:g} degrees to here, but its rotation direction is NONE",
+                AGAIN,
             )
         return nearest
     if not single and sign * nearest <= 0.0 and abs(nearest) < ROUNDING:
@@ -242,16 +246,18 @@ def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict
             stated.add(name)
             if name not in JAWS and name not in LEAVES:
                 raise InputError(
-                    place, f"has a beam limiting device {name}, which this version does not know"
+                    place, f"has a beam limiting device {name}, which this version does not know", OTHERWISE
                 )
             if devices and name not in devices[0]:
-                raise InputError(place, f"positions the {name}, which control point 0 does not")
+                raise InputError(place, f"positions the {name}, which control point 0 does not", AGAIN)
             here[name] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
         devices.append(here)
     if not devices[0] and not cone:
-        raise InputError(places[0], "has neither jaws nor leaves")
+        raise InputError(places[0], "has neither jaws nor leaves", AGAIN)
     if len(LEAVES.keys() & devices[0].keys()) > 1:
-        raise InputError(places[0], "has two multileaf collimators, which this version does not compute")
+        raise InputError(
+            places[0], "has two multileaf collimators, which this version does not compute", OTHERWISE
+        )
     return devices
 
 
@@ -282,7 +288,7 @@ def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, 
         positions = devices[name]
         if len(positions) != 2 or not positions[0] < positions[1]:
             opening = (positions * MM_PER_CM).tolist()
-            raise InputError(place, f"jaws {name} stand at {opening} mm, not two ascending positions")
+            raise InputError(place, f"jaws {name} stand at {opening} mm, not two ascending positions", AGAIN)
         opening = (float(positions[0]), float(positions[1]))
         if np.isfinite(limits[axis]).all() and not np.allclose(limits[axis], opening, rtol=0.0, atol=SAME):
             raise InputError(
@@ -313,13 +319,15 @@ def _check_leaves(
             pairs = len(borders) - 1
             if pairs < 1 or len(positions) != 2 * pairs:
                 raise InputError(
-                    place, f"{name} has {len(positions)} leaf positions for {max(0, pairs)} leaf pairs"
+                    place, f"{name} has {len(positions)} leaf positions for {max(0, pairs)} leaf pairs", AGAIN
                 )
             if not (np.diff(borders) > 0).all():
-                raise InputError(place, f"the leaf boundaries of the {name} do not ascend")
+                raise InputError(place, f"the leaf boundaries of the {name} do not ascend", AGAIN)
             crossed = np.array(positions[:pairs]) > np.array(positions[pairs:]) + SAME
             if crossed.any():
-                raise InputError(place, f"the leaves of {name} pair {int(crossed.argmax()) + 1} are crossed")
+                raise InputError(
+                    place, f"the leaves of {name} pair {int(crossed.argmax()) + 1} are crossed", AGAIN
+                )
 
 
 def _refuse_motion(points: Sequence[ControlPoint], places: list[str]) -> None:
@@ -328,5 +336,5 @@ def _refuse_motion(points: Sequence[ControlPoint], places: list[str]) -> None:
         states = [(*point.aim, *point.shape) for point in (before, after)]
         if after.weight > before.weight and not np.allclose(*states, rtol=0.0, atol=SAME):
             raise InputError(
-                place, "is of a beam of type STATIC, but the machine moved to here while it irradiated"
+                place, "is of a beam of type STATIC, but the machine moved to here while it irradiated", AGAIN
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mc.plan.control_points import read_control_points, read_leaf_boundaries
+from mc.plan.control_points import AGAIN, OTHERWISE, read_control_points, read_leaf_boundaries
 from mc.plan.plan import (
     TABLE_TO_PATIENT,
     Beam,
@@ -88,7 +88,7 @@ def read_plan(path: str | Path, fraction_group: int | None = None) -> Plan:
     if group.brachytherapy:
         raise InputError(path, "contains brachytherapy", "check the plan of the external beams alone")
     if group.fractions is None:
-        raise InputError(path, "Number of Fractions Planned (300A,0078) is missing", "export it again")
+        raise InputError(path, "Number of Fractions Planned (300A,0078) is missing", AGAIN)
     beams, setups = _read_beams(dataset, groups, group, path, warnings)
     machines = sorted({beam.machine for beam in beams})
     if len(machines) > 1:
@@ -123,9 +123,11 @@ def _load(path: Path) -> Dataset:
     dataset = read_dataset(path)
     modality = optional_text(dataset, "Modality", path)
     if modality != "RTPLAN" or "Ion Plan" in dataset.SOPClassUID.name:
-        raise InputError(path, f"is not a photon RTPLAN ({dataset.SOPClassUID.name})")
+        raise InputError(path, f"is not a photon RTPLAN ({dataset.SOPClassUID.name})", OTHERWISE)
     if optional_text(dataset, "RTPlanGeometry", path) not in ("", "PATIENT"):
-        raise InputError(path, "the plan has no patient geometry (RT Plan Geometry is not PATIENT)")
+        raise InputError(
+            path, "the plan has no patient geometry (RT Plan Geometry is not PATIENT)", OTHERWISE
+        )
     return dataset
 
 
@@ -142,12 +144,12 @@ def _read_beams(
     numbers = [require_int(item, "BeamNumber", path) for item in sequence]
     if len(set(numbers)) < len(numbers):
         twice = min(number for number in numbers if numbers.count(number) > 1)
-        raise InputError(path, f"has {numbers.count(twice)} beams of number {twice}", "export it again")
+        raise InputError(path, f"has {numbers.count(twice)} beams of number {twice}", AGAIN)
     if lost := set(group.mu) - set(numbers):
         raise InputError(
             path,
             f"the fraction group refers to beam {min(lost)}, which the plan does not have",
-            "export it again",
+            AGAIN,
         )
     for item, number in zip(sequence, numbers, strict=True):
         name = optional_text(item, "BeamName", path) or str(number)
@@ -207,7 +209,7 @@ def _patient_position(dataset: Dataset, used: set[int | None], path: Path) -> st
         raise InputError(
             path,
             f"a beam refers to patient setup {min(lost)}, which the plan does not have",
-            "export it again",
+            AGAIN,
         )
     found = set().union(*(positions[n] for n in (positions if None in used else used)))
     if len(found) > 1:
@@ -226,19 +228,19 @@ def _patient_position(dataset: Dataset, used: set[int | None], path: Path) -> st
 def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, warnings: list[str]) -> Beam:
     radiation = require_text(item, "RadiationType", where)
     if radiation != "PHOTON":
-        raise InputError(where, f"is a beam of {radiation}, only photons are computed")
+        raise InputError(where, f"is a beam of {radiation}, only photons are computed", OTHERWISE)
     if not np.isfinite(mu):
-        raise InputError(where, "has no monitor units (Beam Meterset (300A,0086) is missing)")
+        raise InputError(where, "has no monitor units (Beam Meterset (300A,0086) is missing)", AGAIN)
     if mu <= 0:
-        raise InputError(where, f"has {mu:g} monitor units")
+        raise InputError(where, f"has {mu:g} monitor units", AGAIN)
     unit = optional_text(item, "PrimaryDosimeterUnit", where)
     if unit not in ("", "MU"):
-        raise InputError(where, f"is dosed in {unit}, not in MU")
+        raise InputError(where, f"is dosed in {unit}, not in MU", OTHERWISE)
     _refuse_modifiers(item, where)
     cone = _cone(item, where)
     sad = require_float(item, "SourceAxisDistance", where) / MM_PER_CM
     if not sad > 0:
-        raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm")
+        raise InputError(where, f"Source-Axis Distance (300A,00B4) is {sad:g} cm", AGAIN)
     return Beam(
         number=number,
         name=name,
@@ -257,10 +259,10 @@ def _read_beam(item: Dataset, number: int, name: str, mu: float, where: str, war
 def _refuse_modifiers(item: Dataset, where: str) -> None:
     for keyword, what in MODIFIERS.items():
         if optional_float(item, keyword, where):
-            raise InputError(where, f"has {what}, which this version does not compute")
+            raise InputError(where, f"has {what}, which this version does not compute", OTHERWISE)
     for keyword, what in MODIFIER_SEQUENCES.items():
         if items(item, keyword, where):
-            raise InputError(where, f"has {what}, which this version does not compute")
+            raise InputError(where, f"has {what}, which this version does not compute", OTHERWISE)
 
 
 def _cone(item: Dataset, where: str) -> float | None:
@@ -271,7 +273,9 @@ def _cone(item: Dataset, where: str) -> float | None:
     identifier = optional_text(applicators[0], "ApplicatorID", where)
     kind = optional_text(applicators[0], "ApplicatorType", where)
     if len(applicators) > 1 or kind != "STEREOTACTIC":
-        raise InputError(where, f"has an applicator {identifier} {kind}, which this version does not compute")
+        raise InputError(
+            where, f"has an applicator {identifier} {kind}, which this version does not compute", OTHERWISE
+        )
     geometry = items(applicators[0], "ApplicatorGeometrySequence", where)
     shape = optional_text(geometry[0], "ApplicatorApertureShape", where) if geometry else ""
     if shape != "SYM_CIRCULAR":
@@ -282,7 +286,7 @@ def _cone(item: Dataset, where: str) -> float | None:
         )
     opening = require_float(geometry[0], "ApplicatorOpening", where) / MM_PER_CM
     if not opening > 0:
-        raise InputError(where, f"Applicator Opening (300A,0433) is {10 * opening:g} mm")
+        raise InputError(where, f"Applicator Opening (300A,0433) is {10 * opening:g} mm", AGAIN)
     return opening
 
 
@@ -291,9 +295,9 @@ def _energy(item: Dataset, where: str) -> float:
     stated = [optional_float(point, "NominalBeamEnergy", where) for point in points]
     energies = {energy for energy in stated if energy is not None}
     if not energies:
-        raise InputError(where, "Nominal Beam Energy (300A,0114) is missing")
+        raise InputError(where, "Nominal Beam Energy (300A,0114) is missing", AGAIN)
     if len(energies) > 1 or min(energies) <= 0:
-        raise InputError(where, f"has the nominal energies {sorted(energies)} MV, not one above 0")
+        raise InputError(where, f"has the nominal energies {sorted(energies)} MV, not one above 0", AGAIN)
     return energies.pop()
 
 
