@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -88,3 +88,12 @@ def is_hdf5(path: Path) -> bool:
         return read_file(path, len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Names of files for a message: without folders, unless two files have the same name."""
+    names = [path.name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    return [str(path.relative_to(common)) for path in paths]

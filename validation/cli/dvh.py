@@ -59,7 +59,7 @@ def _take_from_plan(arguments: Namespace) -> None:
     """Number of fractions and prescription as the RTPLAN states them, where they are not given."""
     from mc.plan.rtplan import read_plan
 
-    plan = read_plan(arguments.plan)
+    plan = read_plan(arguments.plan, arguments.fraction_group)
     if arguments.fractions is None:
         arguments.fractions = plan.fractions
     if arguments.prescription is None:
@@ -77,7 +77,7 @@ def show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
         for structure in record["structures"]:
             for number, values in enumerate(structure["metrics"]):
                 name = structure["name"] if number == 0 else "  compared"
-                volume = f"{structure['volume_cc']:.3f}" if number == 0 else ""
+                volume = f"{structure['whole_volume_cc']:.2f}" if number == 0 else ""
                 cells = (_number(value["value"], value["sigma"]) for value in values[part])
                 lines.append([name, volume, *cells])
         columns = ["structure", "volume [cc]", *names[part]]

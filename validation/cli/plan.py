@@ -58,14 +58,17 @@ def check_plan(
     folder : Path
         The export.
     arguments : Namespace
-        `out`, `overwrite`, `machine`, `calibration`, `voxel`, `dose_to` and the options of a run.
+        `out`, `overwrite`, `machine`, `calibration`, `fraction_group`, `voxel`, `dose_to`, and the options of
+        a run.
     profile : Profile
         Limits to judge by.
     """
     started = time.monotonic()
-    files = find_case(folder)
-    plan = read_plan(files.plan_file)
+    files = find_case(folder, arguments.fraction_group)
+    plan = read_plan(files.plan_file, arguments.fraction_group)
     label, patient = read_identity([files.plan_file]).hidden(plan.label), pseudonym(plan.patient_id)
+    if plan.fraction_group is not None:
+        label += f" group {plan.fraction_group}"
     out = arguments.out or output.default_folder(label, patient)
     options = run_options(arguments, ranks, checkpoint_in=out)
     owner = output.Owner(plan.uid, patient, label=label)

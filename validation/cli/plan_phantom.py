@@ -26,7 +26,7 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute the dose; compare it by gamma where an RTDOSE is given. Returns the exit code."""
     started = time.monotonic()
     _refuse_patient_options(arguments)
-    chosen = PhantomPlan.load(arguments.case, arguments.phantom)
+    chosen = PhantomPlan.load(arguments.case, arguments.phantom, arguments.fraction_group)
     if arguments.dose is not None:
         read_dose(arguments.dose)  # refused now rather than after the run
     owner = chosen.owner

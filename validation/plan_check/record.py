@@ -117,7 +117,7 @@ class Record:
             plan=_anonymised(Plan, replace(plan, patient_id=""), anonymise),
             structures=_anonymised(
                 StructureSet,
-                replace(structures, patient_id="", image_uids=frozenset(), source="RTSTRUCT", label=""),
+                replace(structures, patient_id="", images={}, source="RTSTRUCT", label=""),
                 anonymise,
             ),
             planned_dose=replace(planned_dose, path=Path("RTDOSE"), patient_id=""),

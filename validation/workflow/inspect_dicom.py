@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from mc.plan.plan import Beam
+from mc.plan.plan import Beam, Plan
 from phantoms.dicom import optional_text, read_dataset
 from phantoms.errors import InputError
 from phantoms.identity import read_identity
@@ -71,10 +72,23 @@ def _outline(path: Path, modality: str, header, found: Inspection) -> None:
 
 
 def _plan(path: Path, found: Inspection) -> None:
-    from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
-    from mc.plan.rtplan import read_plan
+    """A plan, each of its fraction groups."""
+    from mc.plan.rtplan import list_fraction_groups, read_plan
 
-    plan = read_plan(path)
+    groups = list_fraction_groups(path)
+    if len(groups) == 1:
+        _beams(path, read_plan(path), found)
+        return
+    rows = [(group.number, group.fractions, ", ".join(map(str, group.mu))) for group in groups]
+    found.table(f"{path}: {len(groups)} fraction groups", ("no.", "fractions", "beams"), rows, right=(0, 1))
+    for group in groups:
+        _beams(path, replace(read_plan(path, group.number), warnings=()), found)
+    found.warn("`mcverify plan` checks one fraction group: choose it with --fraction-group")
+
+
+def _beams(path: Path, plan: Plan, found: Inspection) -> None:
+    from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
+
     prescribed = "; ".join(f"{p.dose:g} Gy {p.description}".strip() for p in plan.prescriptions)
     facts = [
         ("planning system", plan.tps or "not stated"),
@@ -84,7 +98,8 @@ def _plan(path: Path, found: Inspection) -> None:
         ("prescription", prescribed or "not stated"),
         ("UID", plan.uid),
     ]
-    found.facts(f"{path}: RTPLAN {plan.label}", facts)
+    group = "" if plan.fraction_group is None else f", fraction group {plan.fraction_group}"
+    found.facts(f"{path}: RTPLAN {plan.label}{group}", facts)
     columns = ("no.", "beam", "energy", "MU", "technique", "points", "gantry", "coll.", "couch")
     rows = [
         (

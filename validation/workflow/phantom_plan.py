@@ -49,7 +49,7 @@ class PhantomPlan:
     phantom: Phantom
 
     @classmethod
-    def load(cls, plan_file: str | PathLike, phantom: str) -> PhantomPlan:
+    def load(cls, plan_file: str | PathLike, phantom: str, fraction_group: int | None = None) -> PhantomPlan:
         """Read an RTPLAN and a phantom, which is named or described by a TOML file.
 
         Raises
@@ -60,7 +60,7 @@ class PhantomPlan:
         path = Path(plan_file)
         if not path.is_file():
             raise InputError(path, "is no file", "with --phantom name the RTPLAN itself")
-        plan, described = read_plan(path), find_phantom(phantom)
+        plan, described = read_plan(path, fraction_group), find_phantom(phantom)
         return cls(path, plan, described, described.about(plan.beams[0].control_points[0].isocentre))
 
     @cached_property
@@ -111,7 +111,9 @@ class PhantomPlan:
         return record
 
 
-def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
+def load_phantom_plan(
+    plan: str | PathLike, phantom: str, *, fraction_group: int | None = None
+) -> PhantomPlan:
     """Read an RTPLAN to be computed in a phantom in place of a patient.
 
     Parameters
@@ -119,6 +121,8 @@ def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
     plan : path
     phantom : str
         water, slabs, film, or a TOML file (docs/formats.md); placed about the first isocentre.
+    fraction_group : int, optional
+        Number of the fraction group to compute, where the plan has several.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
     InputError
         If either cannot be read.
     """
-    return PhantomPlan.load(plan, phantom)
+    return PhantomPlan.load(plan, phantom, fraction_group)
 
 
 def _isocentres(plan: Plan) -> list[tuple[float, float, float]]:

@@ -154,6 +154,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="CT calibration: opentps-4, schneider-24, water-only, or a TOML file "
         "(default: that of case.toml, or opentps-4 with a warning)",
     )
+    common.fraction_group(parser)
     parser.add_argument(
         "--dose-to",
         choices=("medium", "water", "both"),
