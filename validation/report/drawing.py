@@ -46,12 +46,15 @@ def figure_style(parse_math: bool = False) -> Iterator[None]:
 
     What was alive before is left out of the collections of garbage that follow each figure (`finish`).
     """
-    gc.freeze()
+    frozen = gc.get_freeze_count() > 0  # by whoever calls: it stays so
+    if not frozen:
+        gc.freeze()
     try:
         with matplotlib.rc_context(STYLE | {"text.parse_math": parse_math}):
             yield
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 def finish(figure: Figure, title: str, caption: str = "", dpi: int = DPI) -> Drawing:
