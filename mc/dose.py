@@ -222,6 +222,21 @@ class Dose:
             _write_covariance(file, self.covariance)
 
 
+def stated_provenance(path: str | Path) -> dict[str, Any]:
+    """The provenance of a dose file, without its arrays.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return json.loads(file["provenance"][()])
+    except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(path, f"not a dose file that can be read: {error}", "file damaged?") from None
+
+
 def _read(group: h5py.Group, attributes: Mapping) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray, dict]:
     """Grid, mean, sigma, latent and provenance of a group; the grid is that of the file's attributes."""
     mean, sigma, latent = (read_array(group, name) for name in ("mean", "sigma", "latent"))

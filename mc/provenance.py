@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from mc import __version__
-from mc.numerics.jit import source_hash
+from phantoms.kernel_cache import source_hash
 
 
 def provenance() -> dict[str, str]:

@@ -12,13 +12,15 @@ from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
+from phantoms.outlines import signed_area
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
 from phantoms.plausible import BODY_HU, MAX_VOXELS, PADDING_CC, USUAL_BODY_HU
-from phantoms.polygons import mask_by_centre, volume
+from phantoms.polygons import area, mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
+HOLLOW, SHELL = 0.02, 0.25  # of the contours' areas that are left out: more is said, or refused
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
 METAL_HU = 3000.0  # no tissue has more
 ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
@@ -82,7 +84,11 @@ def build_phantom(
         roi = structures[override.roi]
         mask = mask_by_centre(roi, part)
         if not mask.any():
-            raise InputError(f"structure {roi.name}", "is to be overridden but holds no voxel of the CT")
+            raise InputError(
+                f"structure {roi.name}",
+                "is to be overridden but holds no voxel of the CT",
+                "does it belong to this CT?",
+            )
         if override.material not in materials:
             materials.append(override.material)
         density[mask], index[mask] = override.density, materials.index(override.material)
@@ -114,6 +120,8 @@ def build_phantom(
         *_body_warnings(hu[body & from_hu], outline, ct),
         *_padding_warnings(ct, box, from_hu, outline),
         *_metal_warnings(hu, from_hu, part),
+        *_left_out_warnings(structures),
+        *_hollow_warnings(outline),
         *_cut_warnings(outline, ct.grid),
         *_override_warnings(structures, overrides),
     ]
@@ -131,11 +139,13 @@ def check_frames(ct: CT, structures: StructureSet) -> None:
             f"{ct.frame_of_reference_uid}",
             "export the CT the structures were drawn on",
         )
-    if structures.series_uid not in ("", ct.series_uid):
+    if structures.images and ct.series_uid not in structures.images:
         raise InputError(
-            structures.source, f"was drawn on CT series {structures.series_uid}, not {ct.series_uid}"
+            structures.source,
+            f"was drawn on CT series {min(structures.images)}, not {ct.series_uid}",
+            "export the CT the structures were drawn on",
         )
-    missing = structures.image_uids - ct.sop_uids
+    missing = structures.images.get(ct.series_uid, frozenset()) - ct.sop_uids
     if missing:
         raise InputError(
             structures.source,
@@ -203,7 +213,7 @@ def transport_grid(
         return ct_grid  # covers the patient already, and spares all resampling
     spacing = np.array(dose_grid.spacing if voxel is None else np.broadcast_to(voxel, 3), dtype=float)
     if not (np.isfinite(spacing).all() and spacing.min() > 0):
-        raise InputError("voxel size", f"{spacing.tolist()} cm is not above 0")
+        raise InputError("voxel size", f"{spacing.tolist()} cm is not above 0", "name a side such as 2.5mm")
     lower = np.minimum(extent[0], dose_grid.lower)
     upper = np.maximum(extent[1], dose_grid.upper)
     first = np.floor((lower - dose_grid.lower) / spacing + ALIGNED).astype(int)
@@ -374,6 +384,38 @@ def _cut_warnings(outline: ROI, ct_grid: Grid) -> list[str]:
     if beyond > ct_grid.spacing[0]:
         warnings.append(f"{outline.name} is contoured up to {10 * beyond:.1f} mm beyond the slices of the CT")
     return warnings
+
+
+def _left_out_warnings(structures: StructureSet) -> list[str]:
+    """Say which structures cannot be evaluated, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for roi in structures.rois:
+        if roi.problem:
+            reasons.setdefault(roi.problem, []).append(roi.name)
+    return [f"structure {', '.join(names)} {problem}: left out" for problem, names in reasons.items()]
+
+
+def _hollow_warnings(outline: ROI) -> list[str]:
+    """Say how much of the body its inner contours leave out; refuse one that is but a shell."""
+    lost = whole = 0.0
+    for slab in outline.slabs():
+        height = slab.upper - slab.lower
+        whole += height * sum(abs(signed_area(polygon)) for polygon in slab.polygons)
+        if len(slab.polygons) > 1:
+            around = max(area([polygon]) for polygon in slab.polygons)
+            lost += height * max(0.0, around - area(slab.polygons))
+    if lost < HOLLOW * whole:
+        return []
+    if lost > SHELL * whole:
+        raise InputError(
+            f"structure {outline.name}",
+            f"is hollow: its contours leave out {lost:.0f} cm3 of what they go round",
+            "remove its inner contours in the planning system",
+        )
+    return [
+        f"{outline.name} is hollow: {lost:.0f} cm3 of what its contours go round lie within inner ones and "
+        "are taken as air"
+    ]
 
 
 def _override_warnings(structures: StructureSet, overrides: Sequence[Override]) -> list[str]:

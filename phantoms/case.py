@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phantoms.belonging import Part, check_belonging
+from phantoms.ct import is_localizer
 from phantoms.dicom import (
     Dataset,
     items,
@@ -13,9 +14,13 @@ from phantoms.dicom import (
     optional_float,
     optional_text,
     read_dataset,
+    require_int,
     require_text,
 )
 from phantoms.errors import InputError
+from phantoms.files import distinct_names
+from phantoms.fraction_groups import choose_group, read_fraction_groups
+from phantoms.references import contoured_images, ct_images, frames
 from phantoms.schema import nearest
 
 CASE_FILE = "case.toml"
@@ -32,11 +37,14 @@ class DoseFile:
         Dose Summation Type: PLAN, BEAM, FRACTION, ...
     beams : tuple of int
         Referenced Beam Numbers; empty for a dose of the whole plan.
+    groups : tuple of int
+        Referenced Fraction Group Numbers.
     """
 
     path: Path
     summation: str
     beams: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,11 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-def find_case(folder: str | Path) -> Case:
+def find_case(folder: str | Path, fraction_group: int | None = None) -> Case:
     """Sort an export folder.
 
-    The one RTPLAN decides: its structure set, the doses computed for it, the CT series the structures
-    were drawn on. UIDs and frames of reference must agree throughout.
+    The one RTPLAN decides: its structure set, the doses computed for it (for `fraction_group`, where it has
+    several), the CT series the structures were drawn on. UIDs and frames of reference must agree throughout.
 
     Raises
     ------
@@ -92,11 +100,12 @@ def find_case(folder: str | Path) -> Case:
     plan_file = _only_plan(plans, folder)
     structures_file = _structures_of(plan_file, plans[plan_file], structures, folder, warnings)
     unused += [(path, "another structure set") for path in structures if path != structures_file]
-    dose_files = _doses_of(plan_file, plans[plan_file], doses, folder, unused)
-    ct_files = _ct_of(structures_file, structures[structures_file], images, folder, unused)
+    dose_files = _doses_of(plan_file, plans[plan_file], doses, folder, fraction_group, unused)
+    ct_files = _ct_of(structures_file, structures[structures_file], images, folder, unused, warnings)
     used = [plan_file, structures_file, *(dose.path for dose in dose_files), *ct_files]
-    _check_patient_and_frame({path: headers[path] for path in used}, structures_file)
-    warnings += _unstated(used, headers, plan_file, structures_file)
+    warnings += _check_patient({path: headers[path] for path in used}, structures_file)
+    _check_frame({path: headers[path] for path in used}, structures_file, ct_files[0])
+    warnings += _other_structures(doses, dose_files, structures[structures_file], structures_file)
     case_file = _case_file(folder, warnings)
     return Case(
         ct_files=ct_files,
@@ -134,7 +143,8 @@ def _only_plan(plans: dict[Path, Dataset], folder: Path) -> Path:
         raise InputError(folder, "holds no RTPLAN", "export the plan too")
     if len(plans) > 1:
         names = ", ".join(
-            f"{path.name} ({optional_text(plans[path], 'RTPlanLabel', path)})" for path in plans
+            f"{name} ({optional_text(header, 'RTPlanLabel', path)})"
+            for name, (path, header) in zip(distinct_names([*plans]), plans.items(), strict=True)
         )
         raise InputError(folder, f"holds several plans: {names}", "leave the one to check")
     return next(iter(plans))
@@ -151,21 +161,25 @@ def _structures_of(
     }
     if not wanted:
         if len(structures) > 1:
-            raise InputError(plan_file, "names no structure set, and the folder holds several")
+            names = ", ".join(distinct_names([*structures]))
+            raise InputError(
+                plan_file, f"names no structure set, and there are {names}", "leave that of the plan"
+            )
         warnings.append(f"{plan_file.name} names no structure set: the only one in the folder is taken")
         return next(iter(structures))
     found = [
         path for path, header in structures.items() if optional_text(header, "SOPInstanceUID", path) in wanted
     ]
     if not found:
-        names = ", ".join(path.name for path in structures)
+        names = ", ".join(distinct_names([*structures]))
         raise InputError(
             plan_file,
             f"was planned on structure set {min(wanted)}, which {names} is not",
             "export the structure set of the plan",
         )
     if len(found) > 1:
-        raise InputError(folder, f"holds the structure set twice: {found[0].name}, {found[1].name}")
+        names = ", ".join(distinct_names(found))
+        raise InputError(folder, f"holds the structure set twice: {names}", "leave one")
     return found[0]
 
 
@@ -174,8 +188,11 @@ def _doses_of(
     plan: Dataset,
     doses: dict[Path, Dataset],
     folder: Path,
+    fraction_group: int | None,
     unused: list[tuple[Path, str]],
 ) -> tuple[DoseFile, ...]:
+    fraction_groups = read_fraction_groups(plan, plan_file)
+    chosen = choose_group(fraction_groups, fraction_group, plan_file)
     if not doses:
         return ()
     plan_uid = require_text(plan, "SOPInstanceUID", plan_file)
@@ -190,11 +207,21 @@ def _doses_of(
             group for item in references for group in items(item, "ReferencedFractionGroupSequence", path)
         ]
         beams = tuple(
-            int(require_text(beam, "ReferencedBeamNumber", path))
+            require_int(beam, "ReferencedBeamNumber", path)
             for group in groups
             for beam in items(group, "ReferencedBeamSequence", path)
         )
-        matching.append(DoseFile(path, require_text(header, "DoseSummationType", path), beams))
+        numbers = tuple(
+            require_int(group, "ReferencedFractionGroupNumber", path)
+            for group in groups
+            if optional_text(group, "ReferencedFractionGroupNumber", path)
+        )
+        dose = DoseFile(path, require_text(header, "DoseSummationType", path), beams, numbers)
+        elsewhere = (numbers and chosen.number not in numbers) or (beams and not set(beams) & set(chosen.mu))
+        if len(fraction_groups) > 1 and elsewhere:
+            others[path] = "dose of another fraction group"
+            continue
+        matching.append(dose)
     if not matching:
         path, what = next(iter(others.items()))
         raise InputError(
@@ -204,7 +231,10 @@ def _doses_of(
     whole = [dose for dose in matching if dose.summation not in ("BEAM", "CONTROL_POINT")]
     planes = all((optional_float(doses[dose.path], "NumberOfFrames", dose.path) or 1) == 1 for dose in whole)
     if len(whole) > 1 and not planes:
-        names = ", ".join(f"{dose.path.name} ({dose.summation})" for dose in whole)
+        names = ", ".join(
+            f"{name} ({dose.summation})"
+            for name, dose in zip(distinct_names([dose.path for dose in whole]), whole, strict=True)
+        )
         raise InputError(folder, f"holds several doses of the plan: {names}", "leave one")
     if whole:
         unused.extend(
@@ -220,67 +250,80 @@ def _ct_of(
     images: dict[Path, Dataset],
     folder: Path,
     unused: list[tuple[Path, str]],
+    warnings: list[str],
 ) -> tuple[Path, ...]:
-    if not images:
-        raise InputError(folder, "holds no CT images", "export the planning CT")
-    wanted = {
-        require_text(series, "SeriesInstanceUID", structures_file)
-        for frame in items(structures, "ReferencedFrameOfReferenceSequence", structures_file)
-        for study in items(frame, "RTReferencedStudySequence", structures_file)
-        for series in items(study, "RTReferencedSeriesSequence", structures_file)
-    }
+    """The CT series among `images` that the structures were drawn on."""
     by_series: dict[str, list[Path]] = {}
     for path, header in images.items():
         by_series.setdefault(require_text(header, "SeriesInstanceUID", path), []).append(path)
-    found = [uid for uid in by_series if uid in wanted] if wanted else list(by_series)
+    for uid, paths in [*by_series.items()]:
+        if all(is_localizer(images[path], path) for path in paths):
+            unused.extend((path, "localizer") for path in by_series.pop(uid))
+    if not by_series:
+        raise InputError(folder, "holds no CT images", "export the planning CT")
+    listed = ct_images(structures, structures_file)
+    found = [uid for uid in by_series if uid in listed] if listed else [*by_series]
     if not found:
         raise InputError(
             structures_file,
-            f"was drawn on CT series {min(wanted)}, which is not in {folder}",
+            f"was drawn on CT series {min(listed)}, which is not in {folder}",
             "export the planning CT",
         )
+    if len(found) > 1:
+        drawn_on = contoured_images(structures, structures_file)
+        found = [
+            uid
+            for uid in found
+            if any(optional_text(images[path], "SOPInstanceUID", path) in drawn_on for path in by_series[uid])
+        ] or found
     if len(found) > 1:
         raise InputError(
             folder, f"holds several CT series: {', '.join(sorted(found))}", "leave the planning CT only"
         )
+    if not listed:
+        warnings.append(f"{structures_file.name} lists no CT series: the only one in the folder is taken")
     for uid, paths in by_series.items():
         if uid != found[0]:
             unused.extend((path, "another CT series") for path in paths)
     return tuple(by_series[found[0]])
 
 
-def _check_patient_and_frame(headers: dict[Path, Dataset], reference: Path) -> None:
-    """Refuse files of another patient or frame of reference than the structure set's."""
-    for keyword, what in (("PatientID", "patient"), ("FrameOfReferenceUID", "frame of reference")):
-        wanted = _frame(headers[reference], reference) if keyword != "PatientID" else None
-        if wanted is None:
-            wanted = optional_text(headers[reference], keyword, reference)
-        for path, header in headers.items():
-            value = optional_text(header, keyword, path)
-            if value and wanted and path != reference and value != wanted:
-                raise InputError(
-                    path, f"has {what} {value}, {reference.name} has {wanted}", "export one case only"
-                )
+def _check_patient(headers: dict[Path, Dataset], structures_file: Path) -> list[str]:
+    """Refuse files of another patient than the structure set's; say which state none."""
+    files = sorted(headers, key=lambda path: path != structures_file)
+    # frames of reference have a rule of their own, as a structure set may list several
+    parts = [Part(path, optional_text(headers[path], "PatientID", path), "the CT's") for path in files]
+    return check_belonging(parts, remedy="export one case only")
 
 
-def _unstated(
-    used: list[Path], headers: dict[Path, Dataset], plan_file: Path, structures_file: Path
+def _check_frame(headers: dict[Path, Dataset], structures_file: Path, ct_file: Path) -> None:
+    """Refuse files of another frame of reference than the CT's, which the structure set must refer to."""
+    wanted = optional_text(headers[ct_file], "FrameOfReferenceUID", ct_file)
+    known = frames(headers[structures_file], structures_file)
+    if wanted and known and wanted not in known:
+        raise InputError(
+            ct_file,
+            f"has frame of reference {wanted}, {structures_file.name} has {', '.join(sorted(known))}",
+            "export the CT the structures were drawn on",
+        )
+    for path, header in headers.items():
+        value = optional_text(header, "FrameOfReferenceUID", path)
+        if value and wanted and path != structures_file and value != wanted:
+            raise InputError(
+                path,
+                f"has frame of reference {value}, that of the CT is {wanted}",
+                "export plan and dose on the planning CT",
+            )
+
+
+def _other_structures(
+    headers: dict[Path, Dataset], doses: tuple[DoseFile, ...], structures: Dataset, structures_file: Path
 ) -> list[str]:
-    """What the files do not state of the patient, and doses that were computed with other structures."""
-    parts = [Part(path, optional_text(headers[path], "PatientID", path), "the same") for path in used]
-    warnings = check_belonging(parts)
-    wanted = optional_text(headers[structures_file], "SOPInstanceUID", structures_file)
-    for path in used:
-        for item in items(headers[path], "ReferencedStructureSetSequence", path):
-            if path != plan_file and optional_text(item, "ReferencedSOPInstanceUID", path) not in (
-                "",
-                wanted,
-            ):
-                warnings.append(f"{path.name} was computed with another structure set than the plan's")
-    return warnings
-
-
-def _frame(structures: Dataset, path: Path) -> str | None:
-    """Return the frame of reference of a structure set's images, where it lists one."""
-    frames = items(structures, "ReferencedFrameOfReferenceSequence", path)
-    return optional_text(frames[0], "FrameOfReferenceUID", path) if frames else None
+    """Say which doses were computed with other structures than the plan's."""
+    wanted = optional_text(structures, "SOPInstanceUID", structures_file)
+    return [
+        f"{dose.path.name} was computed with another structure set than the plan's"
+        for dose in doses
+        for item in items(headers[dose.path], "ReferencedStructureSetSequence", dose.path)
+        if optional_text(item, "ReferencedSOPInstanceUID", dose.path) not in ("", wanted)
+    ]

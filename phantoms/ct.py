@@ -27,6 +27,7 @@ from phantoms.dicom import (
     require_text,
 )
 from phantoms.errors import InputError
+from phantoms.files import distinct_names
 from phantoms.grid import Grid
 from phantoms.pixels import pixel_warnings, read_hu
 from phantoms.plausible import PIXELS, PLACE, VOXEL
@@ -56,7 +57,7 @@ class CT:
         One of PATIENT_POSITIONS; empty if the series does not say.
     patient_id : str
     sop_uids : frozenset of str
-        SOP Instance UIDs of the slices.
+        SOP Instance UIDs of the slices, and of localizers in the series.
     warnings : tuple of str
     padding : (nz, ny, nx) bool or None
         Where the scanner stored no measurement; None where it did everywhere.
@@ -94,7 +95,7 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
     series_uid : str, optional
         Which series to read where there are several, usually the one the RTSTRUCT refers to.
     """
-    slices, where = _collect(source, series_uid)
+    slices, localizers, where = _collect(source, series_uid)
     _check_uniform(slices, where)
     axes, signs = _patient_axes(slices[0])
     slices, gap = _sort_stack(slices, axes[0], where)
@@ -133,14 +134,21 @@ def read_ct(source: str | Path | Iterable[str | Path], series_uid: str | None = 
         study_uid=optional_text(head, "StudyInstanceUID", where),
         patient_position=position,
         patient_id=optional_text(head, "PatientID", where),
-        sop_uids=frozenset(str(item.dataset.SOPInstanceUID) for item in slices),
+        sop_uids=frozenset(str(item.dataset.SOPInstanceUID) for item in slices) | localizers,
         warnings=tuple(warnings),
         padding=padding,
     )
 
 
-def _collect(source: str | Path | Iterable[str | Path], series_uid: str | None) -> tuple[list[_Slice], str]:
-    """Read the CT images of one series, without localizers."""
+def frame_of_reference(path: Path) -> str:
+    """Frame of Reference UID that an image states; empty without one."""
+    return optional_text(read_dataset(path, header_only=True), "FrameOfReferenceUID", path)
+
+
+def _collect(
+    source: str | Path | Iterable[str | Path], series_uid: str | None
+) -> tuple[list[_Slice], frozenset[str], str]:
+    """Read the CT images of one series; of localizers the SOP Instance UIDs alone."""
     if isinstance(source, str | Path):
         where = str(source)
         headers = {path: read_dataset(path, header_only=True) for path in list_dicom_files(source)}
@@ -152,11 +160,15 @@ def _collect(source: str | Path | Iterable[str | Path], series_uid: str | None) 
     if not headers:
         raise InputError(where, "holds no CT images")
     by_series: dict[str, list[_Slice]] = {}
+    localizers = set()
     for path, header in headers.items():
         if not _is_ct(header, path):
             raise InputError(path, f"is not a CT image (modality {optional_text(header, 'Modality', path)})")
         uid = require_text(header, "SeriesInstanceUID", path)
-        if series_uid not in (None, uid) or _is_localizer(header, path):
+        if series_uid not in (None, uid):
+            continue
+        if is_localizer(header, path):
+            localizers.add(optional_text(header, "SOPInstanceUID", path))
             continue
         by_series.setdefault(uid, []).append(_read_slice(path))
     if not by_series:
@@ -164,7 +176,7 @@ def _collect(source: str | Path | Iterable[str | Path], series_uid: str | None) 
     if len(by_series) > 1:
         uids = ", ".join(f"{uid} ({len(images)} images)" for uid, images in sorted(by_series.items()))
         raise InputError(where, f"holds several CT series: {uids}", "leave the planning CT only")
-    return next(iter(by_series.values())), where
+    return next(iter(by_series.values())), frozenset(localizers), where
 
 
 def _is_ct(dataset: Dataset, path: Path) -> bool:
@@ -172,7 +184,8 @@ def _is_ct(dataset: Dataset, path: Path) -> bool:
     return sop_class in (CT_IMAGE, ENHANCED_CT_IMAGE) or optional_text(dataset, "Modality", path) == "CT"
 
 
-def _is_localizer(dataset: Dataset, path: Path) -> bool:
+def is_localizer(dataset: Dataset, path: Path) -> bool:
+    """Whether a CT image is a survey view."""
     return "LOCALIZER" in (optional(dataset, "ImageType", path) or ())
 
 
@@ -261,8 +274,10 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
     position, name = corners[:, axis], LPS[axis]
     gaps = np.diff(position)
     for k in np.flatnonzero(gaps < SAME_POSITION_MM):
-        files = f"{slices[k].path.name} and {slices[k + 1].path.name}"
-        raise InputError(where, f"two CT slices at {name} = {position[k]:.2f} mm: {files}")
+        files = " and ".join(distinct_names([slices[k].path, slices[k + 1].path]))
+        raise InputError(
+            where, f"two CT slices at {name} = {position[k]:.2f} mm: {files}", "leave the planning CT only"
+        )
     drift = np.ptp(np.delete(corners, axis, axis=1), axis=0).max()
     if drift > MAX_DRIFT_MM:
         raise InputError(
@@ -274,8 +289,8 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
     VOXEL.check(gap / MM_PER_CM, where, "the distance of the CT slices")
     even = position[0] + np.arange(len(slices)) * (position[-1] - position[0]) / (len(slices) - 1)
     wide = np.flatnonzero(gaps > 1.5 * gap)
-    if len(wide):
-        places = "; ".join(f"{position[k]:.2f} and {position[k + 1]:.2f}" for k in wide[:5])
+    if lost := [k for k in wide if _is_missing(k, gaps, _numbers(slices))]:
+        places = "; ".join(f"{position[k]:.2f} and {position[k + 1]:.2f}" for k in lost[:5])
         raise InputError(
             where,
             f"CT slices are missing between {name} = {places} mm (spacing elsewhere {gap:.2f} mm)",
@@ -283,7 +298,7 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
         )
     uneven = np.flatnonzero((np.abs(gaps - gap) > EVEN_MM) | (np.abs(position - even)[1:] > EVEN_MM))
     if len(uneven):
-        k = uneven[0]
+        k = wide[0] if len(wide) else uneven[0]
         raise InputError(
             where,
             f"CT slices are unevenly spaced: {gaps[k]:.3f} mm between {name} = {position[k]:.2f} and "
@@ -291,6 +306,25 @@ def _sort_stack(slices: list[_Slice], axis: int, where: str) -> tuple[list[_Slic
             "resample to even slices before planning",
         )
     return slices, float((position[-1] - position[0]) / (len(slices) - 1))
+
+
+def _numbers(slices: list[_Slice]) -> np.ndarray:
+    """Instance Numbers; nan where there is none."""
+    numbers = (optional_float(item.dataset, "InstanceNumber", item.path) for item in slices)
+    return np.array([np.nan if number is None else number for number in numbers])
+
+
+def _is_missing(k: int, gaps: np.ndarray, numbers: np.ndarray) -> bool:
+    """Whether slices are missing in a gap wider than usual, rather than thicker there.
+
+    The Instance Numbers say so, if they count slices; else a gap as wide beside it is one of thicker slices.
+    """
+    steps = np.abs(np.diff(numbers))
+    usual = np.median(steps)
+    if usual > 0:  # false if one has no number
+        return bool(steps[k] > 1.5 * usual)
+    beside = [gaps[n] for n in (k - 1, k + 1) if 0 <= n < len(gaps)]
+    return not np.isclose(beside, gaps[k], rtol=0.0, atol=EVEN_MM).any()
 
 
 def _patient_position(dataset: Dataset, where: str) -> tuple[str, list[str]]:

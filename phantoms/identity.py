@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,12 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from phantoms.dicom import Dataset, items, optional, read_dataset
+from phantoms.secret import secret
 
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
 NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
 SHORTEST_NAME, SHORTEST_NUMBER = 3, 4  # characters: shorter ones occur in too many words to identify anyone
+SHORTEST_IDEOGRAPHS = 2
+LONG_NAME = 5  # characters: found in the middle of a word, too
+UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"})
 NOT_NAMES = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
 PLACEHOLDER = "[patient]"
+NOT_STATED = "not stated"  # in place of a pseudonym
+DIGITS = 12  # of a pseudonym
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,12 @@ class Identity:
         """`text` with "[patient]" in place of every identifying word; UIDs stay as they are."""
         if not self.words:
             return text
-        return _pattern(self.words).sub(lambda found: found[1] or PLACEHOLDER, text)
+        names = _spellings(self.words)
+
+        def replaced(found: re.Match[str]) -> str:
+            return PLACEHOLDER if found[1] is None and _is_word(found, names) else found[0]
+
+        return _pattern(names).sub(replaced, unicodedata.normalize("NFC", text))
 
     def hidden_in(self, value: Any) -> Any:
         """Lists and dictionaries with `hidden` applied to every text in them."""
@@ -64,15 +76,65 @@ class Identity:
 
 @cache
 def _pattern(words: frozenset[str]) -> re.Pattern[str]:
-    """A UID, as the first group, or one of `words` alone."""
+    """A UID, as the first group, or one of `words` anywhere."""
     alternatives = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    # an underscore separates words here: file names are often made of the patient's name
-    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?<![^\W_])(?:{alternatives})(?![^\W_])", re.IGNORECASE)
+    return re.compile(rf"(\d+(?:\.\d+){{3,}})|(?:{alternatives})", re.IGNORECASE)
+
+
+@cache
+def _spellings(words: frozenset[str]) -> frozenset[str]:
+    """Words as people and programs write them: without accents, dates in the order of any country."""
+    found = set()
+    for word in words:
+        word = unicodedata.normalize("NFC", word)
+        apart = unicodedata.normalize("NFD", word)
+        found |= {word, "".join(c for c in apart if not unicodedata.combining(c)), word.translate(UMLAUTS)}
+        if date := re.fullmatch(r"(\d{4})(\d\d)(\d\d)", word):
+            y, m, d = date.groups()
+            short_m, short_d = m.lstrip("0"), d.lstrip("0")
+            orders = [(y, m, d), (d, m, y), (m, d, y)]
+            found |= {"".join(order) for order in orders}
+            orders += [(y, short_m, short_d), (short_d, short_m, y), (short_m, short_d, y)]
+            found |= {sign.join(order) for sign in "-./ " for order in orders}
+    return frozenset(found)
+
+
+def _is_word(found: re.Match[str], words: frozenset[str]) -> bool:
+    """Whether what was found is more than letters in the middle of a word that has nothing to do with it.
+
+    Names are joined to words, and to each other, as in PlanDoe, DOEplan2, doejane. Long names, and those in
+    scripts without capitals, count wherever they are.
+    """
+    text, start, end = found.string, *found.span()
+    has_digits = any(c.isdigit() for c in found[0])
+    if not has_digits and (end - start >= LONG_NAME or _has_no_capitals(found[0])):
+        return True
+    before, after = text[:start].lower(), text[end:].lower()
+    starts = _is_edge(text, start) or any(before.endswith(word) for word in words)
+    capitals_end = found[0].isupper() and text[end : end + 1].islower()
+    return starts and (capitals_end or _is_edge(text, end) or any(after.startswith(word) for word in words))
+
+
+def _is_edge(text: str, at: int) -> bool:
+    """Whether a word begins or ends between two characters; an underscore belongs to none."""
+    if not 0 < at < len(text):
+        return True
+    left, right = text[at - 1], text[at]
+    if not (left.isalnum() and right.isalnum()) or left.isdigit() != right.isdigit():
+        return True
+    next_is_small = text[at + 1 : at + 2].islower()
+    return right.isupper() and (left.islower() or next_is_small)
+
+
+def _has_no_capitals(word: str) -> bool:
+    return word.lower() == word.upper() and not any(c.isdigit() for c in word)
 
 
 def pseudonym(number: str) -> str:
-    """The first 8 hexadecimal digits of the SHA-256 of a Patient ID."""
-    return hashlib.sha256(number.encode()).hexdigest()[:8] if number else "not stated"
+    """The first 12 hexadecimal digits of the HMAC-SHA-256 of a Patient ID with the installation's secret."""
+    if not number:
+        return NOT_STATED
+    return hmac.new(secret(), number.encode(), "sha256").hexdigest()[:DIGITS]
 
 
 def read_identity(paths: Iterable[str | Path]) -> Identity:
@@ -83,7 +145,8 @@ def read_identity(paths: Iterable[str | Path]) -> Identity:
         for keyword in NAMES:
             for value in _values(dataset, keyword, path):
                 parts = [part for part in re.split(r"[\^=,\s]+", value) if part]
-                words |= {part.lower() for part in parts if len(part) >= SHORTEST_NAME} - NOT_NAMES
+                chunks = {*parts, *(chunk for part in parts for chunk in re.split(r"[-'’.]", part))}
+                words |= {chunk.lower() for chunk in chunks if _identifies(chunk)} - NOT_NAMES
                 if keyword == "PatientName":
                     name = name or ", ".join(parts)
         others = items(dataset, "OtherPatientIDsSequence", path)
@@ -94,6 +157,11 @@ def read_identity(paths: Iterable[str | Path]) -> Identity:
                 values += [value for item in others for value in _values(item, keyword, path)]
             words |= {value.lower() for value in values if len(value) >= SHORTEST_NUMBER}
     return Identity(name, number, frozenset(words))
+
+
+def _identifies(name: str) -> bool:
+    """Whether a part of a name is long enough; a name in Chinese has two characters and fewer."""
+    return len(name) >= (SHORTEST_IDEOGRAPHS if _has_no_capitals(name) else SHORTEST_NAME)
 
 
 def _values(dataset: Dataset, keyword: str, path: str | Path) -> list[str]:

@@ -102,7 +102,16 @@ def load_materials(path: str | Path | None = None) -> dict[str, Material]:
         Mass fractions are normalised to 1 (they must sum to it within 1e-3). A missing I-value is found
         by `bragg_mean_excitation`.
     """
-    table = read_table(path if path is not None else DATA / "materials.toml")
+    return dict(_shipped()) if path is None else _read(Path(path))
+
+
+@cache
+def _shipped() -> Mapping[str, Material]:
+    return _read(DATA / "materials.toml")
+
+
+def _read(path: Path) -> dict[str, Material]:
+    table = read_table(path)
     layout = "see phantoms/data/materials.toml for the layout"
     return {name: _material(table.table(name, layout), name) for name in table}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from phantoms.grid import Grid
+from phantoms.kernel_cache import njit
 
 SNAP = 1e-3  # output edges this close to an input edge, in input voxels, are taken to lie on it
 

@@ -10,9 +10,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from phantoms.errors import InputError
+from phantoms.errors import InputError, refuse_pipe
 from phantoms.kinds import kind_of
 
+LARGEST = 4_000_000  # bytes; no file that is written by hand comes near
+HUGE = 10**18  # beyond it whole numbers are no longer exact in what computes with them
+DEEPEST = 16  # tables in tables
 _REQUIRED = object()
 
 
@@ -44,6 +47,10 @@ def read_table(path: str | PathLike, what: str = "", remedy: str = "") -> Table:
     """
     path = Path(path)
     try:
+        refuse_pipe(path)
+        if path.stat().st_size > LARGEST:
+            problem = f"has more than {LARGEST // 1_000_000} MB, too many for a TOML file"
+            raise InputError(path, problem, remedy)
         text = path.read_text("utf-8")
     except OSError as error:
         raise InputError(path, f"{what} cannot be read: {error.strerror}".strip(), remedy) from None
@@ -55,9 +62,24 @@ def read_table(path: str | PathLike, what: str = "", remedy: str = "") -> Table:
 def parse_table(path: Path, text: str) -> Table:
     """The entries of a text in TOML; errors name `path`."""
     try:
-        return Table(path, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        entries = tomllib.loads(text)
+    except ValueError as error:  # of the syntax, or a number of thousands of digits
         raise InputError(path, f"is not valid TOML: {error}") from None
+    except RecursionError:
+        entries = None
+    if entries is None or _depth(entries) > DEEPEST:
+        raise InputError(path, f"holds tables or lists more than {DEEPEST} deep in each other")
+    return Table(path, entries)
+
+
+def _depth(entries: Any) -> int:
+    """How deep tables and lists lie in each other, without recursion."""
+    depth, level = 0, [entries]
+    while level and depth <= DEEPEST:
+        depth += 1
+        parts = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [item for part in parts for item in part if isinstance(item, dict | list)]
+    return depth
 
 
 class Table:
@@ -190,6 +212,8 @@ class Table:
         return self._number(key, self._get(key, default), above, remedy)
 
     def _number(self, key: str, value: Any, above: float, remedy: str = "") -> float:
+        if isinstance(value, int) and abs(value) > HUGE:
+            raise self.error(key, "is a number beyond all reason", remedy)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(key, f"must be a finite number, found {value!r}", remedy)
         if value <= above:

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 
 from phantoms.grid import Grid
+from phantoms.kernel_cache import njit
 from phantoms.polygons import area, mask_by_lines
 from phantoms.subvoxels import SubVoxels, divisions
 
@@ -248,16 +248,23 @@ def _interpolated(values: Sequence, z: np.ndarray, k: int, at: float):
 
 
 def _edges(polygons: list[np.ndarray]) -> np.ndarray:
-    """Edges (n, 4) as x, y, x, y [cm], without those traversed twice (keyholes) or of zero length."""
+    """Edges (n, 4) as x, y, x, y [cm], without those of no border.
+
+    Left out are edges of zero length, those that a polygon traverses there and back (keyholes), and those
+    that two polygons share.
+    """
     start = np.concatenate(polygons)
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons])
+    owner = np.repeat(np.arange(len(polygons)), [len(polygon) for polygon in polygons])
     keys = np.rint(np.hstack([start, end]) / SAME_VERTEX).astype(np.int64)
     swap = (keys[:, 0] > keys[:, 2]) | ((keys[:, 0] == keys[:, 2]) & (keys[:, 1] > keys[:, 3]))
     keys[swap] = keys[swap][:, [2, 3, 0, 1]]
-    proper = (keys[:, :2] != keys[:, 2:]).any(axis=1)
-    _, first, count = np.unique(keys, axis=0, return_index=True, return_counts=True)
-    chosen = [n for n in first[count % 2 == 1] if proper[n]]
-    return np.hstack([start, end])[sorted(chosen)]
+    proper = np.flatnonzero((keys[:, :2] != keys[:, 2:]).any(axis=1))
+    _, first, edge = np.unique(keys[proper], axis=0, return_index=True, return_inverse=True)
+    directions = np.zeros((len(polygons), len(first)), np.int64)
+    np.add.at(directions, (owner[proper], edge.ravel()), np.where(swap[proper], -1, 1))
+    border = np.count_nonzero(directions, axis=0) % 2 == 1
+    return np.hstack([start, end])[np.sort(proper[first[border]])]
 
 
 def _signed_distance(polygons: list[np.ndarray], raster: Grid) -> np.ndarray:

@@ -1,17 +1,9 @@
-"""RTSTRUCT -> structures: contours in patient coordinates, masks and sub-voxel volumes.
-
-A contour stands for a slab: half the contour spacing on either side of its plane. Between planes of
-unequal distance the border lies midway; beyond the first and the last plane the slab ends half the last
-spacing outside, as in the volumes that planning systems state. `phantoms.solids` puts a smoother shape
-between the same planes, for dose-volume histograms. Planes further apart than one and a half times the usual
-spacing leave a gap, which stays empty and is reported, unless the slices themselves are that far apart
-(`phantoms.planes`). On one plane all contours of a structure combine by the even-odd rule, which makes holes
-of inner contours and of keyholes alike (DICOM PS3.3 C.8.8.6).
-"""
+"""RTSTRUCT -> structures: what it says of each, and which frame of reference and images it refers to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,116 +12,27 @@ import numpy as np
 from phantoms.dicom import (
     MM_PER_CM,
     Dataset,
+    check_count,
     items,
     optional,
     optional_float,
     optional_text,
     read_dataset,
-    require,
     require_floats,
     require_int,
+    require_items,
     require_text,
 )
 from phantoms.errors import InputError
-from phantoms.planes import (
-    SAME_PLANE_CM,
-    by_plane,
-    distances_outside,
-    find_gaps,
-    usual_spacing,
-    without_copies,
-)
-from phantoms.plausible import LENGTH, WIDTH
-from phantoms.polygons import Slab
+from phantoms.planes import MAX_ROUNDING_CM, heights, usual_spacing
+from phantoms.references import ct_images, roi_frames
+from phantoms.roi import ROI, make_roi
 from phantoms.schema import meant
-from phantoms.solids import Run
 
-AREA_TYPES = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+__all__ = ["ROI", "StructureSet", "make_roi", "read_structures"]
+
+PLANAR, EXCLUSIVE = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"  # contours that enclose something
 BODY_NAMES = ("BODY", "EXTERNAL", "SKIN", "PATIENT", "OUTLINE", "OUTER CONTOUR")
-
-
-@dataclass(frozen=True, eq=False)
-class ROI:
-    """A region of interest.
-
-    Parameters
-    ----------
-    number : int
-    name : str
-    type : str
-        RT ROI Interpreted Type (EXTERNAL, PTV, ORGAN, SUPPORT, ...), empty if not stated.
-    colour : (int, int, int)
-        RGB, 0 to 255.
-    contours : tuple of (n, 3) float64
-        Closed planar contours, LPS (x, y, z) [cm].
-    contour_spacing : float
-        Usual distance of contour planes [cm].
-    gaps : tuple of int
-        Planes, ascending in z, after which the structure is interrupted.
-    free : (float, float)
-        Distance from its first and last plane to the next ones outside on which another structure has
-        contours [cm]; None where there are none.
-    problem : str
-        Why the contours cannot be filled; empty if they can.
-    physical : dict of str to float
-        ROI Physical Properties the planning system assigned (REL_ELEC_DENSITY, ...).
-    warnings : tuple of str
-    """
-
-    number: int
-    name: str
-    type: str
-    colour: tuple[int, int, int]
-    contours: tuple[np.ndarray, ...]
-    contour_spacing: float
-    gaps: tuple[int, ...] = ()
-    free: tuple[float | None, float | None] = (None, None)
-    problem: str = ""
-    physical: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the structure has no closed contours."""
-        return not self.contours
-
-    def runs(self) -> list[Run]:
-        """Return the contours as runs of planes without a gap, ascending in z.
-
-        Raises
-        ------
-        InputError
-            If the structure is empty or its contours do not lie on planes of constant z.
-        """
-        if self.is_empty:
-            raise InputError(f"structure {self.name}", "has no contours", "contour it or leave it out")
-        if self.problem:
-            raise InputError(f"structure {self.name}", self.problem)
-        planes = by_plane(self.contours)
-        ends = [gap + 1 for gap in self.gaps] + [len(planes)]
-        runs = []
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            z = np.array([z for z, _ in planes[start:end]])
-            steps = np.diff(z) if end - start > 1 else np.array([self.contour_spacing])
-            runs.append(
-                Run(
-                    z,
-                    [[contour[:, :2] for contour in contours] for _, contours in planes[start:end]],
-                    (0.5 * float(steps[0]), 0.5 * float(steps[-1])),
-                    (self.free[0] if start == 0 else None, self.free[1] if end == len(planes) else None),
-                )
-            )
-        return runs
-
-    def slabs(self) -> list[Slab]:
-        """Return the structure as slabs of polygons, ascending in z; raises as `runs` does."""
-        slabs = []
-        for run in self.runs():
-            borders = 0.5 * (run.z[1:] + run.z[:-1])
-            lower = [run.z[0] - run.reach[0], *borders]
-            upper = [*borders, run.z[-1] + run.reach[1]]
-            slabs += [Slab(*slab) for slab in zip(lower, upper, run.polygons, strict=True)]
-        return slabs
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +43,8 @@ class StructureSet:
     ----------
     rois : tuple of ROI
     label, sop_uid, frame_of_reference_uid, patient_id : str
-    series_uid : str
-        The CT series the structures were drawn on; empty if not stated.
-    image_uids : frozenset of str
-        SOP Instance UIDs of the images the structures refer to.
+    images : mapping of str to frozenset of str
+        SOP Instance UIDs of the CT images it lists, by series.
     source : str
         The file, for messages.
     warnings : tuple of str
@@ -154,9 +55,8 @@ class StructureSet:
     sop_uid: str
     frame_of_reference_uid: str
     patient_id: str
-    series_uid: str
-    image_uids: frozenset[str]
     source: str
+    images: Mapping[str, frozenset[str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
@@ -180,7 +80,9 @@ class StructureSet:
         for roi in self.rois:
             if roi.number == number:
                 return roi
-        raise InputError(self.source, f"has no structure of number {number}")
+        raise InputError(
+            self.source, f"has no structure of number {number}", "export the structure set of the plan"
+        )
 
     def of_type(self, kind: str) -> list[ROI]:
         """Return the structures of an interpreted type that have contours."""
@@ -206,12 +108,15 @@ class StructureSet:
         return found[0]
 
 
-def read_structures(path: str | Path) -> StructureSet:
+def read_structures(path: str | Path, frame_of_reference_uid: str = "") -> StructureSet:
     """Read an RTSTRUCT.
 
     Parameters
     ----------
     path : path
+    frame_of_reference_uid : str, optional
+        That of the CT: structures in another one are left out. By default it is the one in which the body
+        outline lies, or else most contours do.
 
     Returns
     -------
@@ -227,44 +132,25 @@ def read_structures(path: str | Path) -> StructureSet:
     dataset = read_dataset(path)
     modality = optional_text(dataset, "Modality", path)
     if modality != "RTSTRUCT":
-        raise InputError(path, f"is not an RTSTRUCT (modality {modality or 'missing'})")
-    require(dataset, "StructureSetROISequence", path)
-    named = {require_int(item, "ROINumber", path): item for item in dataset.StructureSetROISequence}
-    if len(named) < len(dataset.StructureSetROISequence):
-        raise InputError(path, "two structures have the same ROI Number (3006,0022)")
-    drawn = _by_number(dataset, "ROIContourSequence", path)
-    observed = _by_number(dataset, "RTROIObservationsSequence", path)
-    if "ROIContourSequence" not in dataset or "RTROIObservationsSequence" not in dataset:
-        raise InputError(path, "holds no contours or no ROI observations", "export it again")
-    contours = {number: _read_contours(item, path) for number, item in drawn.items()}
-    usual = usual_spacing([area for area, _ in contours.values()])
-    heights = {n: np.array([z for z, _ in by_plane(area)]) for n, (area, _) in contours.items()}
-    rois = tuple(
-        _read_roi(
-            number,
-            item,
-            drawn.get(number),
-            observed.get(number),
-            contours.get(number, ([], "")),
-            usual,
-            [z for n, z in heights.items() if n != number],
-            path,
+        raise InputError(
+            path, f"is not an RTSTRUCT (modality {modality or 'missing'})", "name the structure set"
         )
-        for number, item in named.items()
-    )
-    series, images = _referenced_images(dataset, path)
-    if len(series) > 1:
-        raise InputError(path, f"refers to {len(series)} image series: {', '.join(sorted(series))}")
+    warnings = _status(dataset, path)
+    rois = _described(dataset, path, warnings)
+    frame = _frame_of_reference(rois, frame_of_reference_uid, path)
+    away = [roi.name for roi in rois if roi.frame not in ("", frame) and roi.drawn]
+    if away:
+        warnings.append(f"left out, as drawn in another frame of reference than the CT's: {', '.join(away)}")
+    made = _made([roi for roi in rois if roi.frame in ("", frame)])
     return StructureSet(
-        rois=rois,
+        rois=made,
         label=optional_text(dataset, "StructureSetLabel", path),
         sop_uid=require_text(dataset, "SOPInstanceUID", path),
-        frame_of_reference_uid=_frame_of_reference(dataset, path),
+        frame_of_reference_uid=frame,
         patient_id=optional_text(dataset, "PatientID", path),
-        series_uid=next(iter(series), ""),
-        image_uids=frozenset(images),
         source=str(path),
-        warnings=(*_status(dataset, path), *(warning for roi in rois for warning in roi.warnings)),
+        images=ct_images(dataset, path),
+        warnings=tuple(dict.fromkeys([*warnings, *(text for roi in made for text in roi.warnings)])),
     )
 
 
@@ -274,160 +160,146 @@ def _status(dataset: Dataset, path: Path) -> list[str]:
     return [f"{path.name}: the structure set is REJECTED (300E,0002)"] if rejected else []
 
 
-def make_roi(
-    name: str,
-    contours: list[np.ndarray],
-    *,
-    number: int = 0,
-    kind: str = "",
-    colour: tuple[int, int, int] = (255, 255, 0),
-    usual: float = 0.0,
-    others: Sequence[np.ndarray] = (),
-    problem: str = "",
-    physical: dict[str, float] | None = None,
-) -> ROI:
-    """Make a structure of its contours: drawn copies dropped, planes counted, gaps found.
+@dataclass
+class _Described:
+    """What the file says of a structure."""
 
-    Parameters
-    ----------
-    name : str
-    contours : list of (n, 3) float64
-        Closed contours, each on a plane of constant z, LPS (x, y, z) [cm].
-    number, kind, colour, physical
-        See `ROI`.
-    usual : float
-        Usual distance of contour planes over all structures [cm], for one of a single plane.
-    others : sequence of (n,) arrays
-        Planes of the other structures [cm], by which a gap is distinguished from a thick slice.
-    problem : str
-        Why the contours cannot be filled, if that is known.
-    """
-    contours, warnings = without_copies(contours, name)
-    z = np.array([position for position, _ in by_plane(contours)])
-    steps = np.diff(z)
-    spacing = float(np.median(steps)) if len(steps) else usual
-    if contours and not problem and not spacing > 0:
-        problem = "has a single contour, so its thickness is unknown"
-    if contours and not problem:
-        problem = _implausible(np.concatenate(contours))
-        warnings += [f"structure {name} {problem}: left out"] if problem else []
-    wide = find_gaps(z, spacing, list(others))
-    if wide:
-        places = "; ".join(f"{10 * z[k]:.1f} to {10 * z[k + 1]:.1f} mm" for k in wide[:3])
-        warnings.append(f"structure {name} has no contours in {len(wide)} gap(s), z = {places}: left empty")
-    return ROI(
-        number=number,
-        name=name,
-        type=kind,
-        colour=colour,
-        contours=tuple(contours),
-        contour_spacing=spacing,
-        gaps=wide,
-        free=distances_outside(z, np.concatenate([*others, []])),
-        problem=problem,
-        physical=physical or {},
-        warnings=tuple(warnings),
-    )
+    number: int
+    name: str
+    frame: str
+    drawn: list[np.ndarray]  # contours, LPS [cm]
+    exclusive: bool
+    colour: tuple[int, int, int]
+    kind: str
+    physical: dict[str, float]
 
 
-def _implausible(points: np.ndarray) -> str:
-    """Why points (n, 3) [cm] cannot be of a structure in a treatment room; empty if they can."""
-    allowed = (WIDTH, WIDTH, LENGTH)
-    for axis, size, name in zip(allowed, np.ptp(points, axis=0), "xyz", strict=True):
-        if axis.fault(float(size)) is not None:
-            return f"reaches over {size:.4g} cm along {name}, more than {axis.high:g} {axis.unit}"
-    return ""
-
-
-def _by_number(dataset: Dataset, keyword: str, path: Path) -> dict[int, Dataset]:
-    """Return the items of a sequence by the ROI number they refer to."""
-    found: dict[int, Dataset] = {}
-    for item in items(dataset, keyword, path):
+def _described(dataset: Dataset, path: Path, warnings: list[str]) -> list[_Described]:
+    """What three sequences of the file say of its structures, in its order."""
+    named = require_items(dataset, "StructureSetROISequence", path)
+    numbers = [require_int(item, "ROINumber", path) for item in named]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(path, "two structures have the same ROI Number (3006,0022)", "export it again")
+    if "ROIContourSequence" not in dataset or "RTROIObservationsSequence" not in dataset:
+        raise InputError(path, "holds no contours or no ROI observations", "export it again")
+    drawn: dict[int, Dataset] = {}
+    for item in items(dataset, "ROIContourSequence", path):
         number = require_int(item, "ReferencedROINumber", path)
-        if number in found:
-            raise InputError(path, f"describes the contours or type of structure number {number} twice")
-        found[number] = item
-    return found
+        if number in drawn:
+            raise InputError(path, f"has the contours of structure number {number} twice", "export it again")
+        if number not in numbers:
+            raise InputError(
+                path, f"has contours of a structure number {number} that it does not list", "export it again"
+            )
+        drawn[number] = item
+    observed: dict[int, list[Dataset]] = {}
+    for item in items(dataset, "RTROIObservationsSequence", path):
+        observed.setdefault(require_int(item, "ReferencedROINumber", path), []).append(item)
+    described = []
+    for item, number, frame in zip(named, numbers, roi_frames(dataset, path), strict=True):
+        name = optional_text(item, "ROIName", path) or f"ROI {number}"
+        contours, exclusive, colour = [], False, (255, 255, 0)
+        if number in drawn:
+            contours, exclusive = _read_contours(drawn[number], name, path, warnings)
+            if optional(drawn[number], "ROIDisplayColor", path) is not None:
+                colour = tuple(int(c) for c in require_floats(drawn[number], "ROIDisplayColor", 3, path))
+        kind, physical = _observations(observed.get(number, []), name, path, warnings)
+        described.append(_Described(number, name, frame, contours, exclusive, colour, kind, physical))
+    return described
 
 
-def _read_contours(item: Dataset, path: Path) -> tuple[list[np.ndarray], str]:
-    """Return the closed contours of a structure [cm] and why they cannot be filled, if so."""
-    contours, problem = [], ""
-    for contour in items(item, "ContourSequence", path):
-        kind = require_text(contour, "ContourGeometricType", path)
-        if kind not in AREA_TYPES:
-            continue  # points and lines enclose no volume
-        data = require_floats(contour, "ContourData", None, path) / MM_PER_CM
-        if len(data) % 3:
-            raise InputError(path, f"a contour has {len(data)} coordinates, not a multiple of 3")
-        points = data.reshape(-1, 3)
-        if np.ptp(points[:, 2]) > SAME_PLANE_CM:
-            problem = "has contours that do not lie on a plane of constant z"
-        if len(points) >= 3:  # fewer enclose nothing
-            contours.append(points)
-    return contours, problem
-
-
-def _read_roi(
-    number: int,
-    item: Dataset,
-    drawn: Dataset | None,
-    observed: Dataset | None,
-    contours: tuple[list[np.ndarray], str],
-    usual: float,
-    others: list[np.ndarray],
-    path: Path,
-) -> ROI:
-    name = optional_text(item, "ROIName", path) or f"ROI {number}"
-    area, problem = contours
-    colour = (255, 255, 0)
-    if drawn is not None and optional(drawn, "ROIDisplayColor", path) is not None:
-        colour = tuple(int(c) for c in require_floats(drawn, "ROIDisplayColor", 3, path))
-    return make_roi(
-        name,
-        area,
-        number=number,
-        kind="" if observed is None else optional_text(observed, "RTROIInterpretedType", path).upper(),
-        colour=colour,
-        usual=usual,
-        others=others,
-        problem=problem,
-        physical={} if observed is None else _physical_properties(observed, path),
+def _made(described: Sequence[_Described]) -> tuple[ROI, ...]:
+    """Structures of one frame of reference, each seen beside the others' planes."""
+    z = {roi.number: heights(c for c in roi.drawn if np.ptp(c[:, 2]) <= MAX_ROUNDING_CM) for roi in described}
+    usual = usual_spacing([*z.values()])
+    return tuple(
+        make_roi(
+            roi.name,
+            roi.drawn,
+            number=roi.number,
+            kind=roi.kind,
+            colour=roi.colour,
+            usual=usual,
+            others=[heights for number, heights in z.items() if number != roi.number],
+            physical=roi.physical,
+            exclusive=roi.exclusive,
+        )
+        for roi in described
     )
+
+
+def _read_contours(
+    item: Dataset, name: str, path: Path, warnings: list[str]
+) -> tuple[list[np.ndarray], bool]:
+    """Return the closed contours of a structure [cm], and whether they combine by exclusive or."""
+    where = f"{path}, structure {name}"
+    contours: list[np.ndarray] = []
+    kinds: Counter[str] = Counter()
+    for contour in items(item, "ContourSequence", path):
+        kind = require_text(contour, "ContourGeometricType", where)
+        data = require_floats(contour, "ContourData", None, where)
+        if len(data) % 3:
+            raise InputError(
+                where, f"a contour has {len(data)} coordinates, not a multiple of 3", "export it again"
+            )
+        points = data.reshape(-1, 3) / MM_PER_CM
+        check_count(contour, "NumberOfContourPoints", len(points), where)
+        kinds[kind if len(points) > 2 else "of less than 3 points"] += 1
+        if kind in (PLANAR, EXCLUSIVE) and len(points) > 2:
+            contours.append(points)
+    dropped = [f"{count} {kind}" for kind, count in kinds.items() if kind not in (PLANAR, EXCLUSIVE)]
+    if contours and dropped:  # beside points and lines alone, which enclose nothing and are no volume
+        warnings.append(f"structure {name}: contours left out, as they enclose nothing: {', '.join(dropped)}")
+    return contours, kinds[EXCLUSIVE] > 0
+
+
+def _observations(
+    observed: Sequence[Dataset], name: str, path: Path, warnings: list[str]
+) -> tuple[str, dict[str, float]]:
+    """Interpreted type and physical properties of a structure, of which several may have been stated."""
+    stated = sorted(observed, key=lambda item: optional_float(item, "ObservationNumber", path) or 0.0)
+    kinds = [optional_text(item, "RTROIInterpretedType", path).upper() for item in stated]
+    kinds = list(dict.fromkeys(filter(None, kinds)))
+    if len(kinds) > 1:
+        warnings.append(f"structure {name} is stated as {' and as '.join(kinds)}: taken as {kinds[0]}")
+    physical: dict[str, float] = {}
+    for item in stated:
+        for kind, value in _physical_properties(item, path).items():
+            if physical.setdefault(kind, value) != value:
+                raise InputError(
+                    f"{path}, structure {name}",
+                    f"states {kind} as {physical[kind]:g} and {value:g}",
+                    "leave one",
+                )
+    return kinds[0] if kinds else "", physical
 
 
 def _physical_properties(observed: Dataset, path: Path) -> dict[str, float]:
     return {
-        optional_text(item, "ROIPhysicalProperty", path): optional_float(
-            item, "ROIPhysicalPropertyValue", path
-        )
+        optional_text(item, "ROIPhysicalProperty", path): value
         for item in items(observed, "ROIPhysicalPropertiesSequence", path)
-        if optional_float(item, "ROIPhysicalPropertyValue", path) is not None
+        if (value := optional_float(item, "ROIPhysicalPropertyValue", path)) is not None
     }
 
 
-def _frame_of_reference(dataset: Dataset, path: Path) -> str:
-    """Return the one frame of reference of all structures."""
-    rois = items(dataset, "StructureSetROISequence", path)
-    frames = {optional_text(item, "ReferencedFrameOfReferenceUID", path) for item in rois} - {""}
+def _frame_of_reference(rois: Sequence[_Described], wanted: str, path: Path) -> str:
+    """The frame of reference in which structures are used."""
+    frames = {roi.frame for roi in rois} - {""}
+    if wanted and (wanted in frames or not frames):
+        return wanted
     if not frames:
-        listed = items(dataset, "ReferencedFrameOfReferenceSequence", path)
-        frames = {optional_text(item, "FrameOfReferenceUID", path) for item in listed} - {""}
-    if not frames:
-        return require_text(dataset, "FrameOfReferenceUID", path)
-    if len(frames) > 1:
+        raise InputError(path, "states no frame of reference of its structures", "export it again")
+    bodies = {roi.frame for roi in rois if roi.kind == "EXTERNAL" and roi.frame}
+    if len(bodies) == 1:
+        return bodies.pop()
+    contours: Counter[str] = Counter()
+    for roi in rois:
+        contours[roi.frame] += len(roi.drawn)
+    most = [frame for frame in sorted(frames) if contours[frame] == max(contours[f] for f in frames)]
+    if len(most) > 1:
         raise InputError(
-            path, f"structures lie in {len(frames)} frames of reference: {', '.join(sorted(frames))}"
+            path,
+            f"structures lie in {len(frames)} frames of reference: {', '.join(sorted(frames))}",
+            "export those of the planning CT",
         )
-    return frames.pop()
-
-
-def _referenced_images(dataset: Dataset, path: Path) -> tuple[set[str], set[str]]:
-    series_uids, image_uids = set(), set()
-    for frame in items(dataset, "ReferencedFrameOfReferenceSequence", path):
-        for study in items(frame, "RTReferencedStudySequence", path):
-            for series in items(study, "RTReferencedSeriesSequence", path):
-                series_uids.add(require_text(series, "SeriesInstanceUID", path))
-                for image in items(series, "ContourImageSequence", path):
-                    image_uids.add(require_text(image, "ReferencedSOPInstanceUID", path))
-    return series_uids, image_uids
+    return most[0]

@@ -10,6 +10,7 @@ import gc
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -26,6 +27,10 @@ NO_INDEX = "Could not find a version that satisfies", "No matching distribution 
 
 
 def pytest_configure() -> None:
+    folder = tempfile.mkdtemp(
+        prefix="mcverify-tests-"
+    )  # workers inherit it from the process that starts them
+    os.environ.setdefault("MCVERIFY_SECRET", f"{folder}/secret")
     compile_once()
 
 

@@ -36,6 +36,7 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_runs(files, capfd):
     """Every block, none is left out; what it says that it writes is there, and nothing is printed."""
     blocks = FENCE.findall(PAGE.read_text())

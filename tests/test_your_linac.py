@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import shlex
 import subprocess
 import tomllib
 from dataclasses import replace
@@ -19,12 +18,10 @@ import pytest
 
 from mc.dose import Dose
 from mc.machine.machine import SHIPPED, Machine, read_machine
-from mc.run.options import StopRule
 from mc.source.beams import spectrum
 from mc.transport.particle import PHOTON
 from tests.dicom_factory import Field, Stop, write_plan
 from tests.mc.small_linac import small_case
-from validation.cli import main
 from validation.diagnosis.mu_definition import tissue_maximum_ratio
 from validation.engine.collimated import at_plane, collimated
 from validation.engine.leaves import ASIDE, CUTS, FIELD, PHYSICS, Bench
@@ -90,27 +87,9 @@ def test_at_most_six_commands_from_pip_to_the_dose():
     assert COMMANDS[-1].startswith("mcverify plan export/")
 
 
-def test_the_commands_of_the_page(tmp_path, monkeypatch, capsys):
-    """From the machine file to the first dose of a VMAT plan; few particles in head and calibration."""
-    machines = tmp_path / "machines"
-    machines.mkdir()
-    monkeypatch.setenv("MCVERIFY_MACHINES", str(machines))
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
-    monkeypatch.setattr("mc.compute.calibration.STOP", StopRule(0.05))
-    monkeypatch.chdir(tmp_path)
-    write_vmat(tmp_path / "export")
-    for command in COMMANDS[1:]:
-        code = main(shlex.split(command)[1:])
-        screen = capsys.readouterr()
-        if command.startswith("mcverify machine new"):
-            enter(machines / f"{NAME}.toml")
-        assert code == 0 or (command == COMMANDS[-1] and code in (1, 2)), f"{command}: {screen.err}"
-    check_result(tmp_path / "result", machines)
-
-
 @pytest.mark.slow
-def test_the_commands_of_the_page_after_installation(installed, tmp_path):
-    """The same in a shell, with the commands that pip installs into an empty environment."""
+def test_the_commands_of_the_page(installed, tmp_path):
+    """From the machine file to the first dose of a VMAT plan, by the commands that pip installs."""
     machines = tmp_path / "machines"
     machines.mkdir()
     write_vmat(tmp_path / "export")

@@ -7,6 +7,7 @@ compiler's flags. The transport it compiles knows no processor.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numba
@@ -224,9 +225,7 @@ def warm_up(
     collimations : sequence of Collimation
         What phase spaces reach the patient through.
     """
-    physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
-    geometry, tables = voxels.build_voxels(phantom), build_tables(phantom.materials, physics)
-    cuts = cuts_of(physics)
+    geometry, tables, cuts = _little_water()
     tallies, rows = empty_tally(geometry, tables, cuts, water), empty_rows()
     use = PhaseSpaceUse(0, 0, 0, 1, 0.0, np.ones(2), False, 1.0, 0.0)
     particles, starts, delivery = (
@@ -239,3 +238,9 @@ def warm_up(
     if simple_beams:
         beam = Beam(PHOTON, np.array([1.0, 1.0]), np.array([0.0, 1.0]), 0.0, 0.0, 0.0, 0.0, 0.0, 100.0)
         run_beam(beam, 0, 0, 0, 1, geometry, tables, cuts, tallies, rows)
+
+
+@cache
+def _little_water() -> tuple[voxels.Voxels, Tables, Cuts]:
+    physics, phantom = Physics(), water_tank((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
+    return voxels.build_voxels(phantom), build_tables(phantom.materials, physics), cuts_of(physics)

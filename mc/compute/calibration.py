@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from mc import __version__
 from mc.config import Physics
@@ -43,6 +42,7 @@ from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.phantom import Phantom
 from phantoms.recipes import water_tank
+from phantoms.user_folders import cache_folder
 
 WIDTH = 30.0  # minimum width and depth of the tank [cm]
 DEPTH_STEP = 0.5  # voxel in depth [cm]
@@ -366,7 +366,7 @@ def stated_calibration(
 
 def _cache_file(quality: BeamQuality, phase_space: str, tables: str) -> Path:
     key = sha256(repr((phase_space, tables, __version__, asdict(quality.reference))).encode())
-    return Path(platformdirs.user_cache_dir("mcverify")) / "calibrations" / f"{key.hexdigest()[:32]}.json"
+    return cache_folder() / "calibrations" / f"{key.hexdigest()[:32]}.json"
 
 
 def _from_cache(path: Path) -> Calibrated | None:
@@ -380,6 +380,5 @@ def _from_cache(path: Path) -> Calibrated | None:
 def _to_cache(path: Path, computed: Calibrated) -> None:
     """Keep a calibration for the next run; a cache that cannot be written is not an error."""
     with suppress(OSError, InputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
+        with replacing(path, private=False, parents=True) as partial:
             partial.write_text(json.dumps(asdict(computed.calibration)))

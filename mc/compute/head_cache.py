@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from mc.source.iaea_header import read_header
 from mc.source.packed_phase_space import cache_folder
 from mc.tables.large_angles import head_tables_hash
 from phantoms.errors import InputError
+from phantoms.files import partial_name
 
 NAME = "head_"  # begins the names of its files
 PARTIAL = ".partial-"  # begins the name of a folder that is being made
@@ -115,9 +115,9 @@ def head_phase_space(
     header = folder / f"{name}.IAEAheader"
     world = parallel.world()
     if world.rank == 0 and not header.is_file():
-        partial = folder.with_name(f"{PARTIAL}{os.getpid()}-{folder.name}")
+        partial = partial_name(folder)
         try:
-            partial.mkdir(parents=True, exist_ok=True)
+            partial.mkdir(parents=True)
         except OSError as error:
             raise InputError(
                 partial, f"cannot be made: {error.strerror}", "free some space in the cache"
@@ -168,7 +168,7 @@ def _remove(folder: Path) -> None:
     """Remove a folder of the cache, renamed first, so that a folder of its name is always complete."""
     partial = folder
     if not folder.name.startswith(PARTIAL):
-        partial = folder.with_name(f"{PARTIAL}{os.getpid()}-{folder.name}")
+        partial = partial_name(folder)
         folder.rename(partial)
     shutil.rmtree(partial, ignore_errors=True)
 

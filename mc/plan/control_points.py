@@ -14,14 +14,16 @@ from mc.plan.plan import SAME, ControlPoint
 from phantoms.dicom import (
     MM_PER_CM,
     Dataset,
+    check_count,
     describe,
     items,
     optional,
     optional_float,
     optional_text,
-    require,
     require_float,
     require_floats,
+    require_int,
+    require_items,
     require_text,
 )
 from phantoms.errors import InputError
@@ -43,6 +45,7 @@ UNSUPPORTED_ANGLES = {
     "TableTopPitchAngle": "couch pitch",
     "TableTopRollAngle": "couch roll",
 }
+AGAIN, OTHERWISE = "export the plan again", "check this plan by other means"  # remedies
 NO_ANGLE = 1e-3  # angles smaller than this are none [degrees]
 ROUNDING = 0.15  # a turn by less may come of angles rounded to 0.1 degrees
 
@@ -70,15 +73,17 @@ def read_control_points(
     """
     kind = require_text(item, "BeamType", where)
     if kind not in ("STATIC", "DYNAMIC"):
-        raise InputError(where, f"Beam Type (300A,00C4) is {kind}, neither STATIC nor DYNAMIC")
-    raw = require(item, "ControlPointSequence", where)
+        raise InputError(where, f"Beam Type (300A,00C4) is {kind}, neither STATIC nor DYNAMIC", AGAIN)
+    raw = require_items(item, "ControlPointSequence", where)
     places = [f"{where}, control point {k}" for k in range(len(raw))]
+    _check_numbers(item, raw, where, places)
     weights = _weights(item, raw, where, places)
     for point, place in zip(raw, places, strict=True):
         _refuse_unsupported(point, place)
     angles = [_angles(raw, keyword, weights, kind == "STATIC", places, warn) for keyword in ANGLES]
     isocentres = _isocentres(raw, places)
     devices = _devices(raw, places, cone)
+    _check_devices(item, devices, places, cone)
     points = tuple(
         ControlPoint(
             weight=float(weights[k]),
@@ -102,11 +107,22 @@ def read_leaf_boundaries(item: Dataset, where: str) -> dict[str, tuple[float, ..
     return {name: tuple(borders.tolist()) for name, borders in _leaf_boundaries(item, where).items()}
 
 
+def _check_numbers(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str]) -> None:
+    """Refuse control points that are lost or out of order."""
+    check_count(item, "NumberOfControlPoints", len(raw), where)
+    for k, (point, place) in enumerate(zip(raw, places, strict=True)):
+        stated = optional(point, "ControlPointIndex", place)
+        if stated is not None and require_int(point, "ControlPointIndex", place) != k:
+            raise InputError(
+                place, f"{describe('ControlPointIndex')} is {stated}: points are lost or out of order", AGAIN
+            )
+
+
 def _weights(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str]) -> np.ndarray:
     """Cumulative share of the monitor units at the control points, from 0 to 1."""
     total = require_float(item, "FinalCumulativeMetersetWeight", where)
     if not total > 0:
-        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}")
+        raise InputError(where, f"Final Cumulative Meterset Weight (300A,010E) is {total:g}", AGAIN)
     weights = np.array(
         [
             require_float(point, "CumulativeMetersetWeight", place) / total
@@ -120,7 +136,7 @@ def _weights(item: Dataset, raw: Sequence[Dataset], where: str, places: list[str
         or (np.diff(weights) < 0).any()
     ):
         raise InputError(
-            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}"
+            where, f"cumulative meterset weights do not run from 0 to 1: {weights.round(4).tolist()}", AGAIN
         )
     return weights
 
@@ -129,10 +145,12 @@ def _refuse_unsupported(point: Dataset, place: str) -> None:
     for keyword, what in UNSUPPORTED_ANGLES.items():
         angle = optional_float(point, keyword, place)
         if angle is not None and min(angle % 360, -angle % 360) > NO_ANGLE:
-            raise InputError(place, f"has a {what} of {angle:g} degrees, which this version does not compute")
+            raise InputError(
+                place, f"has a {what} of {angle:g} degrees, which this version does not compute", OTHERWISE
+            )
     for wedge in items(point, "WedgePositionSequence", place):
         if optional_text(wedge, "WedgePosition", place) == "IN":
-            raise InputError(place, "has a wedge in the beam, which this version does not compute")
+            raise InputError(place, "has a wedge in the beam, which this version does not compute", OTHERWISE)
 
 
 def _angles(
@@ -164,7 +182,7 @@ def _angles(
         direction = optional_text(point, direction_keyword, place) or direction
         if direction not in ("CW", "CC", "NONE"):
             raise InputError(
-                place, f"{describe(direction_keyword)} is {direction}, which is not CW, CC or NONE"
+                place, f"{describe(direction_keyword)} is {direction}, which is not CW, CC or NONE", AGAIN
             )
     return np.array(angles)
 
@@ -192,7 +210,9 @@ def _rotation_step(
     if sign == 0:
         if abs(nearest) > ROUNDING:
             raise InputError(
-                place, f"the {name} turned by {nearest:g} degrees to here, but its rotation direction is NONE"
+                place,
+                f"the {name} turned by {nearest:g} degrees to here, but its rotation direction is NONE",
+                AGAIN,
             )
         return nearest
     if not single and sign * nearest <= 0.0 and abs(nearest) < ROUNDING:
@@ -223,23 +243,48 @@ def _devices(raw: Sequence[Dataset], places: list[str], cone: bool) -> list[dict
     devices: list[dict[str, np.ndarray]] = []
     for point, place in zip(raw, places, strict=True):
         here = dict(devices[-1]) if devices else {}
+        stated = set()
         for device in items(point, "BeamLimitingDevicePositionSequence", place):
             name = require_text(device, "RTBeamLimitingDeviceType", place)
+            if name in stated:
+                raise InputError(place, f"positions the {name} twice", AGAIN)
+            stated.add(name)
             if name not in JAWS and name not in LEAVES:
                 raise InputError(
-                    place, f"has a beam limiting device {name}, which this version does not know"
+                    place, f"has a beam limiting device {name}, which this version does not know", OTHERWISE
                 )
             if devices and name not in devices[0]:
-                raise InputError(place, f"positions the {name}, which control point 0 does not")
+                raise InputError(place, f"positions the {name}, which control point 0 does not", AGAIN)
             here[name] = require_floats(device, "LeafJawPositions", None, place) / MM_PER_CM
             for value in (here[name].min(), here[name].max()):
                 POSITION.check(float(value), place, f"the position of {name} (300A,011C)")
         devices.append(here)
     if not devices[0] and not cone:
-        raise InputError(places[0], "has neither jaws nor leaves")
+        raise InputError(places[0], "has neither jaws nor leaves", AGAIN)
     if len(LEAVES.keys() & devices[0].keys()) > 1:
-        raise InputError(places[0], "has two multileaf collimators, which this version does not compute")
+        raise InputError(
+            places[0], "has two multileaf collimators, which this version does not compute", OTHERWISE
+        )
     return devices
+
+
+def _check_devices(
+    item: Dataset, devices: list[dict[str, np.ndarray]], places: list[str], cone: bool
+) -> None:
+    """Refuse devices that are declared and not positioned, or that have another number of leaves."""
+    declared = set()
+    for device in items(item, "BeamLimitingDeviceSequence", places[0]):
+        name = require_text(device, "RTBeamLimitingDeviceType", places[0])
+        if name in declared:
+            raise InputError(places[0], f"is of a beam that declares the {name} twice", AGAIN)
+        declared.add(name)
+        if name not in devices[0]:
+            if cone:
+                continue
+            raise InputError(places[0], f"does not position the {name}, which the beam declares", AGAIN)
+        for here, place in zip(devices, places, strict=True):
+            where = f"{place}, {name}"
+            check_count(device, "NumberOfLeafJawPairs", len(here[name]) // 2, where)
 
 
 def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, float, float]:
@@ -250,8 +295,16 @@ def _jaws(devices: Mapping[str, np.ndarray], place: str) -> tuple[float, float, 
         positions = devices[name]
         if len(positions) != 2 or not positions[0] < positions[1]:
             opening = (positions * MM_PER_CM).tolist()
-            raise InputError(place, f"jaws {name} stand at {opening} mm, not two ascending positions")
-        limits[axis] = (float(positions[0]), float(positions[1]))
+            raise InputError(place, f"jaws {name} stand at {opening} mm, not two ascending positions", AGAIN)
+        opening = (float(positions[0]), float(positions[1]))
+        if np.isfinite(limits[axis]).all() and not np.allclose(limits[axis], opening, rtol=0.0, atol=SAME):
+            raise InputError(
+                place,
+                f"has two pairs of jaws in {axis}, {np.array(limits[axis]) * MM_PER_CM} and "
+                f"{np.array(opening) * MM_PER_CM} mm",
+                "export the plan with the jaws that the machine has",
+            )
+        limits[axis] = opening
     return (*limits["x"], *limits["y"])
 
 
@@ -273,13 +326,15 @@ def _check_leaves(
             pairs = len(borders) - 1
             if pairs < 1 or len(positions) != 2 * pairs:
                 raise InputError(
-                    place, f"{name} has {len(positions)} leaf positions for {max(0, pairs)} leaf pairs"
+                    place, f"{name} has {len(positions)} leaf positions for {max(0, pairs)} leaf pairs", AGAIN
                 )
             if not (np.diff(borders) > 0).all():
-                raise InputError(place, f"the leaf boundaries of the {name} do not ascend")
+                raise InputError(place, f"the leaf boundaries of the {name} do not ascend", AGAIN)
             crossed = np.array(positions[:pairs]) > np.array(positions[pairs:]) + SAME
             if crossed.any():
-                raise InputError(place, f"the leaves of {name} pair {int(crossed.argmax()) + 1} are crossed")
+                raise InputError(
+                    place, f"the leaves of {name} pair {int(crossed.argmax()) + 1} are crossed", AGAIN
+                )
 
 
 def _refuse_motion(points: Sequence[ControlPoint], places: list[str]) -> None:
@@ -288,5 +343,5 @@ def _refuse_motion(points: Sequence[ControlPoint], places: list[str]) -> None:
         states = [(*point.aim, *point.shape) for point in (before, after)]
         if after.weight > before.weight and not np.allclose(*states, rtol=0.0, atol=SAME):
             raise InputError(
-                place, "is of a beam of type STATIC, but the machine moved to here while it irradiated"
+                place, "is of a beam of type STATIC, but the machine moved to here while it irradiated", AGAIN
             )

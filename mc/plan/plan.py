@@ -155,6 +155,8 @@ class Plan:
         Treatment machine name, the same for all beams.
     beams : tuple of Beam
         Treatment beams in the plan's order.
+    fraction_group : int or None
+        Number of the fraction group they are of, where the plan has several.
     warnings : tuple of str
     """
 
@@ -169,6 +171,7 @@ class Plan:
     prescriptions: tuple[Prescription, ...]
     machine: str
     beams: tuple[Beam, ...]
+    fraction_group: int | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mc.run.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
-from phantoms.errors import InputError
+from phantoms.errors import InputError, printable
 
 # Number of ranks: Open MPI; MPICH and Intel MPI; srun (of the job step, not of the batch script around it)
 SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
@@ -168,7 +168,7 @@ def abort_on_error(ranks: World) -> Iterator[None]:
             raise
         if ranks.rank > 0:
             time.sleep(GRACE)
-        print(f"mcverify: {_one_line(error, ranks.rank)}", file=sys.stderr)
+        print(f"mcverify: {printable(_one_line(error, ranks.rank))}", file=sys.stderr)
         ranks.abort(SUSPENDED_CODE if isinstance(error, Suspended) else 2)
 
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from mc.backends import cpu
 from mc.dose import Dose
-from mc.numerics.jit import source_hash
 from mc.run.batch import BatchTransport, PlacedBeam
 from mc.run.batch_statistics import REPEATS, BatchStatistics, batch_order, parts
 from mc.run.checkpoint import Checkpoint
@@ -45,6 +44,7 @@ from mc.transport.scoring import (
     STEPS,
 )
 from phantoms.errors import InputError
+from phantoms.kernel_cache import source_hash
 from phantoms.phantom import Phantom
 
 NO_DOSE = "run", "no dose in the patient", "check isocentre, gantry angle, field and body outline"
@@ -162,6 +162,11 @@ class _Run:
         stats, groups, reason = totals.medium, transport.groups, ""
         batch_dose = None if on_batch is None else np.empty(self._phantom.grid.shape)
         with Interrupt() as interrupt:
+            if stats.batches:  # resumed, perhaps after its transport had ended
+                self._update_progress(world.broadcast(totals.elapsed))
+                reason = world.broadcast(_reason_to_stop(progress, self._options.stop, stats))
+                if reason:
+                    return reason
             for replica, group in islice(batch_order(groups), stats.batches, None):
                 while not reason and not transport.round(replica, group, lambda: bool(interrupt.requested)):
                     reason = self._synchronise(interrupt)
@@ -181,7 +186,9 @@ class _Run:
                     raise InputError(*NO_DOSE)
                 reason = "enough" if enough else _reason_to_stop(progress, self._options.stop, stats)
                 # Processors differ in the last bit of a logarithm: one rank decides for all.
-                reason = world.broadcast(reason) or self._synchronise(interrupt)
+                reason = world.broadcast(reason)
+                # What comes after the transport may be broken off, too: a last checkpoint.
+                reason = self._synchronise(interrupt, ended=bool(reason)) or reason
                 if reason:
                     break
         return reason
@@ -235,13 +242,13 @@ class _Run:
             tables_sha256=tables_hash(self._phantom.materials, options.physics),
         )
 
-    def _synchronise(self, interrupt: Interrupt) -> str:
-        """Let the ranks agree on whether to stop, and write the checkpoint if it is due.
+    def _synchronise(self, interrupt: Interrupt, ended: bool = False) -> str:
+        """Let the ranks agree on whether to stop, and write the checkpoint if it is due or the run `ended`.
 
-        Returns the reason to stop, or an empty string.
+        Returns the reason to stop, or an empty string; of a run that has ended always an empty one.
         """
         asked, checkpoint = interrupt.requested, self._checkpoint
-        due = checkpoint is not None and self._world.rank == 0 and checkpoint.due
+        due = checkpoint is not None and self._world.rank == 0 and (ended or checkpoint.due)
         flags = np.array([asked == INTERRUPTED, asked == SUSPENDED, due], np.int64)
         interrupted, suspended, due = self._world.sum_to_all(flags) > 0
         if checkpoint is not None and (interrupted or suspended or due):
@@ -250,7 +257,7 @@ class _Run:
             self._transport.hold_on_root()
         if suspended:
             raise Suspended(on_all_ranks=True)
-        return INTERRUPTED if interrupted else ""
+        return INTERRUPTED if interrupted and not ended else ""
 
     def _estimate_uncertainty(self) -> None:
         stats = self._totals.medium
@@ -270,10 +277,10 @@ class _Run:
         if stop.max_time:
             shares.append(elapsed / stop.max_time)
         if stop.uncertainty and progress.uncertainty:
-            # the variance has fallen as 1 / batches since it was estimated
-            shares.append(
-                (stop.uncertainty / progress.uncertainty) ** 2 * stats.batches / progress.estimated_at
-            )
+            # the variance falls as 1 / batches, and is judged at the end of a round
+            needed = progress.estimated_at * (progress.uncertainty / stop.uncertainty) ** 2
+            rounds = math.ceil(max(needed, stats.batches) / (REPEATS * stats.groups))
+            shares.append(stats.batches / (rounds * REPEATS * stats.groups))
         progress.share_done = min(1.0, max(shares))
 
     def _key(self) -> dict[str, str]:

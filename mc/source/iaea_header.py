@@ -21,6 +21,7 @@ from phantoms.errors import InputError
 FIELDS = ("x", "y", "z", "u", "v", "w", "weight")  # order of the flags of RECORD_CONTENTS
 LABELS = ("X", "Y", "Z", "U", "V", "W", "Weight")
 KINDS = ("photon", "electron", "positron")  # type codes 1, 2, 3; 4 neutron and 5 proton are refused
+NOT_LIMITED = ("FILE_TYPE", "CHECKSUM", "RECORD_CONSTANT", "BYTE_ORDER")  # TOPAS's "limited" has none of them
 COUNT_KEYS = ("PHOTONS", "ELECTRONS", "POSITRONS")
 BYTE_ORDERS = {1234: "<", 4321: ">"}  # little, big endian
 EXTRA_LONG_INCREMENT = 1  # code of the extra long that counts histories since the last recorded one
@@ -53,9 +54,11 @@ class Header:
     particles : int
         Number of records.
     counts : tuple of int
-        Photons, electrons, positrons.
+        Photons, electrons, positrons; empty where none is stated.
     info : dict
         Text of all other blocks (title, machine, coordinate system, notes ...) by key.
+    warnings : tuple of str
+        What was taken for what the header does not state.
     """
 
     stored: tuple[str, ...]
@@ -69,6 +72,7 @@ class Header:
     particles: int
     counts: tuple[int, int, int]
     info: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -81,8 +85,17 @@ def record_size(stored: tuple[str, ...], n_extra: int) -> int:
     return 5 + 4 * (len([name for name in stored if name != "w"]) + n_extra)
 
 
-def read_header(path: str | Path) -> Header:
+def read_header(path: str | Path, data: Path | None = None) -> Header:
     """Read an IAEA header and check that it agrees with itself.
+
+    What TOPAS's "limited" format leaves out is taken for what that format has: no constants, little endian.
+    A constant weight that is not stated is 1, with a warning; `counts` are empty where none is stated.
+
+    Parameters
+    ----------
+    path : path
+    data : Path, optional
+        The data file, whose size is said where the header contradicts itself.
 
     Raises
     ------
@@ -94,6 +107,10 @@ def read_header(path: str | Path) -> Header:
     path = Path(path)
     blocks = _read_blocks(path)
 
+    if not any(key in blocks for key in NOT_LIMITED):
+        blocks |= {"FILE_TYPE": "0", "RECORD_CONSTANT": "", "BYTE_ORDER": "1234"}
+        particles, length = (_integer(path, blocks, key) for key in ("PARTICLES", "RECORD_LENGTH"))
+        blocks["CHECKSUM"] = str(particles * length)
     file_type = _integer(path, blocks, "FILE_TYPE")
     if file_type != 0:
         raise InputError(
@@ -102,7 +119,13 @@ def read_header(path: str | Path) -> Header:
             "only type 0 is read",
         )
     stored, constants, extra_floats, extra_longs = _record_layout(path, blocks)
+    warnings = []
+    if "weight" not in stored and "weight" not in constants:
+        constants["weight"] = 1.0
+        warnings.append(f"{path.name} states no constant weight: 1 was taken")
     counts = tuple(_integer(path, blocks, key, default=0) for key in COUNT_KEYS)
+    if not any(key in blocks for key in COUNT_KEYS):
+        counts = ()  # nothing is stated: they are counted
     header = Header(
         stored=stored,
         constants=constants,
@@ -115,13 +138,14 @@ def read_header(path: str | Path) -> Header:
         particles=_integer(path, blocks, "PARTICLES"),
         counts=counts,
         info={key: text for key, text in blocks.items() if key not in _PARSED and text},
+        warnings=tuple(warnings),
     )
     for key in ("NEUTRONS", "PROTONS"):
         if _integer(path, blocks, key, default=0) > 0:
             raise InputError(
                 path, f"${key}: the file holds {key.lower()}", "only photons, electrons, positrons"
             )
-    _check(path, header)
+    _check(path, header, data)
     return header
 
 
@@ -184,6 +208,10 @@ def _read_blocks(path: Path) -> dict[str, str]:
             line = line[start.end() :]
         if lines is not None:
             lines.append(line)
+    if not blocks and text.startswith("TOPAS"):
+        kind = text.split("\n", 1)[0].strip().removesuffix(" Phase Space")
+        remedy = 'score it again with OutputType = "Limited", which is read, or convert it to the IAEA format'
+        raise InputError(path, f"is a phase space in the format {kind}, which is not read", remedy)
     if not blocks:
         raise InputError(path, "not an IAEA phase-space header: no $KEY: lines")
     return {key: "\n".join(lines).strip() for key, lines in blocks.items()}
@@ -241,6 +269,8 @@ def _record_layout(
     values = _numbers(path, blocks, "RECORD_CONSTANT")
     if len(values) == len(missing) - 1 and "w" in missing:
         missing.remove("w")  # no constant W: it follows from U, V and the sign of the type
+    if len(values) == len(missing) - 1 and "weight" in missing:
+        missing.remove("weight")  # the caller takes 1
     if len(values) != len(missing):
         raise InputError(
             path, f"$RECORD_CONSTANT holds {len(values)} numbers for {len(missing)} quantities not stored"
@@ -248,7 +278,7 @@ def _record_layout(
     return stored, dict(zip(missing, values, strict=True)), tuple(codes[:n_floats]), tuple(codes[n_floats:])
 
 
-def _check(path: Path, header: Header) -> None:
+def _check(path: Path, header: Header, data: Path | None) -> None:
     """Refuse a header that contradicts itself."""
     if header.byte_order not in BYTE_ORDERS:
         raise InputError(path, f"$BYTE_ORDER {header.byte_order} is unknown", "1234 or 4321")
@@ -259,18 +289,25 @@ def _check(path: Path, header: Header) -> None:
         )
     if header.particles == 0:
         raise InputError(path, "$PARTICLES is 0: the phase space is empty")
-    if sum(header.counts) != header.particles:
+    if header.counts and sum(header.counts) != header.particles:
         raise InputError(
             path,
             f"$PARTICLES is {header.particles} but photons, electrons and positrons add up to "
             f"{sum(header.counts)}",
         )
     if header.checksum != header.particles * header.record_length:
-        raise InputError(
-            path,
+        problem = (
             f"$CHECKSUM is {header.checksum} but {header.particles} records of {header.record_length} bytes "
-            f"make {header.particles * header.record_length}",
+            f"make {header.particles * header.record_length}"
         )
+        remedy = ""
+        if data is not None and data.is_file():
+            size = data.stat().st_size
+            problem += f", and {data.name} has {size}"
+            remedy = "copy or write it again"
+            if size == header.particles * header.record_length:
+                remedy = f"the data agree with $PARTICLES: write {size} for $CHECKSUM"
+        raise InputError(path, problem, remedy)
     if header.orig_histories == 0:
         raise InputError(path, "$ORIG_HISTORIES is 0", "doses are stated per original history")
     if "weight" in header.constants and header.constants["weight"] <= 0:

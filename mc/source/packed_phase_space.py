@@ -12,8 +12,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from phantoms import user_folders
 from phantoms.arrays import byte_planes, from_byte_planes, load_arrays, save_arrays
 from phantoms.errors import InputError
 from phantoms.files import replacing
@@ -24,7 +24,7 @@ MAX_RADIUS = 0.15  # of a point of origin on the target [cm]; a particle from fa
 
 def cache_folder() -> Path:
     """Where phase spaces lie that are made or unpacked at first use."""
-    return Path(platformdirs.user_cache_dir("mcverify")) / "phase-spaces"
+    return user_folders.cache_folder() / "phase-spaces"
 
 
 def pack(records: np.ndarray, z: float, path: Path) -> None:
@@ -76,8 +76,7 @@ def unpack(path: Path, layout: np.dtype, z: float) -> Path:
         raise InputError(path, f"is no packed phase space: {error}", "install mcverify anew") from None
     if hashlib.sha256(records.tobytes()).hexdigest() != digest:
         raise InputError(path, "does not unpack to what was packed", "install mcverify anew")
-    with replacing(data, "cannot be unpacked") as partial:
-        data.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(data, "cannot be unpacked", private=False, parents=True) as partial:
         partial.write_bytes(records.tobytes())
     return data
 

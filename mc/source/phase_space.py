@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from mc.source.histograms import Histograms
 from mc.source.iaea_header import BYTE_ORDERS, EXTRA_LONG_INCREMENT, KINDS, Header, read_header
 from mc.source.packed_phase_space import PACKED, unpack
 from mc.source.particles import Particles
+from mc.source.phase_space_files import find_files
 from phantoms.errors import InputError
 from phantoms.listing import Listing
 from phantoms.views import Artists, Axes
@@ -38,6 +39,8 @@ MAX_ENERGY = ENERGY_MAX  # of the tables, above any clinical linac [MeV]; catche
 MAX_POSITION = 1000.0  # no linac records particles further from its origin [cm]
 NORM_TOLERANCE = 1e-4  # by which U^2 + V^2 may exceed 1 (float32 and rounding of the writer)
 CHUNK = 1 << 18  # records checked at a time
+MC2 = 0.511  # rest energy of an electron [MeV]
+MANY = 50  # electrons, of which some have less kinetic energy than that in any beam
 MARKED = 1024  # every so many recorded histories the place of the first record is kept
 
 
@@ -191,8 +194,8 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
     ----------
     Capote et al., Phase-space database for external beam radiotherapy, IAEA(NDS)-0484 (2006).
     """
-    header_path, data_path = _find_files(Path(path))
-    header = read_header(header_path)
+    header_path, data_path = find_files(Path(path))
+    header = read_header(header_path, data_path)
     if data_path.suffix == PACKED:
         data_path = unpack(data_path, record_dtype(header), header.constants.get("z", 0.0))
     if not data_path.is_file():
@@ -207,41 +210,11 @@ def open_phase_space(path: str | Path) -> PhaseSpace:
                 f"({header.particles} records of {header.record_length})",
                 "cut short while copying?",
             )
-        recorded, marks, warnings = _check_records(data_path, header)
+        counts, recorded, marks, warnings = _check_records(data_path, header)
     except OSError as error:
         raise InputError(data_path, f"cannot read the phase space: {error.strerror}") from None
+    header, warnings = replace(header, counts=counts), (*header.warnings, *warnings)
     return PhaseSpace(header, header_path, data_path, recorded, marks, found.st_mtime_ns, warnings)
-
-
-def _find_files(path: Path) -> tuple[Path, Path]:
-    """Header and data file that belong to `path`, whatever the case of their extensions.
-
-    A packed data file stands for one that is missing.
-    """
-    try:
-        folder = sorted(path.parent.iterdir())
-    except OSError as error:
-        raise InputError(path, f"cannot look into its folder: {error.strerror}") from None
-    stem = path.stem if path.suffix.lower() in (".iaeaheader", ".iaeaphsp") else path.name
-    found = []
-    for extension in (".IAEAheader", ".IAEAphsp"):
-        wanted = stem + extension
-        exact = path.with_name(wanted)
-        beside = [p for p in folder if p.stem == stem and p.suffix.lower() == extension.lower()]
-        if exact not in beside and len(beside) > 1:
-            names = ", ".join(p.name for p in beside)
-            raise InputError(
-                path, f"several files could be meant: {names}", "name the right one, move the others"
-            )
-        packed = path.with_name(wanted + PACKED)
-        if not beside and packed in folder:
-            beside = [packed]
-        if not beside:
-            raise InputError(
-                path, f"{wanted} is missing", "a phase space is a header and a data file in one folder"
-            )
-        found.append(exact if exact in beside else beside[0])
-    return found[0], found[1]
 
 
 def record_dtype(header: Header) -> np.dtype:
@@ -293,18 +266,22 @@ def _decode(records: np.ndarray, header: Header) -> Particles:
     )
 
 
-def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[str, ...]]:
-    """Number of recorded histories, their marks (see `PhaseSpace`), and warnings.
+def _check_records(
+    path: Path, header: Header
+) -> tuple[tuple[int, int, int], int, np.ndarray, tuple[str, ...]]:
+    """Particles by kind, number of recorded histories, their marks (see `PhaseSpace`), and warnings.
 
     Refuses records with impossible values.
     """
     counts = np.zeros(128, dtype=np.int64)
     marks: list[np.ndarray] = []
-    recorded, increments, first_flag = 0, 0, -1
+    recorded, increments, first_flag, least = 0, 0, -1, np.inf
     for first in range(0, header.particles, CHUNK):
         chunk = _map(path, header, first, min(first + CHUNK, header.particles))
         _check_values(path, header, chunk, first)
         counts += np.bincount(np.abs(chunk["kind"]), minlength=128)
+        charged = np.abs(chunk["energy"][np.abs(chunk["kind"]) > 1])
+        least = min(least, charged.min(initial=np.inf))
         new = chunk["energy"] < 0
         increments += _count_increments(path, header, chunk, new, first)
         if first_flag < 0 and new.any():
@@ -316,7 +293,7 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
         recorded += len(starts)
 
     found = tuple(counts[1:4].tolist())
-    if found != header.counts:
+    if header.counts and found != header.counts:
         raise InputError(
             path, f"holds {found} photons, electrons, positrons but its header says {header.counts}"
         )
@@ -327,6 +304,11 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
             "without it uncertainties cannot be computed; write the file again with the flag",
         )
     warnings = []
+    if sum(found[1:]) >= MANY and least >= MC2:
+        warnings.append(
+            f"none of its {sum(found[1:])} electrons and positrons has less than {MC2} MeV: EGSnrc before "
+            "2025a wrote total energies, and kinetic ones are meant; write it again if such a program made it"
+        )
     if first_flag > 0:
         warnings.append(
             f"the first {first_flag} records lack a new-history flag (file cut from a longer one?); "
@@ -338,7 +320,12 @@ def _check_records(path: Path, header: Header) -> tuple[int, np.ndarray, tuple[s
             f"records {max(recorded, increments)} original histories but its header says "
             f"{header.orig_histories}",
         )
-    return recorded, np.append(np.concatenate(marks), header.particles).astype(np.int64), tuple(warnings)
+    return (
+        found,
+        recorded,
+        np.append(np.concatenate(marks), header.particles).astype(np.int64),
+        tuple(warnings),
+    )
 
 
 def _check_values(path: Path, header: Header, chunk: np.ndarray, first: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from mc.source.iaea_header import FIELDS, Header, format_header, record_size
 from mc.source.phase_space import Particles, PhaseSpace, open_phase_space, record_dtype
 from phantoms.errors import InputError
-from phantoms.files import replacing
+from phantoms.files import make_new, partial_name, replacing
 
 
 class PhaseSpaceWriter:
@@ -49,8 +49,9 @@ class PhaseSpaceWriter:
         self._stored = tuple(name for name in FIELDS if name not in constants)
         self._counts = np.zeros(3, np.int64)
         self._data = self.stem.with_name(self.stem.name + ".IAEAphsp")
-        self._partial = self.stem.with_name(f".partial-{os.getpid()}-{self._data.name}")
+        self._partial = partial_name(self._data)
         try:
+            make_new(self._partial, private=False)
             self._file = open(self._partial, "wb")
         except OSError as error:
             raise self._cannot(error) from None
@@ -92,7 +93,7 @@ class PhaseSpaceWriter:
         try:
             self._file.close()
             header = self.stem.with_name(self.stem.name + ".IAEAheader")
-            with replacing(header, "cannot write the phase space") as path:
+            with replacing(header, "cannot write the phase space", private=False) as path:
                 path.write_bytes(text.encode("latin-1", errors="replace"))
                 os.replace(self._partial, self._data)
         except OSError as error:
@@ -201,5 +202,5 @@ def pack(
 
 
 def _write(path: Path, content: bytes) -> None:
-    with replacing(path, "cannot write the phase space") as partial:
+    with replacing(path, "cannot write the phase space", private=False) as partial:
         partial.write_bytes(content)

@@ -277,3 +277,20 @@ def test_spine_phantom(shared):
         2.15 + (2.82 - 2.15) * (3382 - 2067) / (4000 - 2067), rel=1e-6
     )
     assert any("cuts BODY off on its left side" in text for text in phantom.audit["warnings"])
+
+
+def test_a_hollow_body_is_said_and_a_shell_is_refused(tmp_path):
+    """Inner contours of a body are air: a cavity is said, a body drawn as a wall is none."""
+    outer = body_box(GRID).contours
+
+    def drawn(share):
+        middle = outer[0].mean(axis=0) * [1, 1, 0]
+        inner = [middle + (contour - middle) * [share, share, 1] for contour in outer]
+        return [Contours("BODY", [*outer, *inner], "EXTERNAL")]
+
+    ct, structures = load(tmp_path, drawn(0.3))
+    said = build_phantom(ct, structures, CURVE, GRID).audit["warnings"]
+    assert sum("BODY is hollow" in text for text in said) == 1
+    structures = read_structures(write_structures(tmp_path, drawn(0.8)))
+    with pytest.raises(InputError, match="structure BODY: is hollow"):
+        build_phantom(ct, structures, CURVE, GRID)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from copy import deepcopy
 
 import pytest
+from pydicom.dataset import Dataset
 
 from phantoms.case import find_case
 from phantoms.errors import InputError
 from tests.dicom_factory import (
     GRID,
+    Field,
     Uids,
     body_box,
     write_case,
@@ -120,6 +124,11 @@ def _other_patient(data):
     ("write", "message"),
     [
         (lambda f: write_plan(f, uids=Uids(plan="1.2.3"), name="second.dcm"), "several plans"),
+        (
+            lambda f: write_plan(f / "new", uids=Uids(plan="1.2.3")),
+            r"several plans: RTPLAN.dcm \(TEST\), new/RTPLAN.dcm \(TEST\) \(leave the one",
+        ),
+        (lambda f: write_dose(f / "new"), r"several doses of the plan: RTDOSE.dcm \(PLAN\), new/RTDOSE.dcm"),
         (lambda f: write_plan(f, uids=Uids(structures="1.2.3")), "planned on structure set 1.2.3"),
         (lambda f: write_plan(f, uids=Uids(plan="1.2.3")), "RTDOSE.dcm: is a dose of plan"),
         (lambda f: write_plan(f, uids=Uids(frame="1.2.3")), "RTPLAN.dcm: has frame of reference 1.2.3"),
@@ -150,3 +159,132 @@ def test_a_plan_without_structure_set_takes_the_only_one_and_says_so(tmp_path):
 def test_spine_case(shared):
     case = find_case(shared / "cases" / "spine_l1")
     assert len(case.ct_files) == 112 and len(case.doses) == 1 and not case.unused and not case.warnings
+
+
+@pytest.mark.parametrize("name", ["RTPLAN.dcm", "RTSTRUCT.dcm", "RTDOSE.dcm", "CT.004.dcm"])
+@pytest.mark.parametrize("how", ["empty", "text", "broken link", "denied"])
+def test_a_file_that_cannot_be_read_is_not_absent(tmp_path, monkeypatch, name, how):
+    """Of a plan that is there in name it was said that there is none."""
+    write_case(tmp_path)
+    path = tmp_path / name
+    if how == "denied":  # which root never is
+        refuse(monkeypatch, path)
+    else:
+        path.unlink()
+    if how == "broken link":
+        path.symlink_to(tmp_path / "elsewhere")
+    if how in ("empty", "text"):
+        path.write_text("" if how == "empty" else "no DICOM, " * 1000)
+    with pytest.raises(InputError, match=f"{name}: ") as caught:
+        find_case(tmp_path)
+    assert caught.value.source == str(path) and caught.value.remedy
+
+
+def refuse(monkeypatch, path):
+    """Let a file not be opened, as of another user's."""
+
+    def opened(file, *arguments, **options):
+        if os.fspath(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return open(file, *arguments, **options)
+
+    monkeypatch.setattr("phantoms.dicom.open", opened, raising=False)
+
+
+def test_hidden_files_and_other_names_are_no_dicom(tmp_path):
+    """Macs leave ._ files beside those they copy."""
+    write_case(tmp_path)
+    (tmp_path / "._RTPLAN.dcm").write_bytes(b"\0\5\26\7" * 1000)
+    (tmp_path / "notes.txt").write_text("none")
+    assert find_case(tmp_path).plan_file.name == "RTPLAN.dcm"
+
+
+def test_linked_folders_are_searched_once(tmp_path):
+    write_case(tmp_path / "case")
+    (tmp_path / "archive").mkdir()
+    for path in (tmp_path / "case").glob("CT.*"):
+        shutil.move(path, tmp_path / "archive" / path.name)
+    (tmp_path / "case" / "CT").symlink_to(tmp_path / "archive")
+    (tmp_path / "case" / "again").symlink_to(tmp_path / "case")
+    assert len(find_case(tmp_path / "case").ct_files) == GRID.shape[0]
+
+
+def _localizer(data):
+    data.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+
+def _no_series(data):
+    del data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+
+
+def test_a_localizer_is_no_other_series(tmp_path):
+    """Where the structure set lists no series, the CT's is the only one."""
+    write_case(tmp_path)
+    write_structures(tmp_path, [body_box(GRID)], edit=_no_series)
+    write_ct(tmp_path, uids=Uids(series="1.2.5"), prefix="survey", edit=_localizer, skip=range(1, 12))
+    case = find_case(tmp_path)
+    assert len(case.ct_files) == GRID.shape[0] and [why for _, why in case.unused] == ["localizer"]
+    assert case.warnings == ("RTSTRUCT.dcm lists no CT series: the only one in the folder is taken",)
+
+
+def _second_series(first):
+    def edit(data):
+        frame = data.ReferencedFrameOfReferenceSequence[0]
+        other = Dataset()
+        other.SeriesInstanceUID = "1.2.5"
+        frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence.insert(0 if first else 1, other)
+        image = Dataset()
+        listed = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[1 if first else 0]
+        image.ReferencedSOPInstanceUID = listed.ContourImageSequence[0].ReferencedSOPInstanceUID
+        for contour in data.ROIContourSequence[0].ContourSequence:
+            contour.ContourImageSequence = [image]
+
+    return edit
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_listed_series_that_of_the_contours_is_taken(tmp_path, first):
+    """Another phase of a 4D CT, say."""
+    write_case(tmp_path)
+    write_ct(tmp_path, uids=Uids(series="1.2.5"), prefix="phase")
+    with pytest.raises(InputError, match=r"CT series 1\.2\.9, which is not in"):
+        write_structures(tmp_path, [body_box(GRID)], 0, uids=Uids(series="1.2.9"))
+        find_case(tmp_path)
+    write_structures(tmp_path, [body_box(GRID)], edit=_second_series(first))
+    case = find_case(tmp_path)
+    assert {path.name.partition(".")[0] for path in case.ct_files} == {"CT"}
+
+
+def _two_groups(data):
+    second = deepcopy(data.FractionGroupSequence[0])
+    second.FractionGroupNumber = 2
+    second.ReferencedBeamSequence[0].ReferencedBeamNumber = 2
+    second.NumberOfBeams = data.FractionGroupSequence[0].NumberOfBeams = 1
+    del second.ReferencedBeamSequence[1:], data.FractionGroupSequence[0].ReferencedBeamSequence[1:]
+    data.FractionGroupSequence.append(second)
+
+
+def test_doses_of_another_fraction_group_are_left_out(tmp_path):
+    write_case(tmp_path, fields=[Field(), Field(90)])
+    write_plan(tmp_path, [Field(), Field(90)], edit=_two_groups)
+    (tmp_path / "RTDOSE.dcm").unlink()
+    for number in (1, 2):
+
+        def of_group(data, number=number):
+            group = Dataset()
+            group.ReferencedFractionGroupNumber = number
+            data.ReferencedRTPlanSequence[0].ReferencedFractionGroupSequence = [group]
+
+        write_dose(tmp_path, summation="FRACTION", edit=of_group, name=f"group{number}.dcm")
+        write_dose(tmp_path, summation="BEAM", beam=number, name=f"beam{number}.dcm")
+    with pytest.raises(
+        InputError, match=r"2 fraction groups: 1 \(3 fractions of beams 1\); 2 .* --fraction-group"
+    ):
+        find_case(tmp_path)
+    with pytest.raises(InputError, match="no fraction group 3"):
+        find_case(tmp_path, 3)
+    for number, other in ((1, 2), (2, 1)):
+        case = find_case(tmp_path, number)
+        assert [dose.path.name for dose in case.doses] == [f"group{number}.dcm"]
+        reasons = {path.name: why for path, why in case.unused}
+        assert reasons[f"group{other}.dcm"] == reasons[f"beam{other}.dcm"] == "dose of another fraction group"

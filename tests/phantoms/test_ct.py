@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 
 import numpy as np
 import pydicom
@@ -190,6 +191,37 @@ def test_a_broken_series_is_refused(tmp_path, case):
         read_ct(tmp_path)
 
 
+def _thicker(number, step=6.0, numbered=True):
+    """Slices from a number on stand `step` [mm] apart."""
+
+    def edit(data):
+        after = max(0, data.InstanceNumber - number)
+        data.ImagePositionPatient[2] += after * (step - 3.0)
+        if not numbered:
+            data.InstanceNumber = None
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "skip", "message"),
+    [
+        (_thicker(7), [], r"unevenly spaced: 6\.000 mm between z = -2\.00 and 4\.00 mm, 3\.000 mm elsewhere"),
+        (_thicker(11), [], "unevenly spaced: 6.000 mm"),
+        (_thicker(6, numbered=False), [], "unevenly spaced"),
+        (_thicker(7, 5.0), [], "unevenly spaced: 5.000 mm"),
+        (None, [4], "are missing between"),
+        (_thicker(99, numbered=False), [4], "are missing between"),
+        (None, [4, 5], "are missing between"),
+    ],
+)
+def test_thicker_slices_are_no_missing_ones(tmp_path, edit, skip, message):
+    """Instance Numbers distinguish them, or without any whether a wide gap stands alone."""
+    write_ct(tmp_path, edit=edit, skip=skip)
+    with pytest.raises(InputError, match=message):
+        read_ct(tmp_path)
+
+
 def test_a_copied_slice_is_refused(tmp_path):
     paths = write_ct(tmp_path)
     shutil.copy(paths[0], tmp_path / "copy.dcm")
@@ -243,3 +275,23 @@ def test_spine_case_is_read_whole(shared):
     np.testing.assert_allclose(ct.grid.spacing, 0.3)
     np.testing.assert_allclose(ct.grid.origin, (9.43018, -31.1319, -18.50437))
     assert ct.hu.max() == 3382
+
+
+def test_an_empty_transfer_syntax_is_as_the_file_was_read(tmp_path):
+    path = write_ct(tmp_path, GRID, HU)[3]
+    syntax = b"1.2.840.10008.1.2.1\0"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(syntax, b"\0" * len(syntax), 1))
+    np.testing.assert_array_equal(read_ct(tmp_path).hu, HU)
+
+
+@pytest.mark.parametrize("value", ["CT Image Storage", "1.2\\1.3", "0"])
+def test_a_sop_class_that_is_none_is_refused(tmp_path, value):
+    path = write_ct(tmp_path)[3]
+    data = pydicom.dcmread(path)
+    data["SOPClassUID"]._value = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data.save_as(path)
+    with pytest.raises(InputError, match=rf"{path.name}: is not a DICOM object: its SOP Class UID is "):
+        read_ct(tmp_path)

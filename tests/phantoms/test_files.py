@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phantoms.errors import InputError
-from phantoms.files import replacing
+from phantoms.files import partial_name, replacing
 
 
 def write(path, text="new", fault=None):
@@ -22,6 +22,28 @@ def test_a_file_is_replaced_when_it_is_whole(tmp_path):
         partial.write_text("new")
         assert path.read_text() == "old" and partial.suffix == path.suffix
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_who_may_read(tmp_path):
+    write(tmp_path / "patient")
+    with replacing(tmp_path / "machine", private=False) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "patient").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "machine").stat().st_mode & 0o044
+
+
+def test_planted_links_are_not_followed(tmp_path, monkeypatch):
+    """At the name itself, which is replaced, and at the temporary one, which is refused if it is known."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "a.json").symlink_to(victim)
+    write(tmp_path / "a.json")
+    assert not (tmp_path / "a.json").is_symlink() and victim.read_text() == "precious"
+    monkeypatch.setattr("secrets.token_hex", lambda _: "known")
+    partial_name(tmp_path / "a.json").symlink_to(victim)
+    with pytest.raises(InputError, match="File exists"):
+        write(tmp_path / "a.json")
+    assert victim.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,36 @@ def test_an_export_reveals_the_patient(tmp_path):
         ("plan of mrn-0815", "plan of [patient]"),
         ("Doering, Janet: does not match", "Doering, Janet: does not match"),
         ("dose of plan 1.2.840.19600102.3", "dose of plan 1.2.840.19600102.3"),
+        ("born 1960-01-02, 2.1.1960, 01/02/1960", "born [patient], [patient], [patient]"),
+        ("PlanDoe DOEplan2 doejane JaneL1", "Plan[patient] [patient]plan2 [patient][patient] [patient]L1"),
+        ("PTVDoe_v2 DoePlan 2Doe DOEPlan", "PTV[patient]_v2 [patient]Plan 2[patient] [patient]Plan"),
+        ("Doegen, avoidoes, mrn-08151, 196001023", "Doegen, avoidoes, mrn-08151, 196001023"),
     ],
 )
 def test_texts_do_not_reveal_it(text, hidden):
     assert WHO.hidden(text) == hidden
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "hidden"),
+    [
+        ({"müller"}, "Muller MUELLERplan mu\u0308ller", "[patient] [patient]plan [patient]"),
+        ({"山田", "太郎"}, "山田太郎計画", "[patient][patient]計画"),
+        ({"zyzzogeton"}, "preZYZZOGETONpost", "pre[patient]post"),
+    ],
+)
+def test_other_spellings_and_scripts(names, text, hidden):
+    assert Identity(words=frozenset(names)).hidden(text) == hidden
+
+
+def test_double_names_and_ideographs(tmp_path):
+    def edit(data: Dataset) -> None:
+        data.SpecificCharacterSet = "ISO_IR 192"
+        data.PatientName = "Meyer-Schmidt^O'Hara=山田^太郎"
+        data.PatientID = ""
+
+    words = read_identity([write_plan(tmp_path, edit=edit)]).words
+    assert {"meyer-schmidt", "meyer", "schmidt", "o'hara", "hara", "山田", "太郎"} == words
 
 
 def test_one_likeness_is_not_the_patient():
@@ -52,4 +78,4 @@ def test_nobody_is_hidden_where_nobody_is_named(tmp_path):
 
 def test_pseudonym_is_stable_and_short():
     assert pseudonym("MRN-0815") == pseudonym("MRN-0815") != pseudonym("MRN-0816")
-    assert len(pseudonym("MRN-0815")) == 8 and pseudonym("") == "not stated"
+    assert len(pseudonym("MRN-0815")) == 12 and pseudonym("") == "not stated"

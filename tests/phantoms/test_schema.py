@@ -1,5 +1,6 @@
 """Strict reading of TOML: what is not as asked for is refused by file, entry and remedy."""
 
+import os
 import re
 
 import pytest
@@ -73,3 +74,27 @@ def test_the_users_own_keys_are_asked_for_one_by_one(tmp_path):
 def test_numbers(tmp_path, value, message):
     table = parse_table(tmp_path / "x.toml", f"density = {value}")
     refused(re.escape(message), lambda: table.number("density", above=0.0, remedy="in g/cm3"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 20_000 + "]" * 20_000, "deep in each other"),
+        ("a = " + "{b = " * 20 + "1" + "}" * 20, "deep in each other"),
+        (".".join("a" * 30) + " = 1", "deep in each other"),
+        ("a = " + "9" * 5000, "is not valid TOML"),
+        ("a = " + "9" * 400, "a is a number beyond all reason|a: is a number beyond all reason"),
+        ("# " + "x" * 4_000_001, "too many for a TOML file"),
+    ],
+)
+def test_what_nobody_writes_by_hand(tmp_path, text, words):
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_table(path).number("a")
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(InputError, match="is a pipe or device"):
+        read_table(tmp_path / "a.toml")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
+from copy import deepcopy
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.tag import Tag
+from pydicom.uid import MRImageStorage
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
@@ -155,12 +163,9 @@ def test_attributes_are_read(tmp_path):
     assert (roi.number, roi.type, roi.colour) == (1, "PTV", (255, 0, 0))
     assert roi.physical == {"REL_MASS_DENSITY": 1.2}
     assert roi.contour_spacing == pytest.approx(0.1)
-    assert (found.frame_of_reference_uid, found.series_uid, found.sop_uid) == (
-        uids.frame,
-        uids.series,
-        uids.structures,
-    )
-    assert found.by_number(1) is roi and len(found.image_uids) == 12
+    assert (found.frame_of_reference_uid, found.sop_uid) == (uids.frame, uids.structures)
+    assert found.by_number(1) is roi
+    assert {series: len(images) for series, images in found.images.items()} == {uids.series: 12}
 
 
 def test_external_is_found_by_type_then_by_name(tmp_path):
@@ -215,6 +220,14 @@ def _other_frame(data):
     data.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = "1.2.3"
 
 
+def _unknown_number(data):
+    data.ROIContourSequence[1].ReferencedROINumber = 7
+
+
+def _lost_point(data):
+    data.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = 11
+
+
 def _same_number(data):
     data.StructureSetROISequence[1].ROINumber = 1
 
@@ -243,6 +256,8 @@ def _nan(data):
         (_other_frame, "2 frames of reference"),
         (_same_number, "same ROI Number"),
         (_described_twice, "number 1 twice"),
+        (_unknown_number, "structure number 7 that it does not list"),
+        (_lost_point, r"structure A: Number of Contour Points \(3006,0046\) is 11, but there are 10"),
         (_odd_coordinates, "4 coordinates"),
         (_nan, "not finite"),
     ],
@@ -290,3 +305,126 @@ def test_spine_structures(shared):
     assert mask_by_centre(structures["PTV_L1"], grid).sum() * grid.voxel_volume == pytest.approx(
         40.9, abs=0.05
     )
+
+
+def _explicit_un(data):
+    """What pydicom itself does with contours of more than 64 kB, and a writer may do with any value."""
+    for drawn in data.ROIContourSequence:
+        for contour in drawn.ContourSequence:
+            raw = contour.get_item("ContourData")
+            contour.set_original_encoding(False, True)
+            contour[raw.tag] = raw._replace(VR="UN")
+
+
+def test_values_stored_as_vr_un_are_read(tmp_path):
+    """PS3.5 6.2.2: of more than 64 kB, and shorter ones."""
+    disc = [circle(1, z, n=3000) for z in PLANES[:3]]
+    structures = [Contours("A", disc), Contours("B", [circle(1, z, n=10) for z in PLANES[:3]])]
+    found = read_structures(write_structures(tmp_path, structures, edit=_explicit_un))
+    assert (
+        pydicom.dcmread(tmp_path / "RTSTRUCT.dcm").ROIContourSequence[0].ContourSequence[0]["ContourData"].VR
+        == "UN"
+    )
+    assert volume(found["A"]) == pytest.approx(np.pi * 0.3, rel=1e-4)
+    assert len(found["B"].contours[0]) == 10
+
+
+def test_a_sequence_stored_as_vr_un_is_read(tmp_path):
+    """Of known length, in implicit VR: a value like another."""
+    path = write_structures(tmp_path, [Contours("A", [circle(1, z, n=2000) for z in PLANES[:3]])])
+    data = pydicom.dcmread(path)
+    part = Dataset()
+    part.ROIContourSequence = data.ROIContourSequence
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_dataset(buffer, part)
+    data["ROIContourSequence"] = DataElement(Tag("ROIContourSequence"), "UN", buffer.getvalue()[8:])
+    data.save_as(path)
+    assert volume(read_structures(path)["A"]) == pytest.approx(np.pi * 0.3, rel=1e-4)
+
+
+def _mr_frame(first, series=True):
+    """List the frame of reference of an MR too, and draw a structure in it."""
+
+    def edit(data):
+        frame = deepcopy(data.ReferencedFrameOfReferenceSequence[0])
+        frame.FrameOfReferenceUID = "1.2.3"
+        images = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+        images.SeriesInstanceUID = "1.2.3.4"
+        for image in images.ContourImageSequence:
+            image.ReferencedSOPClassUID = MRImageStorage
+            image.ReferencedSOPInstanceUID = "1.2.3.5"
+        if not series:
+            del frame.RTReferencedStudySequence
+        data.ReferencedFrameOfReferenceSequence.insert(0 if first else 1, frame)
+        data.StructureSetROISequence[2].ReferencedFrameOfReferenceUID = "1.2.3"
+
+    return edit
+
+
+@pytest.mark.parametrize("series", [True, False])
+@pytest.mark.parametrize("first", [True, False])
+def test_structures_of_other_frames_and_series_are_left_out_in_any_order(tmp_path, first, series):
+    disc = [circle(1, z, n=10) for z in PLANES]
+    drawn = [Contours("BODY", disc, "EXTERNAL"), Contours("A", disc), Contours("A", disc[:5])]
+    found = read_structures(write_structures(tmp_path, drawn, edit=_mr_frame(first, series)))
+    assert found.names() == ["BODY", "A"] and len(found["A"].contours) == len(disc)
+    assert found.frame_of_reference_uid == Uids().frame and list(found.images) == [Uids().series]
+    assert found.warnings == ("left out, as drawn in another frame of reference than the CT's: A",)
+    other = read_structures(tmp_path / "RTSTRUCT.dcm", "1.2.3")
+    assert other.names() == ["A"] and len(other["A"].contours) == 5
+
+
+def test_the_frame_with_most_contours_is_taken_where_there_is_no_body(tmp_path):
+    disc = [circle(1, z, n=10) for z in PLANES]
+    drawn = [Contours("A", disc), Contours("B", disc), Contours("C", disc)]
+    found = read_structures(write_structures(tmp_path, drawn, edit=_mr_frame(True)))
+    assert found.names() == ["A", "B"]
+
+
+def _second_observation(kind, number=9):
+    def edit(data):
+        item = deepcopy(data.RTROIObservationsSequence[0])
+        item.ObservationNumber, item.RTROIInterpretedType = number, kind
+        data.RTROIObservationsSequence.insert(0, item)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "expected", "said"),
+    [
+        ("ORGAN", 9, "ORGAN", ""),
+        ("", 0, "ORGAN", ""),
+        ("AVOIDANCE", 9, "ORGAN", "A is stated as ORGAN and as AVOIDANCE: taken as ORGAN"),
+        ("AVOIDANCE", 0, "AVOIDANCE", "A is stated as AVOIDANCE and as ORGAN: taken as AVOIDANCE"),
+    ],
+)
+def test_a_structure_may_have_several_observations(tmp_path, kind, number, expected, said):
+    """Their numbers decide, not their order."""
+    drawn = [Contours("A", [circle(1, z, n=10) for z in PLANES])]
+    found = read_structures(write_structures(tmp_path, drawn, edit=_second_observation(kind, number)))
+    assert (
+        found["A"].type == expected
+        and (said in " ".join(found.warnings))
+        and bool(said) == bool(found.warnings)
+    )
+
+
+def test_contours_that_enclose_nothing_are_named(tmp_path):
+    """One of another geometric type among closed ones was dropped in silence."""
+
+    def edit(data):
+        contours = data.ROIContourSequence[0].ContourSequence
+        contours[3].ContourGeometricType = "OPEN_PLANAR"
+        contours[4].ContourGeometricType, contours[5].ContourGeometricType = (
+            "OPEN_NONPLANAR",
+            "CLOSED_PLANNAR",
+        )
+
+    marker = Contours("isocentre", [np.zeros((1, 3))], geometry="POINT")
+    body = Contours("A", [circle(1, z, n=10) for z in PLANES])
+    found = read_structures(write_structures(tmp_path, [body, marker], edit=edit))
+    (said,) = [text for text in found.warnings if "enclose nothing" in text]
+    assert said.endswith("1 OPEN_PLANAR, 1 OPEN_NONPLANAR, 1 CLOSED_PLANNAR")
+    assert found["isocentre"].is_empty and "isocentre" not in " ".join(found.warnings)

@@ -7,10 +7,13 @@ code 2.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from mc.run.interrupt import SUSPENDED_CODE, SUSPENDED_LINE, Suspended
+from phantoms.errors import refuse_pipe
 from validation.cli.faults import as_input_error, one_line_errors
 from validation.cli.options import parse
 
@@ -21,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `mcverify` with these arguments (by default those of the command line); returns the exit code."""
     with one_line_errors() as outcome:
         arguments = parse(argv)
+        _refuse_pipes(arguments)
         from mc.run.parallel import abort_on_error, world
         from validation.cli.screen import Screen
 
@@ -39,3 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                     code = SUSPENDED_CODE
             outcome.code = ranks.broadcast(code)
     return outcome.code
+
+
+def _refuse_pipes(arguments: Namespace) -> None:
+    """Refuse pipes and devices: who waits for one to be written may wait for ever."""
+    for given in vars(arguments).values():
+        for path in given if isinstance(given, list | tuple) else [given]:
+            if isinstance(path, Path):
+                refuse_pipe(path)

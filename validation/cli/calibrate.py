@@ -41,6 +41,6 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     text = "\n".join(each.to_toml() for each in found)
     screen.line(text)
     if arguments.out is not None and ranks.rank == 0:
-        with replacing(arguments.out) as path:
+        with replacing(arguments.out, private=False) as path:
             path.write_text(text, encoding="utf-8")
     return NO_RESULT if found[-1].calibrated.report.interrupted else 0

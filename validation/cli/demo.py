@@ -18,7 +18,13 @@ from validation.workflow.output import RESULT
 def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Check the built-in plan; 0 when the run completes, whatever the verdict."""
     options = Namespace(
-        **vars(arguments), machine=MACHINE, calibration=None, voxel=None, dose_to="medium", name=False
+        **vars(arguments),
+        machine=MACHINE,
+        calibration=None,
+        fraction_group=None,
+        voxel=None,
+        dose_to="medium",
+        name=False,
     )
     code = check_plan(CASE, options, load_profile(PROFILE), screen, ranks)
     return NO_VERDICT if code == NO_VERDICT and not _ended(arguments.out) else 0

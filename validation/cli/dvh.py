@@ -31,9 +31,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
         if note := volume_note(metric):
             screen.note(note)
     profile = load_profile(arguments.profile or read_configuration().profile)
-    structures = read_structures(arguments.structures)
     paths = [path for path in (arguments.dose, arguments.compare) if path is not None]
     doses = [read_dose(path) for path in paths]
+    structures = read_structures(arguments.structures, doses[0].frame_of_reference_uid)
     if arguments.out is not None:
         output.check_writable(arguments.out.parent)
     found = dvh_table(
@@ -61,7 +61,7 @@ def _take_from_plan(arguments: Namespace) -> Plan:
     """The plan; number of fractions and prescription as the RTPLAN states them, where they are not given."""
     from mc.plan.rtplan import read_plan
 
-    plan = read_plan(arguments.plan)
+    plan = read_plan(arguments.plan, arguments.fraction_group)
     if arguments.fractions is None:
         arguments.fractions = plan.fractions
     if arguments.prescription is None:
@@ -80,7 +80,7 @@ def show(screen: Screen, found: DvhTable, record: dict[str, Any]) -> None:
         for structure in record["structures"]:
             for number, values in enumerate(structure["metrics"]):
                 name = structure["name"] if number == 0 else "  compared"
-                volume = f"{structure['volume_cc']:.3f}" if number == 0 else ""
+                volume = f"{structure['whole_volume_cc']:.2f}" if number == 0 else ""
                 cells = (_number(value["value"], value["sigma"]) for value in values[part])
                 lines.append([name, volume, *cells])
         columns = ["structure", "volume [cc]", *names[part]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -15,7 +14,9 @@ from pathlib import Path
 
 from mc import __version__
 from mc.run.interrupt import SUSPEND_SIGNALS, SUSPENDED_CODE, SUSPENDED_LINE, Suspended
-from phantoms.errors import InputError
+from phantoms.errors import InputError, printable
+from phantoms.files import replacing
+from phantoms.user_folders import temporary_folder
 from validation.workflow.output import LOG
 
 NO_VERDICT = 2
@@ -72,17 +73,17 @@ def as_input_error(out: Path | None = None) -> Iterator[None]:
 
 
 def _keep_traceback(error: Exception, out: Path | None) -> Path | None:
-    """Write the traceback in or beside `out`, or else into the folder for temporary files."""
+    """Write the traceback in or beside `out`, or else into the user's folder for temporary files."""
     text = "".join(
         [f"mcverify {__version__}: {' '.join(sys.argv[1:])}\n", *traceback.format_exception(error)]
     )
-    places = [Path(tempfile.gettempdir())]
-    if out is not None:
-        places = [out, out.parent, *places]
-    for place in places:
-        with suppress(OSError):
-            (place / LOG).write_text(text)
-            return place / LOG
+    places = [] if out is None else [out, out.parent]
+    for place in (*places, temporary_folder()):
+        with suppress(OSError, InputError):
+            if place.is_dir():
+                with replacing(place / LOG) as partial:
+                    partial.write_text(text)
+                return place / LOG
     return None
 
 
@@ -106,4 +107,4 @@ def _suspend_on_signal() -> Iterator[None]:
 
 def _print_error(text: str) -> None:
     with suppress(OSError):
-        print(f"mcverify: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        print(f"mcverify: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)

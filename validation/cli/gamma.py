@@ -31,7 +31,9 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     reference, evaluated = (
         read_dose(path, arguments.dose_to, planar=True) for path in (arguments.reference, arguments.evaluated)
     )
-    structures = None if arguments.structure is None else read_structures(arguments.structure_file)
+    structures = None
+    if arguments.structure is not None:
+        structures = read_structures(arguments.structure_file, reference.frame_of_reference_uid)
     found = gamma_of_doses(
         reference, evaluated, criterion, structures, arguments.structure, arguments.unrelated
     )

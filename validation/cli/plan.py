@@ -13,7 +13,7 @@ from mc.plan.rtplan import read_plan
 from mc.run.parallel import World
 from phantoms.case import find_case
 from phantoms.errors import InputError
-from phantoms.identity import read_identity
+from phantoms.identity import pseudonym, read_identity
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import NO_VERDICT, PASSED, exit_code, show_verdict
@@ -58,16 +58,23 @@ def check_plan(
     folder : Path
         The export.
     arguments : Namespace
-        `out`, `machine`, `calibration`, `voxel`, `dose_to` and the options of a run.
+        `out`, `overwrite`, `machine`, `calibration`, `fraction_group`, `voxel`, `dose_to`, and the options of
+        a run.
     profile : Profile
         Limits to judge by.
     """
     started = time.monotonic()
-    files = find_case(folder)
-    plan = read_plan(files.plan_file)
-    out = arguments.out or output.default_folder(read_identity([files.plan_file]).hidden(plan.label))
+    files = find_case(folder, arguments.fraction_group)
+    plan = read_plan(files.plan_file, arguments.fraction_group)
+    label, patient = read_identity([files.plan_file]).hidden(plan.label), pseudonym(plan.patient_id)
+    if plan.fraction_group is not None:
+        label += f" group {plan.fraction_group}"
+    out = arguments.out or output.default_folder(label, patient)
     options = run_options(arguments, ranks, checkpoint_in=out)
-    ready = output.result_folder(out, folder) if ranks.rank == 0 else nullcontext()
+    owner = output.Owner(plan.uid, patient, label=label)
+    ready = nullcontext()
+    if ranks.rank == 0:
+        ready = output.result_folder(out, folder, owner, arguments.overwrite)
     with screen.progress() as bar, ready:
         bar.stage("reading the export")
         case = PlanCase.read(files, plan, arguments.calibration)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from mc.run.parallel import World
 from phantoms.errors import InputError
-from phantoms.identity import read_identity
 from validation.cli import gamma
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
@@ -27,12 +26,15 @@ def run(arguments: Namespace, screen: Screen, ranks: World) -> int:
     """Compute the dose; compare it by gamma where an RTDOSE is given. Returns the exit code."""
     started = time.monotonic()
     _refuse_patient_options(arguments)
-    chosen = PhantomPlan.load(arguments.case, arguments.phantom)
+    chosen = PhantomPlan.load(arguments.case, arguments.phantom, arguments.fraction_group)
     if arguments.dose is not None:
         read_dose(arguments.dose, planar=True)  # refused now rather than after the run
-    out = arguments.out or output.default_folder(read_identity([chosen.path]).hidden(chosen.plan.label))
+    owner = chosen.owner
+    out = arguments.out or output.default_folder(owner.label, owner.patient, chosen.described.path.stem)
     options = run_options(arguments, ranks, checkpoint_in=out)
-    ready = output.result_folder(out, arguments.case) if ranks.rank == 0 else nullcontext()
+    ready = nullcontext()
+    if ranks.rank == 0:
+        ready = output.result_folder(out, arguments.case, owner, arguments.overwrite)
     with screen.progress() as bar, ready:
         if ranks.rank == 0:
             output.check_space(out, int(chosen.phantom.density.size) * (2 if options.dose_to_water else 1))

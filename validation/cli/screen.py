@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mc.run.progress import Listener
 from mc.run.progress import Progress as RunProgress
+from phantoms.errors import printable
 
 if TYPE_CHECKING:
     from phantoms.listing import Listing
@@ -34,21 +35,21 @@ class Screen:
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of the result, never wrapped."""
-        self._out.print(Text(text, style), soft_wrap=True)
+        self._out.print(_text(text, style), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line about what goes on."""
-        self._err.print(Text(text), soft_wrap=True)
+        self._err.print(_text(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A warning."""
-        self._err.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
+        self._err.print(_text(f"warning: {text}", "yellow"), soft_wrap=True)
 
     def confirm(self, question: str) -> bool:
         """Ask whether to go on; yes where nobody is there to answer."""
         if self._out.quiet or not (sys.stdin and sys.stdin.isatty() and self._out.is_terminal):
             return True
-        return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+        return input(printable(f"{question} [Y/n] ")).strip().lower() in ("", "y", "yes")
 
     def table(
         self,
@@ -62,9 +63,9 @@ class Screen:
         table = Table(header_style="bold", show_header=any(columns))
         for number, column in enumerate(columns):
             justify = "right" if number in right else "left"
-            table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=number in whole)
+            table.add_column(_text(column), justify=justify, overflow="fold", no_wrap=number in whole)
         for row in rows:
-            table.add_row(*(Text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
+            table.add_row(*(_text(str(cell), WORD_COLOURS.get(str(cell), "")) for cell in row))
         self.line(title, "bold")
         self._out.print(table)
 
@@ -98,21 +99,25 @@ class Bar:
         """Show which stage begins."""
         self.close()
         self._name, self._next = name, time.monotonic() + PLAIN_EVERY
-        self._console.print(Text(f"{name} ..."), soft_wrap=True)
+        self._console.print(_text(f"{name} ..."), soft_wrap=True)
 
     def update(self, progress: RunProgress) -> None:
         """Show how far a run has come."""
         if self._console.is_terminal and not self._console.quiet:
             if self._bar is None:
-                columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")
+                columns = (
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(),
+                    TextColumn("{task.fields[state]}"),
+                )
                 self._bar = Progress(*columns, console=self._console, transient=True)
-                self._bar.add_task(self._name, total=1.0, state="")
+                self._bar.add_task(printable(self._name), total=1.0, state="")
                 self._bar.start()
             self._bar.update(self._bar.task_ids[0], completed=progress.share_done, state=_state(progress))
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_EVERY
             text = f"{self._name}: {100 * progress.share_done:.0f} %, {_state(progress)}"
-            self._console.print(Text(text), soft_wrap=True)
+            self._console.print(_text(text), soft_wrap=True)
 
     @property
     def listener(self) -> Listener:
@@ -133,6 +138,10 @@ def clock(seconds: float) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
     return f"{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h"
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style)
 
 
 def _state(progress: RunProgress) -> str:

@@ -11,6 +11,7 @@ from validation.scans import OutputFactor, Scan, ScanSet
 from validation.scans.folder import STATEMENT
 from validation.scans.scan import field_text
 
+SAME_SAD = 0.05  # by which the isocentre of scans and machine may differ [cm]
 SAME = 0.02  # by which fields and SSDs that are one may differ [cm]
 
 
@@ -64,6 +65,12 @@ def sort_by_field(machine: Machine, measured: ScanSet) -> tuple[tuple[Field, ...
         return found[-1][3:]
 
     for scan in measured.scans:
+        if scan.sad_cm is not None and abs(scan.sad_cm - machine.sad_cm) > SAME_SAD:
+            raise InputError(
+                scan.source,
+                f"its isocentre is at {scan.sad_cm:g} cm, that of {machine.name} at {machine.sad_cm:g} cm",
+                "field sizes would be scaled wrongly: correct the export, or name the machine it is of",
+            )
         quality, warning = quality_of(machine, scan)
         if warning and warning not in warnings:
             warnings.append(warning)

@@ -15,7 +15,6 @@ import numpy as np
 from mc.compute.head import HeadOptions
 from mc.config import Physics
 from mc.machine.machine import Machine
-from mc.numerics.jit import source_hash
 from mc.run.batch import PlacedBeam
 from mc.run.options import RunOptions
 from mc.run.parallel import world
@@ -23,6 +22,7 @@ from mc.run.progress import Listener
 from mc.run.report import RunReport
 from phantoms.arrays import load_arrays, save_arrays
 from phantoms.files import replacing
+from phantoms.kernel_cache import source_hash
 from validation.commission.compute import HIGH, ComputedField, Curve, axis_scan, compute_field
 from validation.commission.fields import Field
 from validation.commission.source import place_beam, sourced
@@ -103,8 +103,7 @@ class FinishedFields:
             f"{name}_{number}": getattr(curve, name) for number, curve in enumerate(curves) for name in ARRAYS
         }
         report = json.dumps(plain(computed.report.to_dict()))
-        with replacing(path) as partial:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, private=False, parents=True) as partial:
             save_arrays(partial, voxel_cm=computed.voxel_cm, report=report, **arrays)
 
     def count(self) -> int:

@@ -30,7 +30,7 @@ def write_tuned_file(original: Machine, found: Commissioning, path: Path) -> Non
     quality = tuned.energies[energy]  # that of the field has a head that serves the scans alone
     names = [parameter.name for parameter in found.tuning.parameters]
     text = tuned_text(original, entries(tuned, quality.head, names), energy)
-    with replacing(path) as partial:
+    with replacing(path, private=False) as partial:
         partial.write_text(text, encoding="utf-8")
         written = read_machine(partial)
         if (written.collimators, written.energies[energy].head) != (tuned.collimators, quality.head):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mc.machine.machine import Machine
+from phantoms.errors import InputError
 from validation.commission.criteria import Criteria
 from validation.commission.fields import Field, sort_by_field
 from validation.commission.judge import build_up_of
 from validation.scans import PDD, ScanSet
+from validation.scans.mcc import NO_MEDIUM
 
 WIDE_DETECTOR = 0.15  # radius above which a detector blurs a penumbra noticeably [cm]
 
@@ -38,8 +40,14 @@ def prepare(machine: Machine, measured: ScanSet, criteria: Criteria) -> Prepared
     InputError
         If scans, machine and criteria do not go together.
     """
+    if not measured.scans:
+        source = measured.output_factors[0].file if measured.output_factors else "scans"
+        raise InputError(
+            source, "holds output factors and no scan", "add a depth dose of each beam beside it"
+        )
     fields, warnings = sort_by_field(machine, measured)
-    assumed = [*measured.warnings, *warnings, *_build_up(fields, criteria)]
+    unstated = [f"{scan.file.name}: {NO_MEDIUM}" for scan in measured.scans if NO_MEDIUM in scan.notes]
+    assumed = [*measured.warnings, *unstated, *warnings, *_build_up(fields, criteria)]
     for field in fields:
         assumed += _detectors(field)
     return Prepared(fields, tuple(dict.fromkeys(assumed)))

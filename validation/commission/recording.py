@@ -85,7 +85,7 @@ def record(stated: dict[str, Commissioned], path: Path) -> None:
     blocks = read_blocks(path.read_text(encoding="utf-8"))
     for label, block in stated.items():
         blocks = _with_block(blocks, labels.index(label), to_toml(label, block))
-    with replacing(path) as partial:
+    with replacing(path, private=False) as partial:
         partial.write_text(joined(blocks), encoding="utf-8")
         written = read_machine(partial)
         for label, block in stated.items():

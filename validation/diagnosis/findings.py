@@ -36,10 +36,10 @@ def _finding(
         status, sentence = "shown", unknown
     elif limit is None:
         status, sentence = "shown", "the profile sets no limit"
-    elif abs(value) > max(tolerance, (SIGNIFICANT if test in SOUGHT else SENSE) * sigma):
-        failed = action is not None and abs(value) > action
+    elif abs(value) > max(tolerance + sigma, (SIGNIFICANT if test in SOUGHT else SENSE) * sigma):
+        failed = action is not None and abs(value) > action + sigma
         status, sentence = ("fail" if failed else "warn"), cause
-    elif SENSE * sigma > tolerance:
+    elif abs(value) > tolerance or SENSE * sigma > tolerance:
         status, sentence = "shown", words.TOO_NOISY
     else:
         status, sentence = "pass", none

@@ -41,8 +41,7 @@ def run(case: Case, options: Options) -> Verdict:
         )
         small_seconds = oracle.cpu_seconds
         path = path if options.record else options.out / case.name / REFERENCE
-        with replacing(path) as partial:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, private=False, parents=True) as partial:
             save_dose(partial, oracle.dose, oracle.sigma, phantom.grid)
     reference = load_reference(path, phantom.grid)
     simulated = simulate_beam(options, case.name, phantom, beam, physics, wanted)

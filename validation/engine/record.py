@@ -35,11 +35,10 @@ def check_checkout() -> None:
 def write(verdict: Verdict, folder: Path) -> None:
     """Write `verdict.json` and `figure.png` into a folder."""
     text = json.dumps(plain({**verdict.as_dict(), **provenance()}), indent=1)
-    with replacing(folder / "verdict.json") as partial:
-        folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "verdict.json", private=False, parents=True) as partial:
         partial.write_text(text + "\n", "utf-8")
     if verdict.draw is not None:
-        with replacing(folder / "figure.png") as partial:
+        with replacing(folder / "figure.png", private=False) as partial:
             verdict.draw(partial)
 
 
@@ -49,7 +48,7 @@ def write_table(page: Path = PAGE) -> None:
     if BEGIN not in text or END not in text:
         raise InputError(page, f"lacks the lines {BEGIN} and {END} between which the table belongs")
     before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    with replacing(page) as partial:
+    with replacing(page, private=False) as partial:
         partial.write_text(f"{before}{BEGIN}\n{table()}\n{after}", "utf-8")
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from mc.compute.beam_dose import Account, BeamTransport
 from mc.config import Physics
-from mc.numerics.jit import source_hash
 from mc.run.interrupt import Interrupt
 from mc.run.options import RunOptions
 from mc.run.progress import Progress
 from mc.source.beams import Beam
 from mc.tables import tables_hash
 from phantoms.files import replacing
+from phantoms.kernel_cache import source_hash
 from phantoms.phantom import Phantom
 from phantoms.schema import Table
 from validation.engine.verdict import Check, Options
@@ -146,8 +146,7 @@ class Store:
 
     def save(self, values: dict[str, Any]) -> None:
         """Replace the file, and remove what other keys left."""
-        with replacing(self.path) as partial:
-            self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path, private=False, parents=True) as partial:
             np.savez(partial, **values)
         for older in self._folder.glob(f"{self._name}-{'[0-9a-f]' * 16}.npz"):
             if older != self.path:

@@ -160,7 +160,7 @@ class Calibration:
 
 def write_calibration(calibration: Calibration, path: str | PathLike) -> None:
     """Write a calibration as TOML, whole or not at all."""
-    with replacing(path) as partial:
+    with replacing(path, private=False) as partial:
         partial.write_text(calibration.to_toml(), encoding="utf-8")
 
 

@@ -122,7 +122,7 @@ class FilmCheck:
     @property
     def warnings(self) -> tuple[str, ...]:
         """All warnings."""
-        return self.comparison.warnings
+        return (*self.scan.warnings, *self.comparison.warnings)
 
     def plot(self, axes: Axes, what: str = "gamma") -> Artists:
         """Draw a map on the film's pixels.

@@ -215,10 +215,8 @@ def _fit(
 
     def whole(values: np.ndarray) -> np.ndarray:
         parameters = np.ones(5)
-        parameters[free] = values
-        parameters[1:] = np.where(
-            np.isin(np.arange(1, 5), free), np.exp(np.clip(parameters[1:], -12, 12)), 1.0
-        )
+        parameters[free] = np.exp(np.clip(values, -12, 12))
+        parameters[0] = values[0]
         return parameters
 
     def residuals(values: np.ndarray) -> np.ndarray:

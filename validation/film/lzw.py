@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from phantoms.kernel_cache import njit
 
 CLEAR, END, FIRST = 256, 257, 258
 MAX_CODES = 4096  # codes of 12 bits

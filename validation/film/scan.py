@@ -34,12 +34,14 @@ class Scan:
         Distance of rows and of columns [mm].
     file_pitch_mm : (float, float)
         That of the pixels in the files, in which the user states places.
+    warnings : tuple of str
     """
 
     paths: tuple[Path, ...]
     response: np.ndarray = field(repr=False)
     pitch_mm: tuple[float, float]
     file_pitch_mm: tuple[float, float]
+    warnings: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,17 +104,20 @@ def read_scans(paths: Sequence[str | PathLike], dpi: float | None = None) -> Sca
     ----------
     paths : sequence of path
     dpi : float, optional
-        Resolution, where the files do not state it.
+        Resolution, where the files do not state it or state a wrong one.
 
     Raises
     ------
     InputError
         If a file is not a 16-bit RGB TIFF with a resolution, or the scans are not alike.
     """
-    total, first, medians = None, None, []
+    total, first, medians, warnings = None, None, [], []
     for path in paths:
         picture = read_tiff(path)
         pitch = _pitch(picture, dpi)
+        if picture.pitch_mm is not None and not np.allclose(pitch, picture.pitch_mm, rtol=0.01):
+            stated = 25.4 / picture.pitch_mm[1]
+            warnings.append(f"{picture.path.name}: taken at {dpi:g} dpi, though the file states {stated:.4g}")
         if picture.pixels.shape[2] < 3:
             raise InputError(
                 path, "is a grey picture, not RGB", "scan to 48-bit colour: three channels are needed"
@@ -143,24 +148,20 @@ def read_scans(paths: Sequence[str | PathLike], dpi: float | None = None) -> Sca
         _averaged(response, factor),
         (first[1][0] * factor[0], first[1][1] * factor[1]),
         first[1],
+        tuple(warnings),
     )
 
 
 def _pitch(picture: Picture, dpi: float | None) -> tuple[float, float]:
-    pitch = picture.pitch_mm
+    """The resolution that the user states, else the file's."""
+    pitch = picture.pitch_mm if dpi is None else (25.4 / dpi, 25.4 / dpi)
     if pitch is None:
-        if dpi is None:
-            raise InputError(picture.path, "does not state its resolution", "give it, such as --dpi 72")
-        return 25.4 / dpi, 25.4 / dpi
-    if dpi is not None and not np.allclose(pitch, 25.4 / dpi, rtol=0.01):
-        raise InputError(
-            picture.path,
-            f"states {25.4 / pitch[1]:.4g} dpi, not {dpi:g}",
-            "leave --dpi out, or mend the file",
-        )
+        raise InputError(picture.path, "does not state its resolution", "give it, such as --dpi 72")
     if not all(PITCH_RANGE_MM[0] <= p <= PITCH_RANGE_MM[1] for p in pitch):
         raise InputError(
-            picture.path, f"states a resolution of {25.4 / pitch[1]:.4g} dpi", "12.7 to 2540 dpi are read"
+            picture.path,
+            f"has a resolution of {25.4 / pitch[1]:.4g} dpi",
+            "12.7 to 2540 dpi are read; --dpi overrules what a file states",
         )
     return pitch
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from phantoms.errors import InputError
+from phantoms.files import read_file
 from validation.film.lzw import decode_lzw
 
 MM_PER_UNIT = {2: 25.4, 3: 10.0}  # ResolutionUnit: inch, centimetre
@@ -25,16 +26,49 @@ GREY, RGB = (0, 1), 2  # PhotometricInterpretation
 TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 16: "Q"}  # of a field: formats of struct
 ONE_SIDE = 60_000  # more pixels a side than a scanner has
 MAX_BYTES = 4_000_000_000
+SMALL, MAX_RATIO = (
+    30_000_000,
+    100,
+)  # bytes of pixels; more of them must be stored in a hundredth of their bytes
+MAX_PAGES = 20  # that are looked at
+MAX_NAMED = 6  # pictures of a file
+REDUCED = 1  # bit of NewSubfileType: a thumbnail
+SUBFILE = 254
 
 (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, ORIENTATION, SAMPLES, ROWS, COUNTS, X_RESOLUTION,
  Y_RESOLUTION, PLANAR, UNIT, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FORMAT) = (
     256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 322, 323, 324, 325, 339
 )  # fmt: skip
+READ = frozenset(
+    (
+        SUBFILE,
+        WIDTH,
+        HEIGHT,
+        BITS,
+        COMPRESSION,
+        PHOTOMETRIC,
+        OFFSETS,
+        ORIENTATION,
+        SAMPLES,
+        ROWS,
+        COUNTS,
+        X_RESOLUTION,
+        Y_RESOLUTION,
+        PLANAR,
+        UNIT,
+        PREDICTOR,
+        TILE_WIDTH,
+        TILE_HEIGHT,
+        TILE_OFFSETS,
+        TILE_COUNTS,
+        FORMAT,
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The first picture of a TIFF file.
+    """The picture of a TIFF file.
 
     Parameters
     ----------
@@ -50,22 +84,23 @@ class Picture:
 
 
 def read_tiff(path: str | PathLike) -> Picture:
-    """Read the first picture of a TIFF of 16 bits a sample.
+    """Read the picture of a TIFF of 16 bits a sample; thumbnails that are marked as such are passed over.
 
     Raises
     ------
     InputError
-        If the file is no TIFF, is cut short, or holds something other than a picture of 16-bit samples.
+        If the file is no TIFF, is cut short, holds several pictures, or something other than a picture of
+        16-bit samples.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror}") from None
     try:
-        tags, order = _directory(data, path)
+        tags, order = _only_picture(data, path)
         return Picture(path, _pixels(data, tags, order, path), _pitch(tags))
-    except struct.error:
+    except (struct.error, OverflowError):
         raise InputError(
             path, "is cut short: it points beyond its own end", "scan or copy it again"
         ) from None
@@ -74,23 +109,43 @@ def read_tiff(path: str | PathLike) -> Picture:
 Tags = dict[int, tuple]
 
 
-def _directory(data: bytes, path: Path) -> tuple[Tags, str]:
-    """The fields of the first picture, and the byte order as `struct` writes it."""
+def _only_picture(data: bytes, path: Path) -> tuple[Tags, str]:
+    """The fields of the one picture that is no thumbnail, and the byte order as `struct` writes it."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     magic = struct.unpack_from(order + "H", data, 2)[0] if order and len(data) >= 8 else 0
     if magic not in (42, 43):
         raise InputError(path, "is not a TIFF file", "scan to TIFF, 48-bit colour")
     big = magic == 43  # BigTIFF: offsets of 8 bytes
     place = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    pages, seen = [], {0}
+    while not pages or (place not in seen and len(pages) < MAX_PAGES):
+        seen.add(place)
+        tags, place = _directory(data, path, order, big, place)
+        pages.append(tags)
+    whole = [tags for tags in pages if not _one(tags, SUBFILE, 0) & REDUCED]
+    if len(pages) == 1 or len(whole) == 1:
+        return (whole or pages)[0], order
+    sizes = ", ".join(f"{_one(tags, WIDTH)} x {_one(tags, HEIGHT)}" for tags in pages[:MAX_NAMED])
+    raise InputError(
+        path,
+        f"holds {len(pages)} pictures ({sizes} pixels)",
+        "save the one to be judged in a file of its own",
+    )
+
+
+def _directory(data: bytes, path: Path, order: str, big: bool, place: int) -> tuple[Tags, int]:
+    """The fields of the picture at `place`, and the place of the next one; 0: there is none."""
+    offset = order + ("Q" if big else "I")
     entries = struct.unpack_from(order + ("Q" if big else "H"), data, place)[0]
     place += 8 if big else 2
     size, inline = (20, 8) if big else (12, 4)
     tags: Tags = {}
+    following = struct.unpack_from(offset, data, place + entries * size)[0]
     for k in range(entries):
         start = place + k * size
         tag, kind = struct.unpack_from(order + "HH", data, start)
         count = struct.unpack_from(order + ("Q" if big else "I"), data, start + 4)[0]
-        if kind not in TYPES:
+        if tag not in READ or kind not in TYPES:
             continue  # none of the fields that are read
         letters = TYPES[kind]
         length = count * struct.calcsize("=" + letters)
@@ -103,7 +158,7 @@ def _directory(data: bytes, path: Path) -> tuple[Tags, str]:
             continue
         if kind != 2:
             tags[tag] = struct.unpack_from(f"{order}{count * len(letters)}{letters[0]}", data, at)
-    return tags, order
+    return tags, following
 
 
 def _one(tags: Tags, tag: int, default: int | None = None) -> int:
@@ -128,8 +183,12 @@ def _pixels(data: bytes, tags: Tags, order: str, path: Path) -> np.ndarray:
         raise InputError(
             path, f"has Orientation {_one(tags, ORIENTATION)}, not 1", "save it with row 1 at the top"
         )
-    if samples * width * height * 2 > MAX_BYTES:
+    size = samples * width * height * 2
+    if size > MAX_BYTES:
         raise InputError(path, f"has {width} x {height} pixels, too many", "scan with fewer dpi")
+    if size > max(MAX_RATIO * len(data), SMALL):
+        problem = f"states {width} x {height} pixels in {len(data)} bytes: no scan of a film is so empty"
+        raise InputError(path, problem, "cut out the films, or scan again")
     planes = samples if _one(tags, PLANAR, 1) == 2 else 1
     inner = samples // planes
     tiled = TILE_OFFSETS in tags
@@ -205,8 +264,9 @@ def _pitch(tags: Tags) -> tuple[float, float] | None:
     unit = MM_PER_UNIT.get(_one(tags, UNIT, 2))
     pitch = []
     for tag in (Y_RESOLUTION, X_RESOLUTION):
-        number, divisor = tags.get(tag, (0, 0))[:2]
-        if unit is None or not number or not divisor:
+        ratio = tags.get(tag, ())
+        if unit is None or len(ratio) != 2 or not all(ratio):
             return None
+        number, divisor = ratio
         pitch.append(unit * divisor / number)
     return pitch[0], pitch[1]

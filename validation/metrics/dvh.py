@@ -264,7 +264,8 @@ class Dvh:
 
     def _sigma_of(self, read: Sequence, without: np.ndarray | float) -> np.ndarray:
         """One sigma of what was read from the copies, (copies, ...), and `without` their draws."""
-        scatter = self._noise.factor * np.std(read, axis=0, ddof=int(self._noise.covariance is None))
+        scatter = np.std(read, axis=0, ddof=int(self._noise.covariance is None))
+        scatter = np.multiply(self._noise.factor, scatter, out=np.zeros_like(scatter), where=scatter > 0.0)
         return np.maximum(scatter, np.abs(np.mean(read, axis=0) - without))
 
     @cached_property

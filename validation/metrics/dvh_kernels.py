@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from phantoms.kernel_cache import njit
 
 ROUNDING = 1e-9  # of doses, volumes and places
 

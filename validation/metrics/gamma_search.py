@@ -19,7 +19,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from phantoms.kernel_cache import njit
 
 TOLERANCE = 1e-5  # gamma found less the true minimum, at most
 FIRST_STEPS, STEPS = 2, 3  # down towards the minimum: in a cell, in a box

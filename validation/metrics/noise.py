@@ -36,6 +36,9 @@ class Noise:
         Of the arrays, where there is a `covariance`.
     common : float
         Relative sigma that all voxels share beside it, of a calibration.
+    known : bool
+        False after so few batches of a phase space that nothing is known of its latent noise: every sigma
+        is infinite.
     """
 
     sigma: np.ndarray = field(repr=False)
@@ -43,6 +46,7 @@ class Noise:
     covariance: Covariance | None = None
     grid: Grid | None = None
     common: float = 0.0
+    known: bool = True
 
     @classmethod
     def of(cls, dose: Dose) -> Self:
@@ -51,11 +55,15 @@ class Noise:
         if held is not None:
             return cls(dose.sigma, None, held, dose.grid, math.hypot(common, held.common))
         latent = np.nan_to_num(dose.latent)
-        return cls(dose.sigma, latent if latent.any() else None, common=common)
+        from_phase_space = dose.provenance.get("quality", {}).get("passes") is not None
+        known = latent.any() or not from_phase_space
+        return cls(dose.sigma, latent if latent.any() else None, common=common, known=bool(known))
 
     @property
     def factor(self) -> float:
         """By how much a sigma found from the copies is enlarged (`mc.covariance.Covariance.factor`)."""
+        if not self.known:
+            return math.inf
         return 1.0 if self.covariance is None else self.covariance.factor
 
     def copies(self, dose: np.ndarray, box: Box, most: int | None = None) -> Iterator[np.ndarray]:
@@ -101,6 +109,8 @@ class Noise:
             Of the voxels in `box`.
         box : tuple of slice
         """
+        if not self.known:
+            return math.inf
         weights = weights / weights.sum(dtype=float)
         own = float(np.sum((weights * self.sigma[box]) ** 2))
         common = (self.common * float(np.sum(weights * dose))) ** 2

@@ -12,6 +12,7 @@ from phantoms.grid import Grid
 from validation.metrics.gamma import MAX_GAMMA, Criterion, GammaMap, gamma
 from validation.metrics.noise import Noise
 
+JUST_FAILING = 1.001  # gamma of noise is sought up to here: how far a voxel fails does not count
 BIN = 0.05  # of t, in sigma: narrow beside the unit width of what is fitted
 FIT_STEPS = 2000
 PATIENCE, MIN_GAIN = 20, 0.01  # the fit ends when so many steps gain less log-likelihood; 0.5 is one sigma
@@ -26,7 +27,7 @@ def noise_gamma(
     mask: np.ndarray | None,
     copies: int,
 ) -> Iterator[GammaMap]:
-    """Gamma between a dose and copies of it with one draw each of another dose's noise.
+    """Whether gamma passes between a dose and copies of it with one draw each of another dose's noise.
 
     The mean of their passing rates is the noise ceiling: what two doses reach that differ by nothing else.
 
@@ -43,7 +44,7 @@ def noise_gamma(
     Yields
     ------
     GammaMap
-        Of each copy; nothing if no voxel is above the threshold.
+        Of each copy, capped at `JUST_FAILING`; nothing if no voxel is above the threshold.
     """
     criterion = replace(criterion, normalisation=criterion.normalisation or float(reference.max()))
     chosen = reference >= 0.01 * criterion.threshold_percent * criterion.normalisation
@@ -54,7 +55,7 @@ def noise_gamma(
     box, part = _within_reach(chosen, grid, criterion)
     inner, within = reference[box], None if mask is None else mask[box]
     for copy in noise.copies(inner, box, copies):
-        found = gamma(inner, part, copy, part, criterion, within)
+        found = gamma(inner, part, copy, part, criterion, within, JUST_FAILING)
         evaluated = np.zeros(grid.shape, bool)
         evaluated[box] = found.evaluated
         yield replace(found, evaluated=evaluated, grid=grid)

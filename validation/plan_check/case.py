@@ -11,7 +11,7 @@ from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
 from phantoms.assemble import patient_extent
 from phantoms.case import Case, find_case
-from phantoms.ct import CT, read_ct
+from phantoms.ct import CT, frame_of_reference, read_ct
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.hu import load_calibration
@@ -82,7 +82,9 @@ class PlanCase:
         return Grid(shape, (VOXEL_CM,) * 3, tuple(lower + 0.5 * VOXEL_CM))
 
     @classmethod
-    def load(cls, folder: str | PathLike, calibration: str | None = None) -> PlanCase:
+    def load(
+        cls, folder: str | PathLike, calibration: str | None = None, fraction_group: int | None = None
+    ) -> PlanCase:
         """Sort an export folder and read it; `calibration` names the CT calibration, if not case.toml's.
 
         Raises
@@ -90,8 +92,8 @@ class PlanCase:
         InputError
             If a part is missing, ambiguous, damaged, or does not belong to the others.
         """
-        files = find_case(folder)
-        return cls.read(files, read_plan(files.plan_file), calibration)
+        files = find_case(folder, fraction_group)
+        return cls.read(files, read_plan(files.plan_file, fraction_group), calibration)
 
     @classmethod
     def read(cls, files: Case, plan: Plan, calibration: str | None = None) -> PlanCase:
@@ -100,7 +102,7 @@ class PlanCase:
         if calibration:
             case_file = replace(case_file, calibration=calibration)
             load_calibration(calibration, case_file.materials)  # refused now rather than after reading the CT
-        structures = read_structures(files.structures_file)
+        structures = read_structures(files.structures_file, frame_of_reference(files.ct_files[0]))
         title = (files.plan_file, files.structures_file, *(d.path for d in files.doses), files.ct_files[0])
         identity = read_identity(title)
         dose = _planned_dose(files, plan) if files.doses else None
@@ -108,7 +110,9 @@ class PlanCase:
         if dose is not None:
             _refuse_incomparable(dose, structures, case_file)
             doubts = [*dose.status, *prescription_of(plan, float(dose.dose.max()))[1], *doubts]
-        return cls(files, identity, case_file, plan, read_ct(files.ct_files), structures, dose, tuple(doubts))
+        ct = read_ct(files.ct_files)
+        doubts = [*_position_warnings(plan, ct), *doubts]
+        return cls(files, identity, case_file, plan, ct, structures, dose, tuple(doubts))
 
     def plot(self, axes: Axes, view: str = "axial", at_mm: float | None = None) -> Artists:
         """Draw the planned dose, where there is one, as isodoses over the CT.
@@ -176,7 +180,9 @@ class PlanCase:
         return Listing.facts(hidden(plan.label), facts)._repr_html_()
 
 
-def load_case(folder: str | PathLike, *, calibration: str | None = None) -> PlanCase:
+def load_case(
+    folder: str | PathLike, *, calibration: str | None = None, fraction_group: int | None = None
+) -> PlanCase:
     """Read the export of one plan: CT series, RTSTRUCT, RTPLAN and RTDOSE, matched by their UIDs.
 
     Parameters
@@ -185,6 +191,8 @@ def load_case(folder: str | PathLike, *, calibration: str | None = None) -> Plan
         The export, in any arrangement; a case.toml in it is read too (docs/formats.md).
     calibration : str, optional
         CT calibration, by name or TOML file, in place of that of case.toml.
+    fraction_group : int, optional
+        Number of the fraction group to check, where the plan has several.
 
     Returns
     -------
@@ -196,17 +204,40 @@ def load_case(folder: str | PathLike, *, calibration: str | None = None) -> Plan
     InputError
         If a part is missing, ambiguous, damaged, or does not belong to the others.
     """
-    return PlanCase.load(folder, calibration)
+    return PlanCase.load(folder, calibration, fraction_group)
 
 
 def _planned_dose(files: Case, plan: Plan) -> PlannedDose:
     """The dose of the course, from that of the plan or from those of its beams."""
-    doses = join_planes([read_rtdose(file.path) for file in files.doses])
+    doses = [read_rtdose(file.path) for file in files.doses]
+    group = plan.fraction_group
+    for dose, file in zip(doses, files.doses, strict=True):
+        if group is not None and dose.summation != "BEAM" and file.groups != (group,):
+            raise InputError(
+                dose.path,
+                f"is the dose of the whole plan, of which fraction group {group} alone is checked",
+                f"export the dose of fraction group {group} (Dose Summation Type FRACTION), or take the file "
+                "away: without one the dose alone is computed",
+            )
+    doses = join_planes(doses)
     whole = len(doses) == 1 and doses[0].summation != "BEAM"
     dose = doses[0] if whole else sum_beam_doses(doses, [beam.number for beam in plan.beams])
     dose = course_dose(dose, plan.fractions)
     refuse_implausible(dose.path, dose.dose)
     return dose
+
+
+def _position_warnings(plan: Plan, ct: CT) -> list[str]:
+    """Say where the patient is treated in another position than scanned in.
+
+    The beams are placed by the plan's (DICOM PS3.3 C.8.8.12); the CT's says nothing about them.
+    """
+    if ct.patient_position in ("", plan.patient_position):
+        return []
+    return [
+        f"the plan treats the patient in position {plan.patient_position}, the CT was taken in position "
+        f"{ct.patient_position}: beams are placed as for {plan.patient_position}; is that meant?"
+    ]
 
 
 def _refuse_incomparable(dose: PlannedDose, structures: StructureSet, case_file: CaseFile) -> None:

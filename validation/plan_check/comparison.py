@@ -101,6 +101,8 @@ class Comparison:
         them was not scored.
     history : tuple of PastVerdict
         Those that this dose was given before.
+    dose_sha256 : str
+        Of the file of the Monte Carlo dose; empty where there is none.
     """
 
     created: str
@@ -133,6 +135,7 @@ class Comparison:
     stated: Stated
     other_doses: tuple[OtherDose, ...] = ()
     history: tuple[PastVerdict, ...] = ()
+    dose_sha256: str = ""
 
     def gamma(
         self, criterion: str | Criterion = "2%/1mm", *, local: bool = False, threshold_percent: float = 10.0
@@ -297,6 +300,7 @@ class Comparison:
                 "not_evaluated": [{"structure": s, "reason": why} for s, why in self.not_evaluated],
                 "quality": self.report.to_dict(),
                 "calibration": self.calibration,
+                "dose_sha256": self.dose_sha256 or None,
                 "provenance": self.dose.provenance,
                 "phantom_audit": {k: v for k, v in self.phantom.audit.items() if k != "warnings"},
                 "warnings": self.warnings,
@@ -427,6 +431,7 @@ def compare(
         statistics=statistics_of(report, verdict.tests),
         judged=judged,
         stated=record.stated,
+        dose_sha256=record.dose_sha256,
         other_doses=other_doses(evaluated, verdict.rows, _other_of(dose, chosen, judged)),
     )
 

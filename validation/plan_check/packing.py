@@ -50,6 +50,8 @@ def pack(value: Any, numbers: Numbers) -> Any:
 def unpack(kind: type[T], packed: Any, numbers: np.ndarray) -> T:
     """What `pack` made of a value of the type `kind`, from its type hints.
 
+    Fields that the type no longer has are left out.
+
     Raises
     ------
     KeyError, TypeError, ValueError
@@ -57,7 +59,9 @@ def unpack(kind: type[T], packed: Any, numbers: np.ndarray) -> T:
     """
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(**{name: unpack(hints[name], item, numbers) for name, item in packed.items()})
+        return kind(
+            **{name: unpack(hints[name], item, numbers) for name, item in packed.items() if name in hints}
+        )
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is np.ndarray:
         size = int(np.prod(packed["shape"]))

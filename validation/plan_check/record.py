@@ -58,6 +58,8 @@ class Record:
         That plan and dose name.
     stated : Stated
         What plan and dose state about themselves.
+    dose_sha256 : str
+        Of the file of the Monte Carlo dose; empty where there is none.
     """
 
     patient: str
@@ -70,6 +72,7 @@ class Record:
     warnings: tuple[str, ...] = ()
     points: tuple[ReferencePoint, ...] = ()
     stated: Stated = NOTHING
+    dose_sha256: str = ""
 
     @classmethod
     def of(
@@ -115,7 +118,7 @@ class Record:
             plan=_anonymised(Plan, replace(plan, patient_id=""), anonymise),
             structures=_anonymised(
                 StructureSet,
-                replace(structures, patient_id="", image_uids=frozenset(), source="RTSTRUCT", label=""),
+                replace(structures, patient_id="", images={}, source="RTSTRUCT", label=""),
                 anonymise,
             ),
             planned_dose=replace(planned_dose, path=Path("RTDOSE"), patient_id=""),
@@ -138,17 +141,17 @@ class Record:
         """Folders of the export, whose names may identify the patient."""
         return {str(Path(source).parent) for source in (self.planned_dose.path, self.structures.source)}
 
-    def save(self, path: str | Path, dose_file: Path) -> None:
-        """Write the record of the dose in `dose_file` as HDF5, whole or not at all.
+    def save(self, path: str | Path, dose_file: Path) -> Record:
+        """Write the record of the dose in `dose_file` as HDF5, whole or not at all; returns what was written.
 
         Raises
         ------
         InputError
             If it cannot be written.
         """
-        numbers = Numbers()
+        numbers, dose_sha256 = Numbers(), digest(dose_file)
         text = {
-            "dose_sha256": digest(dose_file),
+            "dose_sha256": dose_sha256,
             "patient": self.patient,
             "quantity": self.quantity,
             "warnings": self.warnings,
@@ -175,6 +178,7 @@ class Record:
             _put(file, "material", self.phantom.material, self.phantom.grid)
         with replacing(path) as partial:
             partial.write_bytes(image.getbuffer())
+        return replace(self, dose_sha256=dose_sha256)
 
     @classmethod
     def load(cls, path: str | Path, dose_file: Path) -> Record:
@@ -226,6 +230,7 @@ class Record:
             warnings=tuple(text["warnings"]),
             points=unpack(tuple[ReferencePoint, ...], text["points"], numbers),
             stated=unpack(Stated, text.get("stated", {}), numbers),  # older files have none
+            dose_sha256=text["dose_sha256"],
         )
 
 

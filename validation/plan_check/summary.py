@@ -5,6 +5,7 @@ All of it is data: the report, the notebook and the command print it, each as it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -184,9 +185,7 @@ def _agreement(comparison: Comparison, tests: Sequence[Test]) -> Answer:
         sentence = "Too noisy to say."
         known = [test for test in tests if test.status == NOISY and None not in (test.value, test.sigma)]
         if known:
-            sentence = (
-                f"Too noisy to say: {_in_words(known[0])}, {PLUS_MINUS}{known[0].sigma:.1f} % (1 sigma)."
-            )
+            sentence = f"Too noisy to say: {_in_words(known[0])}, {_one_sigma(known[0].sigma)}."
     elif bad:
         # a diagnosis names the cause of the differences
         notes = [test.note.rstrip(".") for test in bad if test.name.startswith(DIAGNOSIS)]
@@ -332,3 +331,7 @@ def _beam_model(comparison: Comparison) -> Answer:
     sentence = " ".join(f"{model['beam']}: {str(model['statement']).rstrip('.')}." for model in models)
     word = "CHANGED SINCE COMMISSIONING" if least == "changed" else least.upper()
     return Answer(title, question, STATES.get(least, SHOWN), word, sentence)
+
+
+def _one_sigma(percent: float) -> str:
+    return f"{PLUS_MINUS}{percent:.1f} % (1 sigma)" if math.isfinite(percent) else "its sigma is unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from validation.commission.judge import JudgedField, JudgedScan
 from validation.commission.tune import Tuning
-from validation.report.drawing import PLUS_MINUS, STYLE, WIDTH, Drawing, finish
+from validation.report.drawing import PLUS_MINUS, WIDTH, Drawing, figure_style, finish
 from validation.scans import PDD
 from validation.scans.compare import COMPUTED, MEASURED
 
@@ -23,7 +22,7 @@ DIFFERENCES = (1.5, 3.0, 6.0, 12.0, 25.0, 50.0)  # ends of the scale of differen
 def draw_field(field: JudgedField) -> list[Drawing]:
     """Figures of a field: its depth doses, then its profiles by kind."""
     drawings = []
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         for kind in dict.fromkeys(judged.comparison.scan.kind for judged in field.scans):
             scans = [judged for judged in field.scans if judged.comparison.scan.kind == kind]
             drawings.append(_draw_kind(field, kind, scans))
@@ -34,7 +33,7 @@ def draw_field(field: JudgedField) -> list[Drawing]:
 def draw_cost(tuning: Tuning) -> Drawing:
     """Cost along each tuned parameter, with what is known of it."""
     count = len(tuning.parameters)
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(WIDTH, 2.3))
         for k, (parameter, curve) in enumerate(zip(tuning.parameters, tuning.curves, strict=True)):
             width = WIDTH / count - LEFT - RIGHT

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -35,6 +38,23 @@ MARKERS = "osD^vPX<>*"
 GAMMA_COLOURS = LinearSegmentedColormap.from_list(
     "gamma", [(0.0, "#ffffff"), (0.4999, "#a9c3e6"), (0.5, "#e08214"), (1.0, "#5c0000")]
 )
+
+
+@contextmanager
+def figure_style(parse_math: bool = False) -> Iterator[None]:
+    """The style of all figures, with `parse_math` for texts of ours that hold powers of ten.
+
+    What was alive before is left out of the collections of garbage that follow each figure (`finish`).
+    """
+    frozen = gc.get_freeze_count() > 0  # by whoever calls: it stays so
+    if not frozen:
+        gc.freeze()
+    try:
+        with matplotlib.rc_context(STYLE | {"text.parse_math": parse_math}):
+            yield
+    finally:
+        if not frozen:
+            gc.unfreeze()
 
 
 def finish(figure: Figure, title: str, caption: str = "", dpi: int = DPI) -> Drawing:

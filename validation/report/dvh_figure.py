@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from validation.report.drawing import DASHED, STYLE, WIDTH, Drawing, colour, finish, marker
+from validation.report.drawing import DASHED, WIDTH, Drawing, colour, figure_style, finish, marker
 
 MARKS = 7  # on a curve
 MAX_CURVES = 24  # curves that a legend can hold
@@ -19,7 +18,7 @@ MAX_CURVES = 24  # curves that a legend can hold
 
 def dvh_figure(record: Mapping[str, Any]) -> Drawing:
     """Draw the curves of a record of `validation.cli.dvh`: the first dose solid, the second dashed."""
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(WIDTH, 4.2))
         axis = figure.add_axes((0.075, 0.10, 0.66, 0.86))
         dose = np.array(record["curve_dose_gy"])

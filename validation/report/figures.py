@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-import matplotlib
-
 from validation.plan_check.comparison import Comparison
 from validation.plan_check.leading import leading_organ, leading_target
 from validation.report import charts
 from validation.report.content import Pictures
 from validation.report.display import Display
-from validation.report.drawing import STYLE, WIDTH
+from validation.report.drawing import WIDTH, figure_style
 from validation.report.key_dvh import key_dvh
 from validation.report.panels import critical_panel, difference_panels, gamma_panels, isodose_panels
 
@@ -34,7 +32,7 @@ class Figures:
         """Draw them."""
         organ, target = leading_organ(comparison), leading_target(comparison)
         display = Display(comparison)
-        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        with figure_style(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # of names in other scripts: the tables have them
             planes = [isodose_panels(display), difference_panels(display), gamma_panels(display)]
             if organ is not None and target is not None:

@@ -15,7 +15,7 @@ from validation.film.check import FilmCheck
 from validation.film.compare import FilmComparison
 from validation.film.scan import CHANNELS
 from validation.report.content import Drawing
-from validation.report.drawing import DASHED, GAMMA_COLOURS, PLUS_MINUS, STYLE, WIDTH, finish
+from validation.report.drawing import DASHED, GAMMA_COLOURS, PLUS_MINUS, WIDTH, figure_style, finish
 
 FILM, PLANE, FAILED = "#12355b", "#c23b22", "#b00020"
 INKS = ("#d55e00", "#009e73", "#0072b2")  # of the channels, apart for the colour-blind (Okabe and Ito)
@@ -30,7 +30,7 @@ LEFT = 0.62  # of a map, for the labels of its axis [inch]
 
 def draw_film(check: FilmCheck) -> list[Drawing]:
     """Every figure of the report, in its order."""
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         return [
             draw_maps(check.comparison),
             draw_profiles(check.comparison),
@@ -231,7 +231,7 @@ def draw_scan(check: FilmCheck) -> Drawing:
 
 def draw_curves(calibration: Calibration) -> Drawing:
     """The three curves with the films, and the residuals of dose."""
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(WIDTH, 3.3))
         axis = figure.add_axes((0.075, 0.13, 0.40, 0.80))
         residual = figure.add_axes((0.57, 0.13, 0.41, 0.80))
@@ -264,7 +264,7 @@ def draw_curves(calibration: Calibration) -> Drawing:
 
 def draw_lateral(calibration: Calibration) -> Drawing:
     """Correction of the lateral response at the films' responses."""
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(WIDTH, 2.4))
         lateral = calibration.lateral
         position = np.linspace(lateral.position_mm[0], lateral.position_mm[-1], 200)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
 from functools import cache, singledispatch
 from pathlib import Path
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 import matplotlib
+from reportlab import rl_config
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
@@ -32,6 +35,7 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Table as Grid
 
+from phantoms.errors import printable
 from phantoms.files import replacing
 from validation.report.content import (
     DEVICE,
@@ -54,8 +58,11 @@ from validation.report.content import (
     Text,
 )
 
+rl_config.useA85 = (
+    0  # pictures as they are: as text they would be a quarter larger, and take most of the time
+)
 PAGES = 5  # as many as a report should have
-SHORTENED = (None, 16, 10, 6)  # groups of a table that may be shortened, tried in turn until it does
+SHORTENED = (16, 10, 6)  # groups of a table that may be shortened, tried in turn until it does
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 MARGIN, FOOT = 11 * mm, 9 * mm
 WIDTH = A4[0] - 2 * MARGIN
@@ -66,6 +73,8 @@ FIGURE_GAP = 1.5 * mm  # beneath a figure's caption
 MIN_SCALE = 0.72  # of a figure that does not fit on the page otherwise
 LONGEST_WORD = 26 * mm  # what is longer, such as a digest, may be broken
 PADDING = 1.0 * mm
+# letters of a word, of a paragraph, and of a cell, which must fit on a page
+LONGEST_LETTERS, LONGEST_TEXT, LONGEST_CELL = 120, 1500, 500
 # borders of what has a status: distinguished by width as well as by colour
 MARKS = {
     "pass": (colors.HexColor("#2a7d3a"), 1.2),
@@ -91,23 +100,29 @@ def write_pdf(report: Report, path: str | Path) -> None:
 
 def render(report: Report) -> bytes:
     """The report as PDF: tables that may be shortened only as much as `PAGES` ask for."""
-    for max_groups in SHORTENED:
-        printed, pages = _print(report, max_groups)
+    longest = max((len(block.groups) for block in _tables(report) if block.shorten), default=0)
+    for max_groups in (None, *(groups for groups in SHORTENED if groups < longest)):
+        _, pages = _print(report, max_groups, pictures=False)
         if pages <= PAGES:
             break
-    return printed
+    return _print(report, max_groups)[0]
 
 
-def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
-    """The PDF, and its number of pages."""
+def _tables(report: Report) -> Iterator[Table]:
+    for blocks in (report.opening, *(section.blocks for section in report.sections)):
+        yield from (block for block in blocks if isinstance(block, Table))
+
+
+def _print(report: Report, max_groups: int | None, pictures: bool = True) -> tuple[bytes, int]:
+    """The PDF, and its number of pages; without pictures, their places are left empty."""
     _load_fonts()
     file = io.BytesIO()
     document = BaseDocTemplate(
         file,
         pagesize=A4,
-        title=f"{report.verdict}: {report.subject}",
+        title=printable(f"{report.verdict}: {report.subject[:LONGEST_CELL]}"),
         author="mcverify",
-        subject=report.title,
+        subject=printable(report.title[:LONGEST_CELL]),
         creator="mcverify",
         producer="mcverify",
         pageCompression=1,
@@ -119,7 +134,10 @@ def _print(report: Report, max_groups: int | None) -> tuple[bytes, int]:
 
     def canvas(*arguments, **options) -> _Numbered:
         foot = f"mcverify - {report.subject}"
-        return _Numbered(*arguments, foot=foot, mark=report.mark, counted=counted, **options)
+        page = _Numbered(*arguments, foot=foot, mark=report.mark, counted=counted, **options)
+        if not pictures:
+            page.drawImage = lambda *arguments, **options: None
+        return page
 
     document.build(_story(report, max_groups), canvasmaker=canvas)
     return file.getvalue(), counted[0]
@@ -149,7 +167,7 @@ class _Numbered(Canvas):
     def _draw_foot(self, number: int, pages: int) -> None:
         self.setFont(FONT, 6)
         self.setFillColor(LINE)
-        self.drawString(MARGIN, FOOT - 2 * mm, self._foot[:60])
+        self.drawString(MARGIN, FOOT - 2 * mm, printable(self._foot[:60]))
         middle = "not a medical device" if not self._mark else f"{self._mark} - not a medical device"
         self.drawCentredString(A4[0] / 2, FOOT - 2 * mm, middle)
         self.drawRightString(A4[0] - MARGIN, FOOT - 2 * mm, f"page {number} of {pages}")
@@ -162,6 +180,12 @@ def _load_fonts() -> None:
     for name in (FONT, BOLD):
         pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
     pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
+
+
+def escape(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text for a paragraph; what no page could hold, in words or letters, ends in an ellipsis."""
+    text = re.sub(rf"(\S{{{LONGEST_LETTERS}}})\S+", "\\1…", printable(text))
+    return saxutils.escape(text if len(text) <= longest else f"{text[:longest]}…")
 
 
 def _style(size: float, font: str = FONT, **options) -> ParagraphStyle:
@@ -182,7 +206,7 @@ TOP, TOP_NUMBER = _style(5.9, BOLD), _style(5.9, BOLD, alignment=TA_RIGHT)
 def _story(report: Report, max_groups: int | None) -> list[Flowable]:
     """Everything from the title to the signature."""
     first: list[Flowable] = [
-        Paragraph(escape(report.title), TITLE),
+        Paragraph(escape(report.title, LONGEST_CELL), TITLE),
         Paragraph(escape(DEVICE), STRONG),
         Spacer(0, 1.5 * mm),
         _banner(report),
@@ -445,9 +469,11 @@ def _compact() -> list[tuple]:
 
 def _cell(cell: Cell, number: bool, last: bool) -> Flowable:
     style = NUMBER if number else TOP if cell.status in ("pass", "warn", "noisy", "fail") else CELL
-    small = f'<font size="5.2" color="#444444">{escape(cell.small)}</font>' if cell.small else ""
+    small = (
+        f'<font size="5.2" color="#444444">{escape(cell.small, LONGEST_CELL)}</font>' if cell.small else ""
+    )
     between = (". " if last and not number else "<br/>") if cell.text and small else ""
-    return Paragraph(escape(cell.text) + between + small, style)
+    return Paragraph(escape(cell.text, LONGEST_CELL) + between + small, style)
 
 
 def _paragraph(text: str, style: ParagraphStyle = CELL, colour: colors.Color = colors.black) -> Flowable:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from mc.source.histograms import PICTURES, Histograms
 from mc.source.phase_space import PhaseSpace
 from phantoms.files import replacing
-from validation.report.drawing import STYLE, WIDTH, finish
+from validation.report.drawing import WIDTH, figure_style, finish
 
 
 def draw_phase_space(space: PhaseSpace, plane_z: float, path: Path) -> None:
     """Draw a phase space into a PNG file; fluence on the plane z = `plane_z` [cm], along straight lines."""
     histories = space.header.orig_histories
     counted = Histograms.of(space.chunks, histories, plane_z)
-    with rc_context(STYLE | {"text.parse_math": True}):  # powers of ten
+    with figure_style(parse_math=True):  # powers of ten
         figure = Figure(figsize=(WIDTH, 6.0), layout="constrained")
         axes = figure.subplots(2, 2)
         for axis, what in zip(axes.flat, PICTURES, strict=True):
@@ -27,5 +26,5 @@ def draw_phase_space(space: PhaseSpace, plane_z: float, path: Path) -> None:
             f"{space.data_path.name}: {len(space):,} particles of {histories:,} histories", parse_math=False
         )
         drawing = finish(figure, "phase space", "")
-    with replacing(path, "cannot write the picture") as partial:
+    with replacing(path, "cannot write the picture", private=False) as partial:
         partial.write_bytes(drawing.png)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any, Protocol
 
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -13,7 +12,7 @@ from matplotlib.image import AxesImage
 from phantoms.errors import InputError
 from phantoms.files import replacing
 from phantoms.views import Artists, Axes
-from validation.report.drawing import DPI, STYLE
+from validation.report.drawing import DPI, figure_style
 
 SIZE = (5.2, 4.2)  # [inch]
 
@@ -46,7 +45,7 @@ def picture(found: Drawable, path: str | PathLike | None = None, **options: Any)
     InputError
         If it cannot be drawn so, or the file cannot be written.
     """
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()

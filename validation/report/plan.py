@@ -26,7 +26,10 @@ from validation.report.figures import Figures
 
 # on the first page: warnings, and characters of one
 MAX_WARNINGS, LONGEST_WARNING = 6, 160
-PSEUDONYM = "The pseudonym is the first 8 hexadecimal digits of the SHA-256 of the DICOM Patient ID."
+PSEUDONYM = (
+    "The pseudonym is made of the DICOM Patient ID and a secret of this installation, without which nobody "
+    "can find whose it is."
+)
 AGREEMENT = (
     "The verdict is about agreement of plan and Monte Carlo. A clinical limit that both break does not count "
     "in it unless the profile says so."

@@ -121,7 +121,7 @@ def key_table(comparison: Comparison) -> Table:
         "",
         "Plan",
         f"MC {PLUS_MINUS} 1 sigma",
-        "MC - plan",
+        f"MC - plan (% of {scale(comparison)[1]})",
         "Judged by",
         "Remark",
     )

@@ -27,7 +27,9 @@ def with_sigma(value: float, sigma: float | None) -> str:
 
 
 def small(sigma: float) -> str:
-    """A sigma to two decimals, never printed as zero unless it is."""
+    """A sigma to two decimals, never printed as zero unless it is; infinite is what nobody knows."""
+    if math.isinf(sigma):
+        return "unknown"
     return "<0.01" if 0 < sigma < 0.005 else f"{sigma:.2f}"
 
 

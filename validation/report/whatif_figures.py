@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from validation.report.content import Drawing
-from validation.report.drawing import STYLE, WIDTH, colour, finish, marker
+from validation.report.drawing import WIDTH, colour, figure_style, finish, marker
 from validation.whatif import Curve, WhatIf
 from validation.whatif.motion import ROTATIONS, TRANSLATIONS
 
@@ -19,7 +18,7 @@ def draw_curves(found: WhatIf) -> Drawing:
     """All curves."""
     rows = list(dict.fromkeys((curve.structure, curve.metric) for curve in found.curves))
     height = ROW * len(rows) + FOOT + HEAD
-    with matplotlib.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(WIDTH, height))
         panels = figure.subplots(len(rows), 2, squeeze=False, sharex="col", sharey="row")
         figure.subplots_adjust(

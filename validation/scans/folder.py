@@ -7,7 +7,7 @@ that contradicts a file is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from os import PathLike
@@ -104,10 +104,15 @@ def read_measured(path: str | PathLike) -> ScanSet:
     Raises
     ------
     InputError
-        If there is no scan, or a file is broken or not understood.
+        If there is neither scan nor output factor, or a file is broken or not understood.
     """
     path = Path(path)
-    return read_folder(path) if path.is_dir() else ScanSet(tuple(read_scans(path)))
+    if path.is_dir():
+        return read_folder(path)
+    if _is_output_factors(path):
+        return ScanSet((), tuple(read_output_factors(path)))
+    scans = tuple(read_scans(path))
+    return ScanSet(scans, warnings=_repeated(scans))
 
 
 def read_folder(folder: Path) -> ScanSet:
@@ -131,12 +136,27 @@ def read_folder(folder: Path) -> ScanSet:
             factors += read_output_factors(path)
         else:
             scans += read_scans(path, _for_file(stated, path))
-    if not scans:
-        raise InputError(
-            folder, "holds no scan", f"files ending in {', '.join(SUFFIXES)} are read, of this folder alone"
-        )
-    warnings = [f"{folder.name}: not read: {', '.join(ignored)}"] if ignored else []
-    return ScanSet(tuple(scans), tuple(factors), tuple(warnings))
+    left = f"not read: {', '.join(ignored)}"
+    if not scans and not factors:
+        remedy = f"files ending in {', '.join(SUFFIXES)} are read, of this folder alone"
+        remedy += f"; {left}: export them as CSV or W2CAD" if ignored else ""
+        raise InputError(folder, "holds no scan", remedy)
+    warnings = [f"{folder.name}: {left}"] if ignored else []
+    return ScanSet(tuple(scans), tuple(factors), (*warnings, *_repeated(scans)))
+
+
+def _repeated(scans: Sequence[Scan]) -> tuple[str, ...]:
+    """Warnings about what was measured more than once: all count, and none is taken for better."""
+    found: dict[tuple, list[Scan]] = {}
+    for scan in scans:
+        conditions = scan.label, scan.ssd_cm, scan.nominal_mv, scan.fluence_mode, scan.detector
+        found.setdefault((*conditions, scan.centred), []).append(scan)
+    return tuple(
+        f"{key[0]}: measured {len(alike)} times, by the same detector "
+        f"({', '.join(f'{scan.file.name}, line {scan.line}' for scan in alike)})"
+        for key, alike in found.items()
+        if len(alike) > 1
+    )
 
 
 def read_scans(path: Path, stated: Stated | None = None) -> list[Scan]:

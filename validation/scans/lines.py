@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phantoms.errors import InputError
+from phantoms.files import read_file
 
 LARGEST_FILE = 200_000_000  # bytes; no export of scans comes near
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 END_OF_FILE = "\x1a"  # of old systems, behind the last line
 POINT = re.compile(r"\d\.\d")
 COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+ZERO = re.compile(r"[+-]?0*[.,]?0*")  # or nothing
+OPEN_FIELDS = "scan with open, centred fields at angles 0"
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 
 
@@ -50,7 +53,7 @@ class Lines:
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise InputError(path, "is too large for a file of scans")
-            content = path.read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise InputError(path, f"cannot be read: {error.strerror}") from None
         text = decode(content)
@@ -149,8 +152,14 @@ class Entries:
             raise self.error(key, problem, f"understood: {', '.join(known)}")
         return value
 
+    def refuse_other_than(self, begins: re.Pattern[str], neutral: tuple[str, ...], problem: str) -> None:
+        """Refuse every entry of such a key whose value is neither 0 nor a word for "none"."""
+        for key, (number, value) in self._entries.items():
+            if begins.match(key) and value.upper() not in neutral and not ZERO.fullmatch(value):
+                raise self.lines.error(number, f"{key} = {value}: {problem}", OPEN_FIELDS)
+
     def must_be_zero(self, *keys: str) -> None:
         """Refuse what is not 0 where it stands, because its meaning would have to be guessed."""
         for key in keys:
             if abs(self.number(key, 0.0)) > 1e-6:
-                raise self.error(key, "only 0 is supported", "scan with open, centred fields at angles 0")
+                raise self.error(key, "only 0 is supported", OPEN_FIELDS)

@@ -10,6 +10,7 @@ LEFT_RIGHT (as +x here, seen facing the gantry) or RIGHT_LEFT.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ SIGNATURE = "BEGIN_SCAN_DATA"
 KINDS = {"PDD": PDD, "CROSSPLANE_PROFILE": CROSSLINE, "INPLANE_PROFILE": INLINE}
 SIGNS = {"TARGET_GUN": 1.0, "GUN_TARGET": -1.0, "LEFT_RIGHT": 1.0, "RIGHT_LEFT": -1.0}
 FILTERS = {"FF": "STANDARD", "FFF": "FFF"}
+# what lies in the beam, but not how: a direction says nothing where there is no wedge
+IN_BEAM = re.compile(r"(?!.*(DIR|ORIENT))(WEDGE|BLOCK|BOLUS|APPLICATOR|COMPENSATOR|CONE|TRAY)", re.IGNORECASE)
+NONE = ("NONE", "NO", "OPEN", "UNDEFINED", "UNKNOWN", "FALSE", "NO_WEDGE", "NO_BLOCK", "NO_APPLICATOR", "-")
+TANKS = re.compile(r"MP\d|BEAMSCAN", re.IGNORECASE)  # SCAN_DEVICE: what moves a detector in water
+ARRAYS = re.compile(r"STARCHECK|OCTAVIUS|2D|SEVEN|(QUICK|BEAM)CHECK|.*ARRAY|729|1[05]00", re.IGNORECASE)
+NO_MEDIUM = "the file states neither the medium nor the device of its scans; taken for water"
 MM = 0.1  # [cm]
 CUT_OFF = "the file was cut off", "export it anew"
 
@@ -103,14 +110,18 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
         )
     kind = KINDS[curve]
     entries.must_be("MODALITY", ("X",), "only photon beams are supported")
-    entries.must_be("MEAS_MEDIUM", ("WATER",), "only scans in water are supported", "WATER")
+    _refuse_no_tank(entries)
     entries.must_be("FIELD_TYPE", ("RECTANGULAR", "QUADRATIC"), "only rectangular fields", "RECTANGULAR")
     entries.must_be("DEPTH_AXIS_DIR", ("UP_DOWN",), "depth must count downwards", "UP_DOWN")
     entries.must_be("SCAN_DIAGONAL", ("NOT_DIAGONAL",), "export diagonals as CSV or W2CAD", "NOT_DIAGONAL")
     entries.must_be_zero(
-        "WEDGE_ANGLE", "BLOCK", "GANTRY", "COLL_ANGLE", "COLL_OFFSET_INPLANE", "COLL_OFFSET_CROSSPLANE",
-        "INCLINATION_ANGLE", "SCAN_ANGLE",
-    )  # fmt: skip
+        "COLL_ANGLE", "COLL_OFFSET_INPLANE", "COLL_OFFSET_CROSSPLANE", "INCLINATION_ANGLE", "SCAN_ANGLE"
+    )
+    entries.refuse_other_than(IN_BEAM, NONE, "only open beams are supported")
+    gantry, upright = (entries.number(key, 0.0) for key in ("GANTRY", "GANTRY_UPRIGHT_POSITION"))
+    if abs((gantry - upright + 180.0) % 360.0 - 180.0) > 1e-6:
+        problem = f"the beam does not come from above, where GANTRY_UPRIGHT_POSITION is {upright:g}"
+        raise entries.error("GANTRY", problem, "scan with the gantry upright")
     inplane = SIGNS[entries.must_be("INPLANE_AXIS_DIR", ("TARGET_GUN", "GUN_TARGET"), "unknown")]
     crossplane = SIGNS[entries.must_be("CROSSPLANE_AXIS_DIR", ("LEFT_RIGHT", "RIGHT_LEFT"), "unknown")]
     own_offset = {CROSSLINE: "SCAN_OFFAXIS_CROSSPLANE", INLINE: "SCAN_OFFAXIS_INPLANE"}.get(kind)
@@ -132,7 +143,10 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
     if "FILTER" in entries:
         mode = FILTERS[entries.must_be("FILTER", tuple(FILTERS), "unknown filter")]
     radius = entries.number("DETECTOR_RADIUS", 0.0)
+    sad = MM * entries.number("ISOCENTER") if "ISOCENTER" in entries else None
     notes = [f"{key}={entries.text(key)}" for key in ("CORRECTIONS", "COMMENT") if key in entries]
+    if "MEAS_MEDIUM" not in entries and "SCAN_DEVICE" not in entries:
+        notes.append(NO_MEDIUM)
     return make_scan(
         points=np.column_stack([MM * x, MM * y, MM * z, rows[:, 1]]),
         kind=kind,
@@ -146,4 +160,19 @@ def _scan(entries: Entries, rows: np.ndarray) -> Scan:
         file=lines.path,
         line=entries.line,
         notes=tuple(notes),
+        sad_cm=sad,
     )
+
+
+def _refuse_no_tank(entries: Entries) -> None:
+    """Refuse what was not measured in water, or may not have been."""
+    device = entries.text("SCAN_DEVICE", "")
+    if ARRAYS.match(device):
+        raise entries.error(
+            "SCAN_DEVICE", "is a detector array and no water tank", "commission with scans of a water tank"
+        )
+    if "MEAS_MEDIUM" in entries:
+        entries.must_be("MEAS_MEDIUM", ("WATER",), "only scans in water are supported")
+    elif device and not TANKS.match(device):
+        problem = "is no water tank that is known, and the medium is not stated"
+        raise entries.error("SCAN_DEVICE", problem, "export it with MEAS_MEDIUM=WATER, or as CSV")

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from validation.scans.lines import Entries, Lines
+from validation.scans.lines import OPEN_FIELDS, Entries, Lines
 from validation.scans.scan import DIAGONAL, PDD, Scan, centred_field, kind_of, make_scan
 
 SIGNATURE = ":MSR"
+WEDGED = (4, 5, 6)  # of %MEA: wedge, its depth dose, its profile
 X_AXES = ("inline", "crossline")
 MM = 0.1  # [cm]
 TENTH_MM = 0.01  # [cm]
@@ -99,9 +100,13 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
     if modality.upper() != "PHO" or beam is None:
         raise entries.error("%BMT", "only photon beams with their energy are supported", "%BMT PHO 6.0")
     entries.must_be_zero("%WEG", "%GPO", "%CPO")
+    if entries.number("%MEA", 0.0) in WEDGED:
+        raise entries.error("%MEA", "is a measurement with a wedge", OPEN_FIELDS)
     size = [lines.number(entries.at("%FSZ"), cell, "%FSZ") for cell in entries.text("%FSZ").split()]
     if len(size) != 2:
-        raise entries.error("%FSZ", "a field has two widths")
+        raise entries.error(
+            "%FSZ", "a field has two widths", "scan with fields centred on the axis; others are not supported"
+        )
     for key, row in (("%STS", rows[0]), ("%EDS", rows[-1])):
         if key in entries:
             corner = [lines.number(entries.at(key), cell, key) for cell in entries.text(key).split()]
@@ -138,4 +143,5 @@ def _scan(entries: Entries, rows: np.ndarray, x_axis: str | None) -> Scan:
         detector_radius_cm=None,
         file=lines.path,
         line=entries.line,
+        sad_cm=MM * entries.number("%BRD") if entries.number("%BRD", 0.0) > 0.0 else None,
     )

@@ -54,6 +54,9 @@ class Scan:
         Where in the file the scan begins, counted from 1.
     notes : tuple of str
         What else the file says of the measurement, such as corrections that were made.
+    sad_cm : float or None
+        Distance of the isocentre plane, in which the field is stated, from the source; None where the file
+        does not state it.
     """
 
     kind: str
@@ -71,6 +74,7 @@ class Scan:
     file: Path
     line: int
     notes: tuple[str, ...] = ()
+    sad_cm: float | None = None
 
     @property
     def positions(self) -> np.ndarray:
@@ -231,7 +235,12 @@ def make_scan(
     x1, x2, y1, y2 = field = tuple(float(edge) for edge in field_cm)
     if not (x1 < x2 and y1 < y2 and max(map(abs, field)) <= 0.5 * LARGEST):
         raise InputError(place, f"field {field} is none", "x1 < x2 and y1 < y2, in the isocentre plane")
-    for what, value in (("SSD", facts["ssd_cm"]), ("nominal energy", facts["nominal_mv"])):
+    sad = facts.get("sad_cm")
+    for what, value in (
+        ("SSD", facts["ssd_cm"]),
+        ("nominal energy", facts["nominal_mv"]),
+        ("isocentre", sad),
+    ):
         if value is not None and not 0.0 < value < 1000.0:
             raise InputError(place, f"{what} {value:g} is impossible")
     for column in (x, y, z, values):

@@ -11,6 +11,7 @@ from phantoms.identity import pseudonym
 from validation.limits.profiles import DEFAULT, Profile
 from validation.metrics.numbers import plain
 from validation.plan_check.case import PlanCase
+from validation.plan_check.record import digest
 from validation.rtdose import OfPlan
 from validation.workflow import output
 from validation.workflow.doses import GivenDose
@@ -56,7 +57,7 @@ def write_dose_alone(
     plan, hidden_in = case.plan, case.identity.hidden_in
     like = OfPlan(case.files.plan_file, plan.uid, plan.structure_set_uid)
     warnings = [*case.warnings, *plan.warnings, *computed.warnings]
-    warnings += write_doses(out, computed.dose, dose_to, like, plan.label)
+    warnings += write_doses(out, computed.dose, dose_to, like, case.identity.hidden(plan.label))
     dose = chosen_dose(computed.dose, dose_to)
     found = dvh_table(
         case.structures,
@@ -73,6 +74,7 @@ def write_dose_alone(
         "verdict": {"status": "no verdict", "reason": HEADLINE},
         "dvh": found.to_dict() | {"structures_file": case.files.structures_file.name},
         "quality": computed.report.to_dict(),
+        "dose_sha256": digest(out / output.DOSE),
         "provenance": dose.provenance,
         "warnings": warnings,
     }

@@ -12,7 +12,7 @@ import numpy as np
 from mc.plan.plan import Plan
 from phantoms.errors import InputError
 from phantoms.listing import Listing
-from phantoms.solids import cut
+from phantoms.solids import cut, solid_volume
 from phantoms.structures import StructureSet
 from phantoms.views import Artists, Axes
 from validation.limits.constraints import (
@@ -39,10 +39,11 @@ DASHED = (0, (4, 2))  # the second dose
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """A structure and its DVHs, one of each dose."""
+    """A structure, its DVHs, one of each dose, and its volume, on the doses' grids or not [cm3]."""
 
     structure: Structure
     dvhs: tuple[Dvh, ...]
+    whole_cc: float
 
     @property
     def name(self) -> str:
@@ -167,7 +168,7 @@ class DvhTable:
                             if organ.matches(item.name)
                         ],
                         "volume_cc": item.dvhs[0].volume,
-                        "whole_volume_cc": item.structure.cells.whole_cc,
+                        "whole_volume_cc": item.whole_cc,
                         "metrics": self.values(item),
                         "curve_percent": [dvh.curve(axis) for dvh in item.dvhs],
                     }
@@ -183,9 +184,9 @@ class DvhTable:
     def _repr_html_(self) -> str:
         columns = ("structure", "volume [cc]", *self.metrics)
         rows = [
-            (item.name if k == 0 else "compared", f"{dvh.volume:.3f}", *map(_text, values))
+            (item.name if k == 0 else "compared", f"{item.whole_cc:.2f}", *map(_text, values))
             for item in self.structures
-            for k, (dvh, values) in enumerate(zip(item.dvhs, self.values(item), strict=True))
+            for k, values in enumerate(self.values(item))
         ]
         title = " and ".join(f"{dose.path.name} ({dose.of})" for dose in self.doses)
         return Listing.of(title, columns, rows, range(1, len(columns)))._repr_html_()
@@ -289,7 +290,7 @@ def _evaluate(structures: StructureSet, doses: Sequence[GivenDose]) -> tuple[lis
             left_out[name] = "lies outside the dose grid"
             continue
         dvhs = tuple(Dvh(part, dose.dose, dose.noise) for part, dose in zip(cells, doses, strict=True))
-        evaluated.append(Evaluated(Structure(name, roi.type, *cells), dvhs))
+        evaluated.append(Evaluated(Structure(name, roi.type, *cells), dvhs, solid_volume(roi)))
     return evaluated, left_out
 
 

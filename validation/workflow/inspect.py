@@ -15,6 +15,7 @@ from phantoms.dicom import list_dicom_files, looks_like_dicom, optional_text, re
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 from phantoms.pixels import pixel_warnings, stated_rescale
+from validation.plan_check.record import digest
 from validation.rtdose.status import read_status
 from validation.workflow import output
 from validation.workflow.inspect_dicom import show_ct, show_dicom
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 
 KNOWN = "known are DICOM, IAEA phase space, dose.h5, scans of a water tank or of film, and TOML files"
 MAX_DOSES = 10  # that are listed
+OTHERS = {  # files of other programs that are not read: what they are, and what to do
+    ".egsphsp": (
+        "is a phase space in EGSnrc's own format, which is not read",
+        "let BEAMnrc write it in the IAEA format",
+    ),
+    ".egsphant": (
+        "is a phantom of DOSXYZnrc, which is not read",
+        "hand over the CT it was made of, or describe it in a TOML file (docs/formats.md)",
+    ),
+    ".3ddose": ("is a dose of DOSXYZnrc, which is not read", "convert it to RTDOSE"),
+}
 ISOCENTRE_Z = 100.0  # plane in which the field of a phase space is stated [cm]
 
 
@@ -76,14 +88,22 @@ def inspect(path: str | PathLike) -> Inspection:
     elif holds_scans(path):
         show_scans(path, found)
     else:
-        raise InputError(path, "is of no known kind", KNOWN)
+        raise InputError(path, *OTHERS.get(suffix_of(path), ("is of no known kind", KNOWN)))
     return found
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a file in lower case, without the numbers that EGSnrc ends it with."""
+    return path.suffix.lower().rstrip("0123456789")
 
 
 def _is_phase_space(path: Path) -> bool:
     """Whether `path` is a header, a data file or their common stem."""
-    if path.suffix.lower() in (".iaeaheader", ".iaeaphsp"):
+    suffix = path.suffix.lower()
+    if suffix in (".iaeaheader", ".iaeaphsp"):
         return True
+    if suffix in (".header", ".phsp"):
+        return path.with_suffix(".header").is_file()
     beside = path.parent.glob("*") if path.parent.is_dir() else ()
     return not path.exists() and any(
         p.stem == path.name and p.suffix.lower() == ".iaeaheader" for p in beside
@@ -147,6 +167,8 @@ def _result(folder: Path, found: Inspection) -> None:
                 ("report", folder / output.REPORT),
             ]
         found.facts(f"{folder}: result of mcverify", facts)
+        if stated.get("dose_sha256") and stated["dose_sha256"] != digest(folder / output.DOSE):
+            found.warn(f"{output.RESULT} is not of the {output.DOSE} beside it: two runs wrote into {folder}")
     else:
         found.warn(f"{folder} holds a dose, but no verdict")
     _dose(folder / output.DOSE, found)

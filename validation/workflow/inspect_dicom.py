@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from mc.plan.plan import Beam
+from mc.plan.plan import Beam, Plan
 from phantoms.dicom import optional_text, read_dataset
 from phantoms.errors import InputError
+from phantoms.identity import read_identity
 from validation.workflow.inspection import Inspection, grid_facts
 
 
@@ -57,7 +59,7 @@ def _outline(path: Path, modality: str, header, found: Inspection) -> None:
         ("modality", modality or "not stated"),
         ("object", header.SOPClassUID.name),
         *(
-            (name, optional_text(header, keyword, path))
+            (name, read_identity([path]).hidden(optional_text(header, keyword, path)))
             for name, keyword in (
                 ("description", "SeriesDescription"),
                 ("manufacturer", "Manufacturer"),
@@ -70,10 +72,29 @@ def _outline(path: Path, modality: str, header, found: Inspection) -> None:
 
 
 def _plan(path: Path, found: Inspection) -> None:
-    from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
-    from mc.plan.rtplan import read_plan
+    """A plan, each of its fraction groups."""
+    from mc.plan.rtplan import list_fraction_groups, read_plan
 
-    plan, header = read_plan(path), read_dataset(path, header_only=True)
+    groups = list_fraction_groups(path)
+    if len(groups) == 1:
+        _beams(path, read_plan(path), found)
+        return
+    rows = [(group.number, group.fractions, ", ".join(map(str, group.mu))) for group in groups]
+    found.table(f"{path}: {len(groups)} fraction groups", ("no.", "fractions", "beams"), rows, right=(0, 1))
+    warnings: list[str] = []
+    for group in groups:
+        plan = read_plan(path, group.number)
+        _beams(path, replace(plan, warnings=()), found)
+        warnings += [text for text in plan.warnings if not text.startswith(f"fraction group {group} alone")]
+    for warning in dict.fromkeys(warnings):
+        found.warn(warning)
+    found.warn("`mcverify plan` checks one fraction group: choose it with --fraction-group")
+
+
+def _beams(path: Path, plan: Plan, found: Inspection) -> None:
+    from mc.plan.aperture import angle_range, jaw_ranges, mean_opening, technique
+
+    header = read_dataset(path, header_only=True)
     prescribed = "; ".join(f"{p.dose:g} Gy {p.description}".strip() for p in plan.prescriptions)
     facts = [
         ("planning system", plan.tps or "not stated"),
@@ -84,7 +105,8 @@ def _plan(path: Path, found: Inspection) -> None:
         ("prescription", prescribed or "not stated"),
         ("UID", plan.uid),
     ]
-    found.facts(f"{path}: RTPLAN {plan.label}", facts)
+    group = "" if plan.fraction_group is None else f", fraction group {plan.fraction_group}"
+    found.facts(f"{path}: RTPLAN {plan.label}{group}", facts)
     columns = ("no.", "beam", "energy", "MU", "technique", "points", "gantry", "coll.", "couch")
     rows = [
         (

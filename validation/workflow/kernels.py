@@ -77,9 +77,17 @@ def warmup() -> None:
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """Name the cache where it cannot take a compiled kernel."""
+    """Name the cache where it cannot take a compiled kernel, and what numba's threads lack."""
     try:
         yield
+    except ValueError as error:
+        if "threading layer" not in str(error):
+            raise
+        raise InputError(
+            f"NUMBA_THREADING_LAYER={numba.config.THREADING_LAYER}",
+            "this threading layer of numba is not installed, or does not work here",
+            "unset the variable, or set it to workqueue, which numba brings along",
+        ) from None
     except OSError as error:
         raise InputError(
             numba.config.CACHE_DIR,

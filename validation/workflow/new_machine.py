@@ -71,7 +71,7 @@ def new_machine(
     for block in blocks:
         if block.table == f"{OF_BEAM}.phase_spaces":
             _refer(block, source, folder)
-    with replacing(path) as partial:
+    with replacing(path, private=False) as partial:
         partial.write_text(joined(blocks), encoding="utf-8")
         _check(read_machine(partial), source, kept)
     return read_machine(path)

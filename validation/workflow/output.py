@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from mc.dose import stated_provenance
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
+from phantoms.identity import NOT_STATED
+from validation.plan_check.record import digest
+from validation.workflow.lock import locked
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
 PROVISIONAL_PRINTED = "report-PROVISIONAL.pdf"  # in place of PRINTED, of a run that was cut short
@@ -29,25 +35,81 @@ PHANTOM_SCHEMA = "mcverify phantom result"  # and of that of a plan in a phantom
 DOSE_SCHEMA = "mcverify dose result"  # and of that of a plan whose dose was not exported
 LOG = "mcverify-error.log"  # traceback of a bug
 BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
+LONGEST_PART = 40  # characters of a part of a folder's name
 REPORT_BYTES = 20_000_000  # of report and figures, generously
 OTHER_FOLDER = "choose another folder with --out"
 
 
-def default_folder(label: str) -> Path:
-    """`mcverify-result/` and the plan's label, in letters that suit a file system."""
-    return Path("mcverify-result") / (re.sub(r"[^\w.+-]+", "_", label).strip("._") or "plan")
+@dataclass(frozen=True)
+class Owner:
+    """What a result is of.
+
+    Parameters
+    ----------
+    plan : str
+        UID.
+    patient : str
+        Pseudonym.
+    phantom : str or None
+        Title of the phantom that stands for a patient, empty for a patient; None where it is not known.
+    label : str
+        Of the plan, for messages; without the patient's name.
+    """
+
+    plan: str
+    patient: str = NOT_STATED
+    phantom: str | None = ""
+    label: str = ""
+
+    def refuse_other(self, folder: Path) -> None:
+        """Refuse a folder that holds the result of another plan, patient or phantom."""
+        held = _held(folder)
+        if held is None:
+            return
+        differ = {
+            "plan": self.plan != held.plan,
+            "patient": len({self.patient, held.patient} - {NOT_STATED}) > 1,
+            "phantom": held.phantom is not None and self.phantom != held.phantom,
+        }
+        if what := [name for name, different in differ.items() if different]:
+            names = ", ".join(filter(None, (held.label, held.phantom)))
+            raise InputError(
+                folder,
+                f"holds the result of another {' and '.join(what)}{f' ({names})' if names else ''}",
+                f"--overwrite replaces it, or {OTHER_FOLDER}",
+            )
+
+
+def default_folder(label: str, patient: str, phantom: str = "") -> Path:
+    """`mcverify-result/` and label, phantom and pseudonym, in letters that suit a file system."""
+    parts = [label or "plan", phantom, "" if patient == NOT_STATED else patient]
+    letters = [re.sub(r"[^\w.+-]+", "_", part[:LONGEST_PART]).strip("._") for part in parts]
+    return Path("mcverify-result") / ("-".join(filter(None, letters)) or "plan")
 
 
 @contextmanager
-def result_folder(folder: Path, case: Path | None = None) -> Iterator[None]:
-    """Make `folder` ready for a result before the work begins; leave nothing behind where none came.
+def result_folder(
+    folder: Path, case: Path | None = None, owner: Owner | None = None, overwrite: bool = False
+) -> Iterator[None]:
+    """Make `folder` ready for a result before the work begins, and keep other runs from writing into it.
 
-    `case` is the export, in whose folder no result may lie.
+    Nothing is left behind where no result came.
+
+    Parameters
+    ----------
+    folder : Path
+    case : Path, optional
+        The export, in whose folder no result may lie.
+    owner : Owner, optional
+        What the result is of.
+    overwrite : bool
+        Whether the result of another plan may be replaced.
 
     Raises
     ------
     InputError
-        If it cannot be written, belongs to the export, or holds other files that ours would replace.
+        If it cannot be written, belongs to the export, is being written by another run, or holds another
+        plan's result or other files that ours would replace.
     """
     if case is not None and folder.resolve().is_relative_to(case.resolve()):
         raise InputError(
@@ -63,7 +125,10 @@ def result_folder(folder: Path, case: Path | None = None) -> Iterator[None]:
     try:
         _refuse_foreign(folder)
         check_writable(folder)
-        yield
+        with locked(folder):
+            if owner is not None and not overwrite:
+                owner.refuse_other(folder)
+            yield
     finally:
         for place in made:
             with suppress(OSError):
@@ -71,8 +136,18 @@ def result_folder(folder: Path, case: Path | None = None) -> Iterator[None]:
 
 
 def beside_or_in(out: Path, result: Path) -> AbstractContextManager[None]:
-    """What is written goes into the folder of a result, or into another one that is made ready for it."""
-    return nullcontext() if out.resolve() == result.resolve() else result_folder(out)
+    """What is written goes into the folder of a result, or into another one that is made ready for it.
+
+    Raises
+    ------
+    InputError
+        If that other one holds a dose, with which what is written would be mixed up.
+    """
+    if out.resolve() == result.resolve():
+        return locked(result)
+    if (out / DOSE).exists():
+        raise InputError(out, "holds a dose of its own, which this would not be of", OTHER_FOLDER)
+    return result_folder(out, owner=_held(result))
 
 
 def make_folder(out: Path) -> None:
@@ -92,14 +167,11 @@ def make_folder(out: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Refuse a folder in which no file can be made."""
-    probe = folder / ".mcverify.partial"
     try:
-        probe.write_bytes(b"probe")
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
     except OSError as error:
         raise InputError(folder, f"cannot be written to: {error.strerror}", OTHER_FOLDER) from None
-    finally:
-        with suppress(OSError):
-            probe.unlink()
 
 
 def check_space(folder: Path, voxels: int) -> None:
@@ -119,6 +191,12 @@ def drop_older(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def refuse_other_dose(folder: Path, dose_sha256: str) -> None:
+    """Refuse a folder whose dose is not the one of this hash, where that is known."""
+    if dose_sha256 and (folder / DOSE).exists() and digest(folder / DOSE) != dose_sha256:
+        raise InputError(folder, "holds another dose, whose report this is not", OTHER_FOLDER)
+
+
 def is_result_folder(folder: Path) -> bool:
     """Whether the files of our names in `folder` are those of a result of mcverify."""
     try:
@@ -132,6 +210,18 @@ def is_result_folder(folder: Path) -> bool:
         return entries <= known and bool(held) and all(is_hdf5(folder / name) for name in held)
     except (OSError, ValueError, InputError):
         return False
+
+
+def _held(folder: Path) -> Owner | None:
+    """What the result in a folder is of; None where there is none that says so."""
+    try:
+        if (folder / RESULT).exists():
+            stated = json.loads((folder / RESULT).read_bytes())
+            plan, phantom = stated["plan"], stated.get("phantom", {}).get("title", "")
+            return Owner(plan["uid"], stated.get("patient_pseudonym", NOT_STATED), phantom, plan["label"])
+        return Owner(stated_provenance(folder / DOSE)["plan_uid"], phantom=None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
+        return None
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from mc.plan.plan import Plan
 from mc.plan.rtplan import read_plan
 from phantoms.errors import InputError
 from phantoms.files import replacing
+from phantoms.identity import Identity, pseudonym, read_identity
 from phantoms.phantom import Phantom
 from phantoms.phantom_file import PhantomFile, find_phantom
 from validation.metrics.numbers import plain
+from validation.plan_check.record import digest
 from validation.rtdose import OfPlan
 from validation.workflow import output
 from validation.workflow.results import chosen_dose, write_doses
@@ -46,7 +49,7 @@ class PhantomPlan:
     phantom: Phantom
 
     @classmethod
-    def load(cls, plan_file: str | PathLike, phantom: str) -> PhantomPlan:
+    def load(cls, plan_file: str | PathLike, phantom: str, fraction_group: int | None = None) -> PhantomPlan:
         """Read an RTPLAN and a phantom, which is named or described by a TOML file.
 
         Raises
@@ -57,17 +60,29 @@ class PhantomPlan:
         path = Path(plan_file)
         if not path.is_file():
             raise InputError(path, "is no file", "with --phantom name the RTPLAN itself")
-        plan, described = read_plan(path), find_phantom(phantom)
+        plan, described = read_plan(path, fraction_group), find_phantom(phantom)
         return cls(path, plan, described, described.about(plan.beams[0].control_points[0].isocentre))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Of the patient whose plan it is."""
+        return read_identity([self.path])
+
+    @property
+    def owner(self) -> output.Owner:
+        """What the result is of; names no patient."""
+        label, patient = self.identity.hidden(self.plan.label), pseudonym(self.plan.patient_id)
+        return output.Owner(self.plan.uid, patient, self.described.title, label)
 
     def result(self, computed: ComputedDose, dose_to: str = "medium") -> dict[str, Any]:
         """Doses at isocentres and maximum, and how they came about, ready for strict JSON."""
         plan, dose = self.plan, chosen_dose(computed.dose, dose_to)
         top = np.unravel_index(int(np.argmax(dose.mean)), dose.grid.shape)
-        return plain(
+        stated = plain(
             {
                 "schema": output.PHANTOM_SCHEMA,
                 "schema_version": 1,
+                "patient_pseudonym": pseudonym(plan.patient_id),
                 "plan": {"label": plan.label, "uid": plan.uid},
                 "machine": computed.machine.name,
                 "phantom": {"file": self.described.path.name, "title": self.described.title},
@@ -83,19 +98,22 @@ class PhantomPlan:
                 "provenance": dose.provenance,
             }
         )
+        return self.identity.hidden_in(stated)
 
     def write(self, out: Path, computed: ComputedDose, dose_to: str = "medium") -> dict[str, Any]:
         """Write both files of the dose and the result into a result folder, and return the result."""
         like = OfPlan(self.path, self.plan.uid, self.plan.structure_set_uid)
-        of = f"{self.plan.label}, {self.described.path.stem}"
+        of = f"{self.owner.label}, {self.described.path.stem}"
         write_doses(out, computed.dose, dose_to, like, of)
-        record = self.result(computed, dose_to)
+        record = self.result(computed, dose_to) | {"dose_sha256": digest(out / output.DOSE)}
         with replacing(out / output.RESULT) as path:
             path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         return record
 
 
-def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
+def load_phantom_plan(
+    plan: str | PathLike, phantom: str, *, fraction_group: int | None = None
+) -> PhantomPlan:
     """Read an RTPLAN to be computed in a phantom in place of a patient.
 
     Parameters
@@ -103,6 +121,8 @@ def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
     plan : path
     phantom : str
         water, slabs, film, or a TOML file (docs/formats.md); placed about the first isocentre.
+    fraction_group : int, optional
+        Number of the fraction group to compute, where the plan has several.
 
     Returns
     -------
@@ -114,7 +134,7 @@ def load_phantom_plan(plan: str | PathLike, phantom: str) -> PhantomPlan:
     InputError
         If either cannot be read.
     """
-    return PhantomPlan.load(plan, phantom)
+    return PhantomPlan.load(plan, phantom, fraction_group)
 
 
 def _isocentres(plan: Plan) -> list[tuple[float, float, float]]:

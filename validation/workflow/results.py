@@ -102,8 +102,16 @@ class Result:
         """
         folder = Path(folder)
         _refuse_no_folder(folder)
-        record = Record.load(folder / output.INPUTS, folder / output.DOSE)
-        return cls(record, Dose.load(folder / output.DOSE), folder, _stated(folder / output.RESULT))
+        if (folder / output.CHECKPOINT).exists() and not (folder / output.INPUTS).exists():
+            raise InputError(folder, "is of a run that has not ended", "the same `mcverify plan` resumes it")
+        record, stated = (
+            Record.load(folder / output.INPUTS, folder / output.DOSE),
+            _stated(folder / output.RESULT),
+        )
+        if stated and stated.get("dose_sha256") not in (None, record.dose_sha256):  # older files have none
+            problem = f"is not of the {output.DOSE} beside it: two runs wrote into this folder"
+            raise InputError(folder / output.RESULT, problem, NO_RESULT[1])
+        return cls(record, Dose.load(folder / output.DOSE), folder, stated)
 
     @property
     def compared(self) -> Dose:
@@ -261,10 +269,11 @@ def write_plan_result(
     InputError
         If a file cannot be written, or that dose was not computed.
     """
-    warnings = write_doses(out, computed.dose, dose_to, case.planned_dose, case.plan.label)
+    label = case.identity.hidden(case.plan.label)
+    warnings = write_doses(out, computed.dose, dose_to, case.planned_dose, label)
     result = Result.of(case, computed, dose_to)
-    result.record.save(out / output.INPUTS, out / output.DOSE)
-    return result, warnings
+    record = result.record.save(out / output.INPUTS, out / output.DOSE)
+    return replace(result, record=record), warnings
 
 
 def write_doses(
@@ -281,7 +290,7 @@ def write_doses(
     like : PlannedDose or OfPlan
         What the RTDOSE belongs to.
     description : str
-        What the dose is of.
+        What the dose is of; names no patient.
 
     Returns
     -------
@@ -346,7 +355,9 @@ def _stated(path: Path) -> dict[str, Any] | None:
         stated = json.loads(path.read_bytes()) if path.exists() else None
     except (OSError, ValueError):
         raise InputError(path, *NO_RESULT) from None
-    if isinstance(stated, dict) and stated.get("schema") == output.DOSE_SCHEMA:
+    if not isinstance(stated, dict | None):
+        raise InputError(path, *NO_RESULT)
+    if stated and stated.get("schema") == output.DOSE_SCHEMA:
         raise InputError(path, "is of an export without RTDOSE: no planned dose to compare with", NEW_EXPORT)
     return stated
 

@@ -160,6 +160,7 @@ def test_setup_beams_are_skipped(tmp_path):
 def test_beams_outside_the_fraction_group_are_left_out_and_said(tmp_path):
     def edit(data):
         del data.FractionGroupSequence[0].ReferencedBeamSequence[0]
+        data.FractionGroupSequence[0].NumberOfBeams = 1
 
     plan = read_plan(write_plan(tmp_path, [Field(), Field(90)], edit=edit))
     assert [b.number for b in plan.beams] == [2] and "not part of the fraction group" in plan.warnings[0]
@@ -246,6 +247,7 @@ def test_moving_beams_are_read(tmp_path):
 
 def test_a_direction_without_jaws_is_open(tmp_path):
     def edit(data):
+        del data.BeamSequence[0].BeamLimitingDeviceSequence[0]
         del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[0]
 
     plan = read_plan(write_plan(tmp_path, [Field(leaves=(-1, 1), boundaries=(-5, 5))], edit=edit))
@@ -291,6 +293,7 @@ def group_edit(data):
 
 def _two_groups(data):
     data.FractionGroupSequence.append(copy.deepcopy(data.FractionGroupSequence[0]))
+    data.FractionGroupSequence[1].FractionGroupNumber = 2
 
 
 def _no_mu(data):
@@ -305,6 +308,7 @@ def _lost_beam(data):
     item = copy.deepcopy(group_edit(data).ReferencedBeamSequence[0])
     item.ReferencedBeamNumber = 9
     group_edit(data).ReferencedBeamSequence.append(item)
+    group_edit(data).NumberOfBeams = 3
 
 
 def _no_beams(data):
@@ -320,6 +324,55 @@ def _two_positions(data):
     setup.PatientSetupNumber, setup.PatientPosition = 2, "HFP"
     data.PatientSetupSequence.append(setup)
     data.BeamSequence[1].ReferencedPatientSetupNumber = 2
+
+
+def _beam_twice(data):
+    data.BeamSequence.append(copy.deepcopy(data.BeamSequence[0]))
+
+
+def _setup_beam_with_mu(data):
+    data.BeamSequence[1].TreatmentDeliveryType = "SETUP"
+
+
+def _lost_reference(data):
+    del group_edit(data).ReferencedBeamSequence[1]
+
+
+def _points_swapped(data):
+    points = data.BeamSequence[0].ControlPointSequence
+    points[0].ControlPointIndex, points[1].ControlPointIndex = 1, 0
+
+
+def _jaws_of_two_kinds(data):
+    first = data.BeamSequence[0].ControlPointSequence[0]
+    other = copy.deepcopy(first.BeamLimitingDevicePositionSequence[0])
+    other.RTBeamLimitingDeviceType, other.LeafJawPositions = "X", [-10, 10]
+    first.BeamLimitingDevicePositionSequence.append(other)
+
+
+def _jaws_twice(data):
+    places = data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence
+    places.append(copy.deepcopy(places[0]))
+
+
+def _jaws_not_positioned(data):
+    del data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence[1]
+
+
+def _device_declared_twice(data):
+    devices = data.BeamSequence[0].BeamLimitingDeviceSequence
+    devices.append(copy.deepcopy(devices[0]))
+
+
+def _pairs_miscounted(data):
+    add_mlc(data, 9.0, BOUNDARIES)
+    data.BeamSequence[0].BeamLimitingDeviceSequence[2].NumberOfLeafJawPairs = 60
+
+
+def _setup_twice(data):
+    _two_positions(data)
+    data.PatientSetupSequence[1].PatientSetupNumber = 1
+    data.BeamSequence[1].ReferencedPatientSetupNumber = 1
 
 
 def _moving_jaws(data):
@@ -454,6 +507,27 @@ BROKEN = {
     "no group": (drop("FractionGroupSequence"), "Fraction Group Sequence"),
     "no setup": (drop("PatientSetupSequence"), "patient position"),
     "two positions": (_two_positions, "several positions: HFP, HFS"),
+    "beam twice": (_beam_twice, "2 beams of number 1"),
+    "setup beam with mu": (_setup_beam_with_mu, "type SETUP, but the fraction group gives it 100 MU"),
+    "beam lost in the group": (_lost_reference, r"Number of Beams \(300A,0080\) is 2, but there are 1"),
+    "control point lost": (
+        beam_edit(NumberOfControlPoints=3),
+        "Number of Control Points .* is 3, but there are 2",
+    ),
+    "no control points": (beam_edit(ControlPointSequence=None), "Control Point Sequence .* is missing"),
+    "empty control points": (beam_edit(ControlPointSequence=[]), "Control Point Sequence .* is missing"),
+    "control points swapped": (_points_swapped, "control point 0: Control Point Index .* is 1"),
+    "jaws of two kinds": (_jaws_of_two_kinds, "two pairs of jaws in x"),
+    "jaws twice": (_jaws_twice, "positions the ASYMX twice"),
+    "jaws not positioned": (_jaws_not_positioned, "does not position the ASYMY, which the beam declares"),
+    "device declared twice": (_device_declared_twice, "declares the ASYMX twice"),
+    "leaf pairs miscounted": (_pairs_miscounted, "MLCX: Number of Leaf/Jaw Pairs .* is 60, but there are 40"),
+    "setup lost": (beam_edit(ReferencedPatientSetupNumber=4), "refers to patient setup 4"),
+    "setup twice": (_setup_twice, "several positions: HFP, HFS"),
+    "group number twice": (
+        lambda d: d.FractionGroupSequence.append(copy.deepcopy(d.FractionGroupSequence[0])),
+        "two fraction groups have the same number",
+    ),
     "brachy": (_brachy, "brachytherapy"),
     "treatment device": (lambda d: setattr(d, "RTPlanGeometry", "TREATMENT_DEVICE"), "no patient geometry"),
 }
@@ -522,3 +596,70 @@ def test_agility_plans_without_preamble(shared):
     assert beam.control_points[1].leaves == beam.control_points[0].leaves
     (beam,) = read_plan(folder / "24mm_x_20mm_rectangle.dcm").beams
     assert beam.jaws[2:] == (-1.3, 1.3)
+
+
+def test_setup_beams_without_monitor_units_are_no_matter(tmp_path):
+    """They are in the fraction group of many exports, and what another group delivers is not missed."""
+
+    def edit(data):
+        data.BeamSequence[1].TreatmentDeliveryType = "SETUP"
+        del group_edit(data).ReferencedBeamSequence[1].BeamMeterset
+
+    plan = read_plan(write_plan(tmp_path, [Field(), Field(90)], edit=edit))
+    assert [beam.number for beam in plan.beams] == [1] and not plan.warnings
+
+
+def test_jaws_stated_alike_by_two_names_are_one(tmp_path):
+    def edit(data):
+        _jaws_of_two_kinds(data)
+        places = data.BeamSequence[0].ControlPointSequence[0].BeamLimitingDevicePositionSequence
+        places[2].LeafJawPositions = places[0].LeafJawPositions
+
+    assert read_plan(write_plan(tmp_path, edit=edit)).beams[0].jaws == (-2.5, 2.5, -2.5, 2.5)
+
+
+def test_one_fraction_group_of_several_is_read(tmp_path):
+    """Its beams, fractions and prescription; what else the plan has is said."""
+
+    def edit(data):
+        _two_groups(data)
+        for group, beam, fractions in zip(data.FractionGroupSequence, (1, 2), (16, 4), strict=True):
+            group.ReferencedBeamSequence = [group.ReferencedBeamSequence[beam - 1]]
+            group.NumberOfBeams, group.NumberOfFractionsPlanned = 1, fractions
+            reference = Dataset()
+            reference.ReferencedDoseReferenceNumber = beam
+            group.ReferencedDoseReferenceSequence = [reference]
+        boost = copy.deepcopy(data.DoseReferenceSequence[0])
+        boost.DoseReferenceNumber, boost.TargetPrescriptionDose = 2, 10
+        data.DoseReferenceSequence.append(boost)
+
+    path = write_plan(tmp_path, [Field(), Field(90, mu=50)], edit=edit)
+    listed = r"2 fraction groups: 1 \(16 fractions of beams 1\); 2 \(4 fractions of beams 2\)"
+    with pytest.raises(InputError, match=listed) as caught:
+        read_plan(path)
+    assert "--fraction-group" in caught.value.remedy
+    for number, beam, fractions, mu, dose in ((1, 1, 16, 100, 24), (2, 2, 4, 50, 10)):
+        plan = read_plan(path, number)
+        assert (plan.fraction_group, plan.fractions) == (number, fractions)
+        assert [(b.number, b.mu) for b in plan.beams] == [(beam, mu)]
+        assert [p.dose for p in plan.prescriptions] == [dose]
+        (said,) = plan.warnings
+        assert said.startswith(
+            f"fraction group {number} ({fractions} fractions of beams {beam}) alone is checked"
+        )
+    with pytest.raises(InputError, match="has no fraction group 3") as caught:
+        read_plan(path, 3)
+    assert "1 (16 fractions of beams 1)" in caught.value.remedy
+
+
+def test_the_only_fraction_group_needs_no_choice(tmp_path):
+    path = write_plan(tmp_path)
+    assert read_plan(path) == read_plan(path, 1) and read_plan(path).fraction_group is None
+
+
+def test_a_public_plan_of_two_fraction_groups(shared):
+    path = shared / "data" / "plans" / "monaco-two-groups" / "rtplan.dcm"
+    for number, fractions, beams, dose in ((1, 16, [1, 2, 3], 42.4), (2, 4, [4, 5, 6], 10.0)):
+        plan = read_plan(path, number)
+        assert plan.fractions == fractions and [beam.number for beam in plan.beams] == beams
+        assert [p.dose for p in plan.prescriptions] == [dose]

@@ -167,6 +167,36 @@ def test_ctrl_c_leaves_a_dose_and_a_checkpoint(space, rule, uninterrupted, monke
     assert fingerprint(result) == uninterrupted
 
 
+def test_what_follows_the_transport_may_be_broken_off(space, rule, uninterrupted, monkeypatch):
+    """The next run finds the transport at its end: not one kernel is called, and the dose is the same."""
+    signal_at(monkeypatch, 10**9, signal.SIGTERM)
+    run(space, rule)
+    assert rule.path.exists()
+    monkeypatch.setattr("mc.backends.cpu.run_phase_space", None)
+    assert fingerprint(run(space, rule)) == uninterrupted
+
+
+def test_a_signal_while_the_last_checkpoint_is_written(space, rule, uninterrupted, monkeypatch):
+    write = Checkpoint._write
+
+    def signalled(self, numbers):
+        write(self, numbers)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Checkpoint, "_write", signalled)
+    assert fingerprint(run(space, rule)) == uninterrupted  # noted too late, and nothing is lost
+
+
+def test_progress_reaches_its_end_with_the_run(space):
+    """The rule of the uncertainty is judged at the end of a round of 2 x 4 batches, not before."""
+    seen = []
+    listener = Listener(progress=lambda progress: seen.append((progress.batches, progress.share_done)))
+    stop = StopRule(uncertainty=0.9)
+    beams = [PlacedBeam(1, space, fixed(np.eye(3), np.array([0.0, 0.0, -1.0])), 1.0)]
+    simulate(PHANTOM, beams, RunOptions(stop=stop, threads=1), listener=listener)
+    assert seen[-1] == (8, 1.0) and max(share for batches, share in seen if batches < 8) < 1.0
+
+
 OTHER = {
     "seed": {"seed": 2},
     "beams, their control points, weight or calibration": {"weight": 2.0},

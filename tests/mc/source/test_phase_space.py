@@ -395,3 +395,87 @@ def test_a_million_records_open_in_well_under_a_second(shared):
     ps = open_phase_space(shared / "phase-space" / "g6fff_10x10_above.IAEAphsp")
     assert time.process_time() - start < 0.8
     assert len(ps) == 1_320_983
+
+
+LIMITED = """$TITLE:
+TOPAS Phase Space in "limited" format.
+$RECORD_CONTENTS:
+    1     // X is stored ?
+    1
+    1
+    1
+    1
+    1
+    1
+    0
+    0
+$RECORD_LENGTH:
+29
+$ORIG_HISTORIES:
+5000
+$PARTICLES:
+1000
+$EXTRA_FLOATS:
+0
+$EXTRA_INTS:
+0
+"""
+
+
+def test_the_limited_format_of_topas(tmp_path):
+    """The same records with a header that states no type, constants, counts, order and checksum."""
+    particles = some_particles()
+    written = write_phase_space(tmp_path / "a", particles, orig_histories=5000)
+    (tmp_path / "b.phsp").write_bytes(written.data_path.read_bytes())
+    (tmp_path / "b.header").write_text(LIMITED)
+    for name in ("b.header", "b.phsp", "b"):
+        ps = open_phase_space(tmp_path / name)
+        assert_same(ps.read(0, N), particles)
+        assert ps.header.counts == written.header.counts and ps.header.orig_histories == 5000
+    (tmp_path / "b.header").write_text(LIMITED.replace("1000", "1001"))
+    with pytest.raises(InputError, match=r"b\.phsp: holds 29000 bytes, its header says 29029"):
+        open_phase_space(tmp_path / "b")
+
+
+def test_formats_of_others_are_named(tmp_path):
+    (tmp_path / "b.header").write_text("TOPAS Binary Phase Space\n\nNumber of Original Histories: 100\n")
+    (tmp_path / "b.phsp").write_bytes(bytes(34))
+    with pytest.raises(InputError, match=r"in the format TOPAS Binary.*Limited"):
+        open_phase_space(tmp_path / "b.phsp")
+    (tmp_path / "c.egsphsp1").write_bytes(b"MODE0" + bytes(100))
+    with pytest.raises(InputError, match=r"EGSnrc's own format.*IAEA"):
+        open_phase_space(tmp_path / "c.egsphsp1")
+
+
+def test_a_constant_weight_that_is_not_stated_is_one(tmp_path):
+    particles = some_particles()._replace(weight=np.ones(N))
+    ps = write_phase_space(tmp_path / "a", particles, orig_histories=5000, constants=("weight",))
+    assert not ps.warnings
+    text = ps.header_path.read_text()
+    cut = re.sub(r".*// Constant Weight\n", "", text)
+    assert cut != text
+    ps.header_path.write_text(cut)
+    ps = open_phase_space(tmp_path / "a")
+    assert_same(ps.read(0, N), particles)
+    assert ps.warnings == ("a.IAEAheader states no constant weight: 1 was taken",)
+
+
+@pytest.mark.parametrize(
+    ("there", "words"), [(N, "the data agree with .PARTICLES: write 29000"), (N - 1, "copy or write")]
+)
+def test_a_wrong_checksum_is_reported_with_the_size_of_the_data(tmp_path, there, words):
+    ps = write_phase_space(tmp_path / "a", some_particles(), orig_histories=5000)
+    ps.data_path.write_bytes(ps.data_path.read_bytes()[: 29 * there])
+    ps.header_path.write_text(ps.header_path.read_text().replace("29000", "29001"))
+    with pytest.raises(InputError, match=rf"CHECKSUM is 29001 .* and a\.IAEAphsp has {29 * there} \({words}"):
+        open_phase_space(tmp_path / "a")
+
+
+def test_total_energies_of_electrons_are_suspected(tmp_path):
+    """EGSnrc before 2025a wrote them in place of kinetic ones."""
+    particles = some_particles()
+    charged = particles.kind > 1
+    assert not write_phase_space(tmp_path / "a", particles, orig_histories=5000).warnings
+    total = particles._replace(energy=np.float32(particles.energy + 0.511 * charged).astype(float))
+    (warning,) = write_phase_space(tmp_path / "b", total, orig_histories=5000).warnings
+    assert f"none of its {charged.sum()} electrons and positrons has less than 0.511 MeV" in warning

@@ -125,7 +125,10 @@ def far_dose(b):
 CASES = {
     "CT slice cut short": (lambda b: b.cut(b.slices[3]), "CT.003.dcm.*cut short"),
     "CT slice missing": (lambda b: b.slices[5].unlink(), "missing"),
-    "CT slice is text": (lambda b: b.slices[5].write_text("hello"), "missing"),
+    "CT slice is text": (
+        lambda b: b.slices[5].write_text("hello"),
+        "CT.005.dcm: is named as a DICOM file, but is none",
+    ),
     "CT slice twice": (
         lambda b: shutil.copy(b.slices[5], b.case / "copy.dcm"),
         "copy.dcm: is the same image",

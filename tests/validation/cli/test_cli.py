@@ -23,6 +23,7 @@ from tests.dicom_factory import GRID, body_box, write_structures
 from tests.mc.small_linac import RESULT, VERDICTS, judged, plan, write_machine
 from validation.cli import main
 from validation.metrics.noise import Noise
+from validation.plan_check.record import digest
 from validation.rtdose import read_rtdose, write_rtdose
 
 
@@ -70,6 +71,14 @@ def test_report_is_made_again_without_the_export(bench, capsys):
     assert "Test, Patient (ID PATIENT-1)" in Path("out/report.html").read_text()
     assert "PATIENT-1" not in Path("out/result.json").read_text()
     capsys.readouterr()
+    result = Path("out/result.json")
+    mixed = json.loads(result.read_text())
+    assert mixed["dose_sha256"] == digest(Path("out/dose.h5"))
+    result.write_text(json.dumps(mixed | {"dose_sha256": "0" * 64}))
+    assert main(["report", "out"]) == 2
+    assert "out/result.json: is not of the dose.h5 beside it" in capsys.readouterr().err
+    assert main(["inspect", "out"]) == 0 and "two runs wrote" in capsys.readouterr().err
+    result.unlink()
     Path("out/inputs.h5").unlink()
     assert main(["report", "out"]) == 2
     assert "mcverify: out/inputs.h5: no such file" in capsys.readouterr().err
@@ -165,7 +174,7 @@ def test_exit_code_is_the_verdict(bench, capsys, monkeypatch):
 def test_other_voxels_and_default_folder(bench, capsys):
     argv = ["plan", "case", "--machine", "machine/linac.toml", "--histories", "3000", "--voxel", "4mm"]
     assert judged(argv)
-    out = Path("mcverify-result/TEST")  # the plan's label
+    out = Path("mcverify-result") / f"TEST-{pseudonym('PATIENT-1')}"
     np.testing.assert_allclose(Dose.load(out / "dose.h5").grid.spacing, 0.4)
     np.testing.assert_allclose(read_rtdose(out / "RTDOSE.dcm").grid.spacing, 0.4)
 
@@ -264,11 +273,13 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     assert main(plan("--histories", "3000", "--seed", "2")) == 2
     assert "cannot draw" in capsys.readouterr().err
     assert not np.array_equal(Dose.load("out/dose.h5").mean, before)
-    kept = {"dose.h5", "RTDOSE.dcm", "inputs.h5", "mcverify-error.log"}
+    kept = {"dose.h5", "RTDOSE.dcm", "inputs.h5", "checkpoint.h5", "mcverify-error.log"}
     assert {path.name for path in Path("out").iterdir()} == kept
     monkeypatch.undo()
     monkeypatch.chdir(bench)
-    assert judged(plan())  # such a folder is a result folder still
+    monkeypatch.setattr("mc.backends.cpu.run_phase_space", None)  # the transport need not be repeated
+    assert judged(plan("--histories", "3000", "--seed", "2"))
+    assert not Path("out/checkpoint.h5").exists()
 
 
 @pytest.mark.parametrize(

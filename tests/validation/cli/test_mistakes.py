@@ -190,7 +190,7 @@ FILES = [
     ("plan nowhere", None, "nowhere: is not a folder"),
     ("plan case --machine machine/linac.toml --out case/out", None, "case/out: lies in the export folder"),
     ("gamma dose.h5 case/RTPLAN.dcm", None, "RTPLAN.dcm: is.*not RTDOSE"),
-    ("dvh case/RTSTRUCT.dcm case/RTDOSE.dcm", None, r"RTDOSE.dcm: is not an RTSTRUCT \(modality RTDOSE"),
+    ("dvh case/RTSTRUCT.dcm case/RTDOSE.dcm", None, "RTSTRUCT.dcm: is RTSTRUCT, not RTDOSE"),
     ("report case", None, "case: holds no result of `mcverify plan`"),
     ("commission scans machine/linac.toml", scans, "scans: is a folder, not a machine file"),
 ]

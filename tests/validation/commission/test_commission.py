@@ -12,12 +12,14 @@ from mc.machine.machine import read_machine
 from mc.run.options import RunOptions, StopRule
 from phantoms.errors import InputError
 from tests.validation.commission.linac import HEADER, csv_lines, write_linac, write_scans
+from tests.validation.scans.formats import mcc
 from validation.cli import main
 from validation.commission.compute import CurveBatches, compute_field
 from validation.commission.criteria import load_criteria
 from validation.commission.fields import sort_by_field
 from validation.commission.finished import FinishedFields
 from validation.commission.judge import jackknife, judge_fields
+from validation.commission.prepare import prepare
 from validation.commission.source import place_beam
 from validation.scans import read_folder
 
@@ -55,6 +57,24 @@ def test_beam_that_no_file_states(linac, tmp_path):
     (tmp_path / "scans.toml").write_text('nominal_mv = 6.0\nfluence_mode = "STANDARD"\n')
     with pytest.raises(InputError, match="no beam of 6 MV STANDARD"):
         sort_by_field(machine, read_folder(tmp_path))
+
+
+def test_what_cannot_be_judged_is_refused_before_it_is_computed(linac, tmp_path):
+    machine, criteria = read_machine(linac), load_criteria()
+    only = csv_lines("ten", [(x, 0, 5, 1) for x in np.arange(-4, 4.01)], (10, 10))
+    (tmp_path / "a.csv").write_text(HEADER + only)
+    with pytest.raises(InputError, match="no depth dose of this energy"):
+        prepare(machine, read_folder(tmp_path), criteria)
+    (tmp_path / "a.csv").unlink()
+    columns = "field_x_cm,field_y_cm,ssd_cm,depth_cm,nominal_mv,output_factor,fluence_mode"
+    (tmp_path / "of.csv").write_text(f"{columns}\n10,10,90,10,6,1,FFF\n")
+    with pytest.raises(InputError, match=r"of\.csv: holds output factors and no scan.*add a depth dose"):
+        prepare(machine, read_folder(tmp_path), criteria)
+    (tmp_path / "a.mcc").write_text(mcc([(x, 1.0) for x in range(-40, 41, 10)], ISOCENTER="1435.00"))
+    with pytest.raises(
+        InputError, match=r"a\.mcc, line 3: its isocentre is at 143\.5 cm, that of .* at 100 cm"
+    ):
+        prepare(machine, read_folder(tmp_path), criteria)
 
 
 def test_sigmas_of_curves():

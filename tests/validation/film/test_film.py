@@ -254,7 +254,6 @@ def test_gamma_in_the_plane_against_closed_forms(case, calibration):
         (["--strip", "5@10,10,20,20"], "has no unit"),
         (["--strip", "50Gy@10,10,40,40"], "more than the calibration"),
         (["--place", "400mm,0mm"], "outside the plane"),
-        (["--dpi", "300"], "states 50 dpi"),
         (["--criterion", "3mm/2%"], "not understood"),
         (["--scale", "-1"], "scale"),
         (["--plane", "nowhere.dcm"], "cannot be read"),

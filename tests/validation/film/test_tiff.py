@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -143,8 +144,10 @@ def test_a_missing_resolution_must_be_given(tmp_path, pixels):
     with pytest.raises(InputError, match="resolution"):
         read_scans([path])
     assert read_scans([path], dpi=72.0).pitch_mm == pytest.approx((25.4 / 72,) * 2)
-    with pytest.raises(InputError, match="states 72 dpi"):
-        read_scans([write_tiff(tmp_path / "b.tif", pixels, dpi=72.0)], dpi=150.0)
+    scan = read_scans([write_tiff(tmp_path / "b.tif", pixels, dpi=72.0)], dpi=150.0)  # the tag was wrong
+    assert scan.file_pitch_mm == pytest.approx((25.4 / 150,) * 2)
+    assert scan.warnings == ("b.tif: taken at 150 dpi, though the file states 72",)
+    assert not read_scans([path], dpi=72.0).warnings
 
 
 def test_scans_are_averaged_and_must_be_alike(tmp_path, pixels):
@@ -173,3 +176,59 @@ def test_shared_scans(shared):
     scan = read_scans([folder / "film20240620_002.tif", folder / "film20240620_003.tif"])
     assert scan.shape == (682, 914)
     assert scan.pitch_mm == pytest.approx((25.4 / 75,) * 2)
+
+
+def _pages(path: Path, *pictures: tuple[np.ndarray, int]) -> Path:
+    """A file of several pictures, each with its NewSubfileType."""
+    data, last = bytearray(b"II*\0\0\0\0\0"), 4
+    for pixels, kind in pictures:
+        height, width, samples = pixels.shape
+        strip = len(data)
+        data += pixels.astype("<u2").tobytes()
+        bits, place = len(data), len(data) + 2 * samples
+        data += struct.pack(f"<{samples}H", *[16] * samples)
+        fields = [(254, 4, 1, kind), (256, 4, 1, width), (257, 4, 1, height), (258, 3, samples, bits)]
+        fields += [(262, 3, 1, 2), (273, 4, 1, strip), (277, 3, 1, samples), (278, 4, 1, height)]
+        fields += [(279, 4, 1, pixels.nbytes)]
+        data += struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *f) for f in fields)
+        struct.pack_into("<I", data, last, place)
+        last = len(data)
+        data += struct.pack("<I", 0)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("thumbnail_first", [True, False])
+def test_a_thumbnail_is_passed_over(tmp_path, pixels, thumbnail_first):
+    pages = [(pixels[::8, ::8], 1), (pixels, 0)]
+    path = _pages(tmp_path / "a.tif", *(pages if thumbnail_first else pages[::-1]))
+    assert (read_tiff(path).pixels == pixels).all()
+
+
+def test_several_pictures_are_all_named(tmp_path, pixels):
+    path = _pages(tmp_path / "a.tif", (pixels[::8, ::8], 0), (pixels, 0))
+    with pytest.raises(InputError, match=r"holds 2 pictures \(15 x 11, 117 x 83 pixels\).*save the one"):
+        read_tiff(path)
+    looped = bytearray(_pages(path, (pixels, 0)).read_bytes())
+    looped[-4:] = looped[4:8]  # the next picture is the first
+    path.write_bytes(looped)
+    assert (read_tiff(path).pixels == pixels).all()
+
+
+def test_a_small_file_of_a_huge_picture_is_refused(tmp_path):
+    """190 kB of deflated zeros that would take gigabytes."""
+    path = tmp_path / "a.tif"
+    height, width = 16_000, 2_000
+    packed = zlib.compress(bytes(2 * 3 * height * width), 9)
+    fields = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 16), (259, 3, 1, 8), (262, 3, 1, 2)]
+    fields += [(273, 4, 1, 8), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(packed))]
+    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *f) for f in fields)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + directory + bytes(4))
+    with pytest.raises(InputError, match="no scan of a film is so empty"):
+        read_tiff(path)
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="is a pipe or device"):
+        read_tiff(tmp_path / "a.tif")

@@ -27,7 +27,20 @@ from phantoms.views import VIEWS, cut
 from tests.validation.spine_phantom import BODY, CORD, GRID, NAME, PTV, case, compare_case, plan_of, roi
 from validation.plan_check.verdict import Structure
 from validation.report import html
-from validation.report.content import Report, Section, table
+from validation.report.content import (
+    Alarm,
+    Cell,
+    Facts,
+    Group,
+    Heading,
+    Pair,
+    Points,
+    Report,
+    Section,
+    Table,
+    Text,
+    table,
+)
 from validation.report.figures import Figures
 from validation.report.html import write_html
 from validation.report.lines import line_between
@@ -354,3 +367,31 @@ def test_numbers_read_well():
     assert [signed(v, 2) for v in (0.004, -0.004, 1.239)] == ["0.00", "0.00", "+1.24"]
     assert with_sigma(17.694, 0.0033) == "17.69 ± <0.01" and with_sigma(-0.001, None) == "0.00"
     assert [duration(s) for s in (4.26, 61.0, 7260.0)] == ["4.3 s", "1 min 1 s", "2 h 1 min"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["X" * 5000, "word " * 1000, "\x00\x1b[2J\u202e<b>&", "\N{PILE OF POO}" * 300],
+    ids=["letters", "words", "signs", "emoji"],
+)
+def test_what_nobody_calls_a_plan_is_printed(tmp_path, label):
+    """Longer than a page in every place of a report, or of signs that steer: a PDF comes of it."""
+    cells = (Cell(label), Cell(label, label))
+    lines = Table(("a", "b", label[:200]), (Group((cells, cells), Cell(label)),))
+    blocks = (
+        Facts((Pair(label, label),)),
+        Text(label),
+        Heading(label),
+        Points((label,)),
+        Alarm(label, (label,)),
+        lines,
+    )
+    for signed_first in (False, True):
+        report = Report(
+            label, label, "pass", "PASS", label, label, blocks, (Section(label, blocks),), "", signed_first
+        )
+        write_pdf(report, tmp_path / "a.pdf")
+        write_html(report, tmp_path / "a.html")
+        printed = pypdfium2.PdfDocument(tmp_path / "a.pdf")
+        text = printed[0].get_textpage().get_text_bounded()
+        assert len(printed) <= 12 and "PASS" in text and not set("\x00\x1b\u202e") & set(text)

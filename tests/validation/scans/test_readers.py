@@ -7,8 +7,9 @@ import pytest
 
 from phantoms.errors import InputError
 from tests.validation.scans.formats import csv, depth_dose, mcc, profile, rfa, w2cad, write
-from validation.scans import CROSSLINE, DIAGONAL, INLINE, PDD, read_folder, read_scans
-from validation.scans.folder import Stated
+from validation.scans import CROSSLINE, DIAGONAL, INLINE, PDD, output_factors, read_folder, read_scans
+from validation.scans import mcc as mcc_reader
+from validation.scans.folder import Stated, read_measured
 
 X = np.linspace(-80, 80, 41)  # [mm]
 ROWS = [(x, profile(x / 10) + (5 if x > 0 else 0)) for x in X]  # higher on the + side
@@ -64,6 +65,16 @@ def test_mcc_depth_dose_with_reference_column(tmp_path):
         ({"COLL_OFFSET_INPLANE": "10.00"}, "COLL_OFFSET_INPLANE"),
         ({"MODALITY": "EL"}, "only photon beams"),
         ({"MEAS_MEDIUM": "AIR"}, "only scans in water"),
+        ({"MEAS_MEDIUM": "RW3"}, "only scans in water"),
+        ({"SCAN_DEVICE": "STARCHECK"}, "is a detector array"),
+        ({"SCAN_DEVICE": "OCTAVIUS_1500", "MEAS_MEDIUM": "WATER"}, "is a detector array"),
+        ({"SCAN_DEVICE": "SOMETHING"}, "the medium is not stated.*MEAS_MEDIUM=WATER"),
+        ({"WEDGE": "EDW30IN"}, "WEDGE = EDW30IN: only open beams"),
+        ({"WEDGE_TYPE": "HARD"}, "only open beams"),
+        ({"APPLICATOR": "10x10"}, "only open beams"),
+        ({"GANTRY": "180.00"}, "does not come from above"),
+        ({"GANTRY_UPRIGHT_POSITION": "180"}, "GANTRY_UPRIGHT_POSITION is 180"),
+        ({"ISOCENTER": "0.00"}, "isocentre 0 is impossible"),
         ({"SCAN_CURVETYPE": "DIAGONAL_PROFILE"}, "not supported"),
         ({"SCAN_DIAGONAL": "FIRST"}, "diagonals as CSV"),
         ({"SCAN_OFFAXIS_CROSSPLANE": "5.00"}, "along the scan itself"),
@@ -79,6 +90,42 @@ def test_mcc_refusals(tmp_path, changes, words):
     with pytest.raises(InputError, match=words) as caught:
         read_scans(path)
     assert "a.mcc, line " in caught.value.source
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SCAN_DEVICE": "MP3"},
+        {"SCAN_DEVICE": "BEAMSCAN", "MEAS_MEDIUM": "WATER"},
+        {"GANTRY": "180.00", "GANTRY_UPRIGHT_POSITION": "180"},
+        {"GANTRY": "360.00"},
+        {"WEDGE": "NONE", "WEDGE_DIRECTION": "IN", "BLOCK": "0", "APPLICATOR": "UNDEFINED"},
+    ],
+)
+def test_mcc_of_open_beams_from_above(tmp_path, changes):
+    scan = the_scan(write(tmp_path, "a.mcc", mcc(ROWS, **changes)))
+    assert scan.sad_cm == 100.0 and (mcc_reader.NO_MEDIUM in scan.notes) == ("SCAN_DEVICE" not in changes)
+
+
+def test_what_was_measured_twice_is_named(tmp_path):
+    write(tmp_path, "a.mcc", mcc(ROWS))
+    assert not read_folder(tmp_path).warnings
+    write(tmp_path, "b.mcc", mcc([(x, 1.02 * v) for x, v in ROWS]))
+    (warning,) = read_folder(tmp_path).warnings
+    assert "measured 2 times" in warning and "a.mcc, line 3, b.mcc, line 3" in warning
+
+
+def test_output_factors_alone(tmp_path):
+    """They are read and shown; what they lack for a commissioning is said there."""
+    text = ",".join((*output_factors.NUMBERS, "fluence_mode")) + "\n10,10,90,10,6,1,FFF\n"
+    path = write(tmp_path, "of.csv", text)
+    for source in (tmp_path, path):
+        measured = read_measured(source)
+        assert not measured.scans and measured.output_factors[0].value == 1.0
+    path.unlink()
+    write(tmp_path, "scan.snctxt", "x")
+    with pytest.raises(InputError, match=r"holds no scan.*not read: scan\.snctxt: export them as CSV"):
+        read_folder(tmp_path)
 
 
 def test_mcc_cut_off_anywhere(tmp_path):
@@ -127,6 +174,7 @@ def test_rfa_axes_must_be_stated_where_they_matter(tmp_path):
         ({"count": 2}, "announces 2"),
         ({"PRD": "50"}, "check the units"),
         ({"WEG": "30"}, "only 0"),
+        ({"MEA": "6"}, "wedge"),
         ({"BMT": "ELE\t6.0"}, "only photon"),
         ({"scan": "DPT"}, "crossline scan"),
         ({"STS": "0.0\t-90.0\t50.0"}, "the points say"),

@@ -14,6 +14,16 @@ def machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("machine", metavar="MACHINE", help="a machine's name, or a machine file")
 
 
+def fraction_group(parser: argparse.ArgumentParser) -> None:
+    """Which part of a plan is meant."""
+    parser.add_argument(
+        "--fraction-group",
+        metavar="NUMBER",
+        type=units.count,
+        help="of a plan with several fraction groups, the one that is meant; `mcverify inspect` lists them",
+    )
+
+
 def stopping(parser: argparse.ArgumentParser, max_time: float | None) -> None:
     """When a run stops."""
     stop = parser.add_argument_group("when to stop, whichever comes first")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from validation.cli import units
+from validation.cli.options import common
 
 GAMMA = """\
 Compare two doses by gamma (Low et al. 1998), with the exact minimum over the interpolated dose.
@@ -104,6 +105,7 @@ def _dvh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan", metavar="RTPLAN", type=Path, help="number of fractions and prescription from this file"
     )
+    common.fraction_group(parser)
     parser.add_argument(
         "--fractions",
         metavar="N",

@@ -94,7 +94,12 @@ def _film(parser: argparse.ArgumentParser) -> None:
         default=0.2,
         help="left out along the cut edges of a film that is found (default: 2mm)",
     )
-    film.add_argument("--dpi", metavar="DPI", type=units.number, help="where the scans do not state it")
+    film.add_argument(
+        "--dpi",
+        metavar="DPI",
+        type=units.number,
+        help="resolution, where the scans state none or a wrong one",
+    )
     film.add_argument(
         "--middle",
         metavar="PLACE",

@@ -133,7 +133,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="a machine's name or machine file (default: the machine that the plan names)",
     )
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/PLAN LABEL)"
+        "--out", metavar="DIR", type=Path, help="result folder (default: mcverify-result/LABEL-PSEUDONYM)"
     )
     common.stopping(parser, max_time=None)
     parser.add_argument(
@@ -154,6 +154,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         help="CT calibration: opentps-4, schneider-24, water-only, or a TOML file "
         "(default: that of case.toml, or opentps-4 with a warning)",
     )
+    common.fraction_group(parser)
     parser.add_argument(
         "--dose-to",
         choices=("medium", "water", "both"),
@@ -164,6 +165,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     _named(parser)
     common.computing(parser)
     common.checkpoints(parser)
+    _overwriting(parser)
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
@@ -236,6 +238,15 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     common.stopping(parser, max_time=120.0)
     common.computing(parser)
     common.checkpoints(parser)
+    _overwriting(parser)
+
+
+def _overwriting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the result of another plan or patient (default: refuse such a folder)",
+    )
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
