@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phantoms.dicom import Dataset, items, optional, read_dataset
-from phantoms.secret import secret
+from phantoms.secret import NOT_STATED, secret
 
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName")
 NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
@@ -22,7 +22,6 @@ LONG_NAME = 5  # characters: found in the middle of a word, too
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"})
 NOT_NAMES = {"anonymous", "anonymized", "anon", "name", "none", "patient", "phantom", "test", "unknown"}
 PLACEHOLDER = "[patient]"
-NOT_STATED = "not stated"  # in place of a pseudonym
 DIGITS = 12  # of a pseudonym
 
 

@@ -13,6 +13,8 @@ from platformdirs import user_config_dir
 
 from phantoms.errors import InputError
 
+NOT_STATED = "not stated"  # in place of a pseudonym
+
 VARIABLE = "MCVERIFY_SECRET"  # environment variable that names another file
 FILE = "secret"
 BYTES = 32

@@ -11,11 +11,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mc.dose import stated_provenance
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
-from phantoms.identity import NOT_STATED
-from validation.plan_check.record import digest
+from phantoms.secret import NOT_STATED
 from validation.workflow.lock import locked
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
@@ -193,6 +191,8 @@ def drop_older(folder: Path) -> None:
 
 def refuse_other_dose(folder: Path, dose_sha256: str) -> None:
     """Refuse a folder whose dose is not the one of this hash, where that is known."""
+    from validation.plan_check.record import digest  # late, as in `_held`: `--help` needs no arrays
+
     if dose_sha256 and (folder / DOSE).exists() and digest(folder / DOSE) != dose_sha256:
         raise InputError(folder, "holds another dose, whose report this is not", OTHER_FOLDER)
 
@@ -214,6 +214,8 @@ def is_result_folder(folder: Path) -> bool:
 
 def _held(folder: Path) -> Owner | None:
     """What the result in a folder is of; None where there is none that says so."""
+    from mc.dose import stated_provenance
+
     try:
         if (folder / RESULT).exists():
             stated = json.loads((folder / RESULT).read_bytes())

@@ -277,6 +277,7 @@ def test_failing_report_keeps_the_dose_and_no_older_verdict(bench, capsys, monke
     assert {path.name for path in Path("out").iterdir()} == kept
     monkeypatch.undo()
     monkeypatch.chdir(bench)
+    monkeypatch.setattr("mc.backends.cpu.warm_up", lambda *_: None)
     monkeypatch.setattr("mc.backends.cpu.run_phase_space", None)  # the transport need not be repeated
     assert judged(plan("--histories", "3000", "--seed", "2"))
     assert not Path("out/checkpoint.h5").exists()

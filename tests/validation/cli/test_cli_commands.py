@@ -177,5 +177,5 @@ def test_units_refuse(text):
 
 
 def test_default_folder_suits_a_file_system():
-    assert output.default_folder("L1 / boost: 3x8") == Path("mcverify-result/L1_boost_3x8")
-    assert output.default_folder("../..") == Path("mcverify-result/plan")
+    assert output.default_folder("L1 / boost: 3x8", "0a1b") == Path("mcverify-result/L1_boost_3x8-0a1b")
+    assert output.default_folder("../..", "not stated") == Path("mcverify-result/plan")

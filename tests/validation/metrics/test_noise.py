@@ -102,7 +102,7 @@ def test_a_cropped_dose_keeps_the_covariance():
 
 
 def test_nothing_is_known_of_one_batch_of_a_phase_space():
-    """Latent noise that no batches tell makes every sigma infinite; a simple beam has none."""
+    """Latent noise that no batches show makes every sigma infinite; a simple beam has none."""
     for quality, known in (({"passes": 0.125}, False), ({"passes": None}, True)):
         noise = Noise.of(Dose(GRID, MEAN, SIGMA, np.array(np.nan), {"quality": quality}))
         assert np.isfinite(noise.sigma_of_mean(MEAN, MEAN, ALL)) == known
