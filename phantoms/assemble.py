@@ -7,25 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from phantoms.assembly_warnings import clamp_warnings, hu_warnings, structure_warnings
 from phantoms.ct import CT
 from phantoms.errors import InputError
 from phantoms.grid import Grid
 from phantoms.hu import Calibration
 from phantoms.materials import Material, load_materials
-from phantoms.outlines import signed_area
 from phantoms.overrides import Override
 from phantoms.phantom import Phantom
-from phantoms.plausible import BODY_HU, MAX_VOXELS, PADDING_CC, USUAL_BODY_HU
-from phantoms.polygons import area, mask_by_centre, volume
+from phantoms.plausible import MAX_VOXELS
+from phantoms.polygons import mask_by_centre, volume
 from phantoms.resample import average_onto
 from phantoms.structures import ROI, StructureSet
 
-HOLLOW, SHELL = 0.02, 0.25  # of the contours' areas that are left out: more is said, or refused
 AIR_DENSITY = 0.00121  # outside the patient [g/cm3]
-METAL_HU = 3000.0  # no tissue has more
 ALIGNED = 1e-4  # voxels: one that an extent overlaps by less is not included
-# (axis, whether at its upper end) of the faces where a CT may cut the body off
-FACES = {(1, False): "anterior", (1, True): "posterior", (2, False): "right", (2, True): "left"}
 
 
 def build_phantom(
@@ -64,7 +60,7 @@ def build_phantom(
     outline = structures.external(external)
     supports = structures.of_type("SUPPORT")
     box = _covering_block(ct.grid, grid)
-    part = _block_grid(ct.grid, box)
+    part = ct.grid.block(box)
     hu = ct.hu[box]
     body = mask_by_centre(outline, part)
     if not body.any():
@@ -116,14 +112,9 @@ def build_phantom(
     audit["warnings"] = [
         *ct.warnings,
         *structures.warnings,
-        *_clamp_warnings(audit["clamped"], calibration),
-        *_body_warnings(hu[body & from_hu], outline, ct),
-        *_padding_warnings(ct, box, from_hu, outline),
-        *_metal_warnings(hu, from_hu, part),
-        *_left_out_warnings(structures),
-        *_hollow_warnings(outline),
-        *_cut_warnings(outline, ct.grid),
-        *_override_warnings(structures, overrides),
+        *clamp_warnings(audit["clamped"], calibration),
+        *hu_warnings(ct, box, outline, body, from_hu),
+        *structure_warnings(structures, outline, ct.grid, overrides),
     ]
     if not grid.matches(ct.grid):
         density, index = average_onto(part, density, index, grid, len(materials), AIR_DENSITY)
@@ -233,7 +224,7 @@ def dose_block(outer: Grid, inner: Grid) -> tuple[slice, slice, slice]:
     first = np.round(offset).astype(int)
     block = tuple(slice(int(a), int(a) + n) for a, n in zip(first, inner.shape, strict=True))
     fits = all(s.start >= 0 and s.stop <= n for s, n in zip(block, outer.shape, strict=True))
-    if not (fits and _block_grid(outer, block).matches(inner)):
+    if not (fits and outer.block(block).matches(inner)):
         raise ValueError("the inner grid is not a block of the outer grid")
     return block
 
@@ -261,12 +252,6 @@ def _covering_block(grid: Grid, target: Grid) -> tuple[slice, slice, slice]:
     if not (first < last).all():
         raise InputError("transport grid", "does not overlap the CT", "do RTDOSE and CT belong together?")
     return tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
-
-
-def _block_grid(grid: Grid, block: tuple[slice, slice, slice]) -> Grid:
-    start = np.array([s.start for s in block])
-    shape = tuple(s.stop - s.start for s in block)
-    return Grid(shape, grid.spacing, tuple(np.array(grid.origin) + start * np.array(grid.spacing)))
 
 
 def _with_air_first(calibrated: tuple[Material, ...], index: np.ndarray) -> tuple[list[Material], np.ndarray]:
@@ -310,125 +295,3 @@ def _clamped(hu: np.ndarray, calibration: Calibration, voxel_volume: float) -> d
         "lowest_hu": float(hu.min()) if hu.size else None,
         "highest_hu": float(hu.max()) if hu.size else None,
     }
-
-
-def _clamp_warnings(clamped: dict[str, Any], calibration: Calibration) -> list[str]:
-    return [
-        f"{clamped[side]['volume_cm3']:.2f} cm3 ({clamped[side]['voxels']} voxels) lie {side} the "
-        f"{clamped[side]['limit_hu']:g} HU where calibration {calibration.name} ends: density clamped"
-        for side in ("below", "above")
-        if clamped[side]["voxels"]
-    ]
-
-
-def _body_warnings(hu: np.ndarray, outline: ROI, ct: CT) -> list[str]:
-    """Refuse a body that is none in HU, and say where it is an unusual one."""
-    if not hu.size:
-        return []  # all of it is overridden
-    middle = float(np.median(hu))
-    remedy = f"export the CT in HU, or state the material of {outline.name} in case.toml"
-    BODY_HU.check(middle, f"structure {outline.name}", "the median of its CT values", remedy)
-    if USUAL_BODY_HU.fault(middle) is None:
-        return []
-    return [f"the median of {outline.name} is {middle:.0f} HU, unusual for a patient: is the CT in HU?"]
-
-
-def _padding_warnings(ct: CT, box: tuple[slice, ...], from_hu: np.ndarray, outline: ROI) -> list[str]:
-    """Say how much of what is computed from HU the scanner did not measure."""
-    if ct.padding is None:
-        return []
-    missing = ct.padding[box] & from_hu
-    volume_cc = int(missing.sum()) * ct.grid.voxel_volume
-    if volume_cc < PADDING_CC:
-        return []
-    low, high = (f"{end:.0f}" for end in (ct.hu[box][missing].min(), ct.hu[box][missing].max()))
-    taken = f"{low} HU" if low == high else f"{low} to {high} HU"
-    return [
-        f"{volume_cc:.0f} cm3 within {outline.name} or supports are padding of the CT, not measured, and "
-        f"taken as {taken}: state structure and material in case.toml"
-    ]
-
-
-def _metal_warnings(hu: np.ndarray, from_hu: np.ndarray, grid: Grid) -> list[str]:
-    """Say where HU that only metal has decide the density."""
-    metal = from_hu & (hu > METAL_HU)
-    count = int(metal.sum())
-    if not count:
-        return []
-    index = np.argwhere(metal).mean(axis=0)
-    middle = 10.0 * (np.array(grid.origin) + index * np.array(grid.spacing))
-    x, y, z = middle[::-1]
-    return [
-        f"{count * grid.voxel_volume:.2f} cm3 ({count} voxels) above {METAL_HU:g} HU, about "
-        f"({x:.0f}, {y:.0f}, {z:.0f}) mm, have no override: metal? The CT curve decides its density; state "
-        "structure and material in case.toml"
-    ]
-
-
-def _cut_warnings(outline: ROI, ct_grid: Grid) -> list[str]:
-    """Say where the CT cuts the body off. At its first and last slice it always does."""
-    warnings = []
-    for (axis, last), name in FACES.items():
-        n = ct_grid.shape[axis]
-        block = [slice(0, size) for size in ct_grid.shape]
-        block[axis] = slice(n - 1, n) if last else slice(0, 1)
-        cut = int(mask_by_centre(outline, _block_grid(ct_grid, tuple(block))).sum())
-        if cut:
-            area = cut * ct_grid.voxel_volume / ct_grid.spacing[axis]
-            warnings.append(
-                f"the CT cuts {outline.name} off on its {name} side, over {area:.1f} cm2: "
-                "what lies beyond is taken as air"
-            )
-    slabs = outline.slabs()
-    beyond = max(ct_grid.lower[0] - slabs[0].lower, slabs[-1].upper - ct_grid.upper[0])
-    if beyond > ct_grid.spacing[0]:
-        warnings.append(f"{outline.name} is contoured up to {10 * beyond:.1f} mm beyond the slices of the CT")
-    return warnings
-
-
-def _left_out_warnings(structures: StructureSet) -> list[str]:
-    """Say which structures cannot be evaluated, by reason."""
-    reasons: dict[str, list[str]] = {}
-    for roi in structures.rois:
-        if roi.problem:
-            reasons.setdefault(roi.problem, []).append(roi.name)
-    return [f"structure {', '.join(names)} {problem}: left out" for problem, names in reasons.items()]
-
-
-def _hollow_warnings(outline: ROI) -> list[str]:
-    """Say how much of the body its inner contours leave out; refuse one that is but a shell."""
-    lost = whole = 0.0
-    for slab in outline.slabs():
-        height = slab.upper - slab.lower
-        whole += height * sum(abs(signed_area(polygon)) for polygon in slab.polygons)
-        if len(slab.polygons) > 1:
-            around = max(area([polygon]) for polygon in slab.polygons)
-            lost += height * max(0.0, around - area(slab.polygons))
-    if lost < HOLLOW * whole:
-        return []
-    if lost > SHELL * whole:
-        raise InputError(
-            f"structure {outline.name}",
-            f"is hollow: its contours leave out {lost:.0f} cm3 of what they go round",
-            "remove its inner contours in the planning system",
-        )
-    return [
-        f"{outline.name} is hollow: {lost:.0f} cm3 of what its contours go round lie within inner ones and "
-        "are taken as air"
-    ]
-
-
-def _override_warnings(structures: StructureSet, overrides: Sequence[Override]) -> list[str]:
-    overridden = {override.roi for override in overrides}
-    warnings = []
-    for roi in structures.rois:
-        if roi.is_empty or roi.name in overridden:
-            continue
-        for name, value in roi.physical.items():
-            warnings.append(
-                f"the planning system assigned {name} {value:g} to {roi.name}; without an override here "
-                "the CT decides"
-            )
-        if roi.type == "SUPPORT" and not roi.physical:
-            warnings.append(f"support {roi.name} has no override: its density is the CT's")
-    return warnings

@@ -87,3 +87,9 @@ class Grid:
             and np.allclose(self.lower, other.lower, atol=tolerance)
             and np.allclose(self.upper, other.upper, atol=tolerance)
         )
+
+    def block(self, slices: tuple[slice, slice, slice]) -> Grid:
+        """The grid of a block of the voxels."""
+        start = np.array([part.start for part in slices])
+        origin = np.array(self.origin) + start * np.array(self.spacing)
+        return Grid(tuple(part.stop - part.start for part in slices), self.spacing, tuple(origin))

@@ -154,9 +154,9 @@ def make_roi(
     """
     drawn = heights(contours)
     usual = usual or usual_spacing([drawn])
-    problem = (
-        NOT_AXIAL if any(np.ptp(c[:, 2]) > rounding(usual) for c in contours) else _implausible(contours)
-    )
+    problem = _implausible(contours)
+    if any(np.ptp(c[:, 2]) > rounding(usual) for c in contours):
+        problem = NOT_AXIAL
     warnings: list[str] = []
     if not problem:
         on = on_planes(drawn, usual)
