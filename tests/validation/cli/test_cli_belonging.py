@@ -54,6 +54,24 @@ def test_files_of_others_are_refused_unless_they_are_said_to_be(here, capsys, co
     assert code == 0 and f"state another {what}" in text and "SOMEBODY" not in text
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("dvh", "RTDOSE.dcm", "RTSTRUCT.dcm"),
+        ("gamma", "RTDOSE.dcm", "RTDOSE.dcm", "--structure", "PTV", "--structure-file", "RTSTRUCT.dcm"),
+    ],
+)
+def test_structures_are_those_in_the_frame_of_the_dose(here, capsys, argv):
+    """Though the structure set has a body in another frame: of several, the dose decides."""
+
+    def edit(data: Dataset) -> None:
+        data.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "1.2.3"
+
+    write_structures(here, [body_box(GRID), PTV], edit=edit)
+    code, text = run(capsys, *argv)
+    assert code == 0 and "PTV" in text
+
+
 @pytest.mark.parametrize("argv", [("gamma", "RTDOSE.dcm", "other.dcm"), ("dvh", "other.dcm", "RTSTRUCT.dcm")])
 def test_what_a_dose_states_is_a_warning_everywhere(here, capsys, argv):
     def edit(data: Dataset) -> None:

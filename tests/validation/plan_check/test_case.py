@@ -250,6 +250,17 @@ def test_inspect_lists_all_fraction_groups(tmp_path, capsys):
     assert "--fraction-group" in shown
 
 
+def test_inspect_says_what_a_plan_of_several_fraction_groups_states(tmp_path, capsys):
+    def edit(data):
+        _two_groups(data)
+        data.ApprovalStatus = "REJECTED"
+
+    assert main(["inspect", str(write_plan(tmp_path, FIELDS, edit=edit))]) == 0
+    captured = capsys.readouterr()
+    shown = " ".join((captured.out + captured.err).split())
+    assert shown.count("the plan is REJECTED") == 1 and "alone is checked" not in shown
+
+
 def test_inspect_and_dvh_state_one_volume(tmp_path, capsys):
     """On whichever grid the dose lies, and beyond it."""
     structures = write_structures(tmp_path, [body_box(GRID), PTV])
