@@ -159,7 +159,7 @@ def test_command(linac, tmp_path, capsys):
     assert (stated.scans, stated.output_factors) == (2, 2) and stated.passing_percent >= 50.0
     assert (stated.fields, stated.criterion) == ("5 x 5 cm to 10 x 10 cm", "90 %/10 mm")
     assert f"entered in {linac}: 6 MV FFF commissioned" in text
-    own.write_text(generous.format(0.001).replace("10.0", "0.001"))
+    own.write_text(generous.format(0.02).replace("10.0", "0.02"))
     before = linac.read_text()
     assert main(command) == 1
     assert linac.read_text() == before
