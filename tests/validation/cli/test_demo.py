@@ -15,7 +15,7 @@ from mc.source.phase_space_tools import latent_sigma
 from validation.cli import demo, main
 from validation.cli.options import parse
 
-LARGEST = 70e6  # bytes: 64 MB buy a latent sigma of 0.3 % of the mean dose of a target
+LARGEST = 50e6  # bytes
 LATENT = 0.005
 
 
@@ -40,15 +40,14 @@ def test_completes_whatever_the_verdict(tmp_path, monkeypatch):
 
 
 def test_its_linac_is_that_of_the_case(machine):
-    """But for the phase spaces, of which it has none; a monitor unit gives the dose of the plan's beam."""
+    """But for the phase spaces, of which it has none; a monitor unit is that of the plan's maker."""
     shipped = find_machine("GEN6FFF")
     (own,), (given,) = machine.energies, shipped.energies
     assert machine.name == shipped.name and machine.path.parent != SHIPPED
     assert own.phase_spaces == () and own.calibration is None
     assert (machine.sad_cm, machine.collimators) == (shipped.sad_cm, shipped.collimators)
-    electrons = given.reference.electrons_per_mu
-    assert own.label == given.label and replace(own.reference, electrons_per_mu=electrons) == given.reference
-    assert own.reference.electrons_per_mu == pytest.approx(1.0115 * electrons, rel=1e-3)
+    assert own.label == given.label and own.reference == given.reference
+    assert own.reference.electrons_per_mu is not None
     how = ("splitting", "splitting_radius_cm", "electrons", "core")
     assert replace(own.head, **{name: getattr(given.head, name) for name in how}) == given.head
 
