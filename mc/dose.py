@@ -232,7 +232,7 @@ def stated_provenance(path: str | Path) -> dict[str, Any]:
     """
     try:
         with h5py.File(path, "r") as file:
-            return json.loads(file["provenance"][()])
+            return json.loads(read_text(file, "provenance"))
     except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(path, f"not a dose file that can be read: {error}", "file damaged?") from None
 

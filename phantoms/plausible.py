@@ -72,9 +72,8 @@ VOXEL = Range(0.005, 5.0, "cm")
 PIXELS = Range(1, 4096, "pixels")  # along a side of a CT slice
 WIDTH, LENGTH = Range(0.0, 100.0, "cm"), Range(0.0, 300.0, "cm")  # of a structure across, along the couch
 MAX_VOXELS = 1_000_000_000  # of a grid to be computed on
-BODY_HU = Range(
-    -900.0, 800.0, "HU"
-)  # of the median in the body: phantoms of cork and of bone plastic included
+# of the median in the body: phantoms of cork and of bone plastic included
+BODY_HU = Range(-900.0, 800.0, "HU")
 USUAL_BODY_HU = Range(-500.0, 500.0, "HU")  # of patients, lungs included
 PADDING_CC = 1.0  # of the body that may lack pixels unremarked [cm3]
 SSD_CM = 1.0  # stated and geometric source-surface distance may differ by this: clothes, bolus, outlines [cm]

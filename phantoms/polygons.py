@@ -8,6 +8,7 @@ traversed there and back, as in keyholes, cancel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -166,6 +167,19 @@ def windings(polygons: list[np.ndarray], lines: int = 64) -> tuple[np.ndarray, n
     left, right = total(found.after > 0), total(found.after < 0)
     twice = np.where(left >= right, total(found.after > 1), total(found.after < -1))
     return np.maximum(left, right) - twice, twice, np.minimum(left, right)
+
+
+def enclosed(polygons: Sequence[np.ndarray], points: np.ndarray) -> np.ndarray:
+    """Which points (n, 2) lie inside polygons of one plane."""
+    inside = np.zeros(len(points), bool)
+    x, y = points[:, 0, None], points[:, 1, None]
+    for polygon in polygons:
+        (x0, y0), (x1, y1) = polygon.T, np.roll(polygon, -1, axis=0).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            right = x0 + (y - y0) / (y1 - y0) * (x1 - x0) > x
+        winding = np.sum(right & (y0 <= y) & (y < y1), axis=1) - np.sum(right & (y1 <= y) & (y < y0), axis=1)
+        inside ^= winding != 0
+    return inside
 
 
 def mask_by_lines(polygons: list[np.ndarray], grid: Grid) -> np.ndarray:

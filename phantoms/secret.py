@@ -12,9 +12,9 @@ from pathlib import Path
 from platformdirs import user_config_dir
 
 from phantoms.errors import InputError
+from phantoms.files import make_new, partial_name
 
 NOT_STATED = "not stated"  # in place of a pseudonym
-
 VARIABLE = "MCVERIFY_SECRET"  # environment variable that names another file
 FILE = "secret"
 BYTES = 32
@@ -69,11 +69,10 @@ def _read(path: Path) -> bytes:
 def _make(path: Path) -> None:
     """Make the file with its content, or leave that of another process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(8)}-{path.name}")
-    held = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    partial = partial_name(path)
+    make_new(partial)
     try:
-        with open(held, "wb") as file:
-            file.write(secrets.token_bytes(BYTES))
+        partial.write_bytes(secrets.token_bytes(BYTES))
         os.link(partial, path)
     finally:
         os.unlink(partial)

@@ -7,7 +7,7 @@ import pytest
 
 from phantoms.errors import InputError
 from phantoms.grid import Grid
-from phantoms.polygons import mask_by_centre, volume, volume_fraction
+from phantoms.polygons import enclosed, mask_by_centre, mask_by_lines, volume, volume_fraction
 from phantoms.solids import solid_volume
 from phantoms.structures import make_roi, read_structures
 from tests.dicom_factory import Contours, body_box, circle, rectangle, write_structures
@@ -160,3 +160,13 @@ def test_contours_off_their_planes_do_not_disturb_others(tmp_path):
     found = read_structures(path)
     assert found["A"].problem and not found["cord"].problem
     assert volume(found["cord"]) == pytest.approx(np.pi * 0.25 * (HEIGHT - 1.0), rel=2e-2)
+
+
+@pytest.mark.parametrize(
+    "contours", [(body(0), circle(3, 0)), (twice_round(0),), (twice_round(0), body(0, 9))]
+)
+def test_points_lie_inside_as_the_centres_of_voxels_do(contours):
+    polygons = [contour[:, :2] for contour in contours]
+    y, x = np.meshgrid(GRID.centres(1), GRID.centres(2), indexing="ij")
+    found = enclosed(polygons, np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
+    assert found.any() and np.array_equal(found, mask_by_lines(polygons, GRID))

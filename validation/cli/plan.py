@@ -13,7 +13,7 @@ from mc.plan.rtplan import read_plan
 from mc.run.parallel import World
 from phantoms.case import find_case
 from phantoms.errors import InputError
-from phantoms.identity import pseudonym, read_identity
+from phantoms.identity import read_identity
 from validation.cli.arguments import compared_dose, run_options
 from validation.cli.screen import Screen, clock
 from validation.cli.verdict import NO_VERDICT, PASSED, exit_code, show_verdict
@@ -66,12 +66,10 @@ def check_plan(
     started = time.monotonic()
     files = find_case(folder, arguments.fraction_group)
     plan = read_plan(files.plan_file, arguments.fraction_group)
-    label, patient = read_identity([files.plan_file]).hidden(plan.label), pseudonym(plan.patient_id)
-    if plan.fraction_group is not None:
-        label += f" group {plan.fraction_group}"
-    out = arguments.out or output.default_folder(label, patient)
+    owner = output.Owner.of(plan, read_identity([files.plan_file]))
+    part = "" if plan.fraction_group is None else f" group {plan.fraction_group}"
+    out = arguments.out or output.default_folder(owner.label + part, owner.patient)
     options = run_options(arguments, ranks, checkpoint_in=out)
-    owner = output.Owner(plan.uid, patient, label=label)
     ready = nullcontext()
     if ranks.rank == 0:
         ready = output.result_folder(out, folder, owner, arguments.overwrite)

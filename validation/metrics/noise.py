@@ -55,9 +55,10 @@ class Noise:
         if held is not None:
             return cls(dose.sigma, None, held, dose.grid, math.hypot(common, held.common))
         latent = np.nan_to_num(dose.latent)
+        if latent.any():
+            return cls(dose.sigma, latent, common=common)
         from_phase_space = dose.provenance.get("quality", {}).get("passes") is not None
-        known = latent.any() or not from_phase_space
-        return cls(dose.sigma, latent if latent.any() else None, common=common, known=bool(known))
+        return cls(dose.sigma, common=common, known=not from_phase_space)
 
     @property
     def factor(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from mc.plan.plan import Beam, Plan, beam_to_patient
 from phantoms.errors import InputError
 from phantoms.plausible import BESIDE_BODY_CM, SSD_CM, WITHIN_BODY
-from phantoms.polygons import Slab, volume
+from phantoms.polygons import Slab, enclosed, volume
 from phantoms.structures import ROI, StructureSet
 
 TARGETS = ("PTV", "CTV", "GTV")
@@ -95,20 +95,9 @@ def _distance_to(slabs: Sequence[Slab], beam: Beam, patient_position: str) -> fl
 
 
 def _inside(slabs: Sequence[Slab], points: np.ndarray) -> np.ndarray:
-    """Which points (n, 3), LPS x, y, z [cm], lie within slabs, by the even-odd rule."""
+    """Which points (n, 3), LPS x, y, z [cm], lie within slabs."""
     inside = np.zeros(len(points), bool)
     for slab in slabs:
         here = np.flatnonzero((points[:, 2] >= slab.lower) & (points[:, 2] < slab.upper))
-        if not here.size:
-            continue
-        x, y = points[here, 0, None], points[here, 1, None]
-        crossings = np.zeros(here.size, int)
-        for polygon in slab.polygons:
-            x0, y0 = polygon.T
-            x1, y1 = np.roll(polygon, -1, axis=0).T
-            crosses = (y0 <= y) != (y1 <= y)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                at = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
-            crossings += (crosses & (at > x)).sum(axis=1)
-        inside[here] = crossings % 2 == 1
+        inside[here] = enclosed(slab.polygons, points[here, :2])
     return inside

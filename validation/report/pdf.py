@@ -101,11 +101,9 @@ def write_pdf(report: Report, path: str | Path) -> None:
 def render(report: Report) -> bytes:
     """The report as PDF: tables that may be shortened only as much as `PAGES` ask for."""
     longest = max((len(block.groups) for block in _tables(report) if block.shorten), default=0)
-    for max_groups in (None, *(groups for groups in SHORTENED if groups < longest)):
-        _, pages = _print(report, max_groups, pictures=False)
-        if pages <= PAGES:
-            break
-    return _print(report, max_groups)[0]
+    *tried, shortest = (None, *(groups for groups in SHORTENED if groups < longest))
+    fits = (groups for groups in tried if _print(report, groups, pictures=False)[1] <= PAGES)
+    return _print(report, next(fits, shortest))[0]
 
 
 def _tables(report: Report) -> Iterator[Table]:

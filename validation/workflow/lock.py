@@ -20,7 +20,7 @@ from phantoms.errors import InputError
 
 FILE = ".mcverify.lock"
 JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # environment variables of schedulers
-OTHER_FOLDER = "wait for it, or choose another folder with --out"
+OTHER_FOLDER = "choose another folder with --out"
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
         held = _open(path)
     except OSError as error:
         problem = f"cannot be written: {error.strerror}"
-        raise InputError(path, problem, "choose another folder with --out") from None
+        raise InputError(path, problem, OTHER_FOLDER) from None
     try:
         os.ftruncate(held, 0)
         os.pwrite(held, json.dumps(_owner()).encode(), 0)
@@ -71,7 +71,7 @@ def _lock(held: int, path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise InputError(
-            path.parent, f"is being written by another run: {_who(stated)}", OTHER_FOLDER
+            path.parent, f"is being written by another run: {_who(stated)}", f"wait for it, or {OTHER_FOLDER}"
         ) from None
     except OSError:  # a file system without locks
         if stated and not _ended(stated):

@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phantoms.errors import InputError
 from phantoms.files import is_hdf5
 from phantoms.secret import NOT_STATED
-from validation.workflow.lock import locked
+from validation.workflow.lock import OTHER_FOLDER, locked
+
+if TYPE_CHECKING:
+    from mc.plan.plan import Plan
+    from phantoms.identity import Identity
 
 DOSE, RTDOSE, REPORT, PRINTED, RESULT = "dose.h5", "RTDOSE.dcm", "report.html", "report.pdf", "result.json"
 PROVISIONAL_PRINTED = "report-PROVISIONAL.pdf"  # in place of PRINTED, of a run that was cut short
@@ -35,7 +40,6 @@ LOG = "mcverify-error.log"  # traceback of a bug
 BYTES_PER_VOXEL = 32  # of dose.h5, RTDOSE.dcm and inputs.h5 together
 LONGEST_PART = 40  # characters of a part of a folder's name
 REPORT_BYTES = 20_000_000  # of report and figures, generously
-OTHER_FOLDER = "choose another folder with --out"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,13 @@ class Owner:
     patient: str = NOT_STATED
     phantom: str | None = ""
     label: str = ""
+
+    @classmethod
+    def of(cls, plan: Plan, identity: Identity, phantom: str = "") -> Owner:
+        """That of a plan, computed in its patient or in a phantom."""
+        from phantoms.identity import pseudonym  # late: `--help` needs no arrays
+
+        return cls(plan.uid, pseudonym(plan.patient_id), phantom, identity.hidden(plan.label))
 
     def refuse_other(self, folder: Path) -> None:
         """Refuse a folder that holds the result of another plan, patient or phantom."""
@@ -191,7 +202,7 @@ def drop_older(folder: Path) -> None:
 
 def refuse_other_dose(folder: Path, dose_sha256: str) -> None:
     """Refuse a folder whose dose is not the one of this hash, where that is known."""
-    from validation.plan_check.record import digest  # late, as in `_held`: `--help` needs no arrays
+    from validation.plan_check.record import digest  # late, as above
 
     if dose_sha256 and (folder / DOSE).exists() and digest(folder / DOSE) != dose_sha256:
         raise InputError(folder, "holds another dose, whose report this is not", OTHER_FOLDER)

@@ -71,8 +71,7 @@ class PhantomPlan:
     @property
     def owner(self) -> output.Owner:
         """What the result is of; names no patient."""
-        label, patient = self.identity.hidden(self.plan.label), pseudonym(self.plan.patient_id)
-        return output.Owner(self.plan.uid, patient, self.described.title, label)
+        return output.Owner.of(self.plan, self.identity, self.described.title)
 
     def result(self, computed: ComputedDose, dose_to: str = "medium") -> dict[str, Any]:
         """Doses at isocentres and maximum, and how they came about, ready for strict JSON."""

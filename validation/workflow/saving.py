@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 
 from mc.compute.plan_dose import ComputedDose
-from phantoms.identity import pseudonym
 from validation.commission.run import Commissioning
 from validation.film.calibration import Calibration as FilmCalibration
 from validation.film.check import FilmCheck
@@ -60,8 +59,7 @@ def write_result(
     if isinstance(case, PhantomPlan):
         export, owner = case.path, case.owner
     else:
-        export, plan = case.files.plan_file.parent, case.plan
-        owner = output.Owner(plan.uid, pseudonym(plan.patient_id), label=case.identity.hidden(plan.label))
+        export, owner = case.files.plan_file.parent, output.Owner.of(case.plan, case.identity)
     with output.result_folder(out, export, owner, overwrite):
         if isinstance(case, PhantomPlan):
             case.write(out, run, dose_to)
